@@ -1,0 +1,94 @@
+/**
+ * Every operating failure that a user can see. Codes are stable and documented in docs/errors.md.
+ * HTTP statuses are mapped in server/http/error-status.ts, exit codes in cli/exit-code.ts, and nowhere else.
+ */
+export const errorCodes = [
+  'SQL_SYNTAX',
+  'NAME_NOT_FOUND',
+  'NOT_ALLOWED',
+  'NOT_SUPPORTED',
+  'TYPE_MISMATCH',
+  'QUERY_FAILED',
+  'PARAMETER_INVALID',
+  'REQUEST_INVALID',
+  'NOT_FOUND',
+  'CONFLICT',
+  'UNAUTHORIZED',
+  'FORBIDDEN_ORIGIN',
+  'TABLE_NOT_MANAGED',
+  'TABLE_EXISTS',
+  'WRITE_CONFLICT',
+  'FILE_UNREADABLE',
+  'FILES_DISAGREE',
+  'SEGMENT_CHANGED',
+  'CHECKSUM_MISMATCH',
+  'CANCELLED',
+  'DEADLINE_EXCEEDED',
+  'MEMORY_EXCEEDED',
+  'DISK_EXCEEDED',
+  'RESULT_TOO_LARGE',
+  'QUEUE_FULL',
+  'STATEMENT_QUARANTINED',
+  'NODE_LOST',
+  'PLANNER_LOST',
+  'UNAVAILABLE',
+  'STATE_IN_USE',
+  'STATE_TOO_NEW',
+  'CONFIGURATION_INVALID',
+  'INTERNAL',
+] as const
+export type ErrorCode = (typeof errorCodes)[number]
+
+export interface ErrorDetails {
+  /** The next step for the person who reads it, a lower-case sentence. */
+  readonly hint?: string
+  /** Character offset into the SQL text, from 0. */
+  readonly position?: number
+  readonly queryId?: string
+  readonly cause?: unknown
+}
+
+/** The one error class that crosses rooms and processes. The message is a lower-case sentence that names the thing. */
+export class ForebayError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+  readonly position: number | undefined
+  readonly queryId: string | undefined
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.name = 'ForebayError'
+    this.code = code
+    this.hint = details.hint
+    this.position = details.position
+    this.queryId = details.queryId
+  }
+}
+
+/** What of an error travels between processes and to clients. */
+export interface ErrorRecord {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint?: string
+  readonly position?: number
+  readonly queryId?: string
+}
+
+/** Turns anything thrown into a record; what is not a ForebayError becomes INTERNAL with its message. */
+export function toErrorRecord(error: unknown): ErrorRecord {
+  if (error instanceof ForebayError) {
+    return {
+      code: error.code,
+      message: error.message,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(error.position === undefined ? {} : { position: error.position }),
+      ...(error.queryId === undefined ? {} : { queryId: error.queryId }),
+    }
+  }
+  return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) }
+}
+
+/** The error of a record that came from another process. */
+export function fromErrorRecord(record: ErrorRecord): ForebayError {
+  return new ForebayError(record.code, record.message, record)
+}
