@@ -1,0 +1,45 @@
+import type { HeldResources } from '../model/forecast.js'
+import type { Action } from './actions.js'
+import { addCosts, type Prices, priceMs } from './price.js'
+
+/** The most that proactive work may hold within a sliding window. */
+export interface BudgetLimits {
+  readonly windowMs: number
+  readonly byteSeconds: number
+  readonly cpuSeconds: number
+}
+
+/** Keeps count of what was promised within the window; what is older than the window is free again. */
+export class Budget {
+  readonly #limits: BudgetLimits
+  #spent: { at: number; cost: HeldResources }[] = []
+
+  constructor(limits: BudgetLimits) {
+    this.#limits = limits
+  }
+
+  spent(now: number): HeldResources {
+    this.#spent = this.#spent.filter((item) => item.at > now - this.#limits.windowMs)
+    return this.#spent.reduce((sum, item) => addCosts(sum, item.cost), { byteSeconds: 0, cpuSeconds: 0 })
+  }
+
+  /** Takes the cost out of the budget when it fits; otherwise changes nothing and says false. */
+  take(cost: HeldResources, now: number): boolean {
+    const after = addCosts(this.spent(now), cost)
+    if (after.byteSeconds > this.#limits.byteSeconds || after.cpuSeconds > this.#limits.cpuSeconds) return false
+    this.#spent.push({ at: now, cost })
+    return true
+  }
+}
+
+/**
+ * The actions worth taking, best value for its price first, while the budget lasts. An action that is not expected to
+ * save more than its price is never taken. Greedy by ratio: within one action of the optimum, and explainable.
+ */
+export function choose(actions: readonly Action[], budget: Budget, prices: Prices, now: number): readonly Action[] {
+  const ratio = (action: Action): number => action.expectedBenefitMs / Math.max(priceMs(action.expectedCost, prices), 1e-9)
+  return actions
+    .filter((action) => action.expectedBenefitMs > priceMs(action.expectedCost, prices))
+    .toSorted((a, b) => ratio(b) - ratio(a))
+    .filter((action) => budget.take(action.expectedCost, now))
+}

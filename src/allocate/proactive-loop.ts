@@ -1,0 +1,333 @@
+/**
+ * The loop that has data, memory and machines ready before the next query arrives.
+ *
+ * One forecast goes through these states: *seen* (it is in the list of what is expected) → *prepared* (its readiness was
+ * asked, the actions worth their price were taken, each with a line in the ledger) → *met* (a query of its template came
+ * within its window; the benefit is measured against the reference wait) or *missed* (the window passed; what was held is
+ * accounted as wasted). A forecast of the held-out share is never prepared: its arrivals are the reference. When data that a
+ * prepared forecast reads changes before it is met, it is prepared again.
+ *
+ * Time comes from the clock alone, and the loop sleeps until the next thing to do, so that a week of virtual time costs
+ * nothing while nothing is due.
+ */
+import type { Clock } from '../model/clock.js'
+import type { Forecast, HeldResources, LedgerEntry } from '../model/forecast.js'
+import type { QueryId } from '../model/query.js'
+import type { Action, ActionCost, Actuator, Readiness } from './actions.js'
+import { type Budget, choose } from './budget.js'
+import { isHeldOut } from './held-out.js'
+import type { Ledger } from './ledger.js'
+import { noCost, type Prices } from './price.js'
+import { propose } from './propose.js'
+import type { ReferenceWait } from './reference-wait.js'
+import type { Rights } from './rights.js'
+import type { Timings } from './timings.js'
+
+export type ProactiveMode = 'on' | 'forecast-only' | 'off'
+
+export interface ProactiveOptions {
+  readonly mode: ProactiveMode
+  readonly clock: Clock
+  readonly actuator: Actuator
+  /** What is expected between now and the horizon; must not throw, a dead predictor expects nothing. */
+  readonly forecast: (now: number, horizonMs: number) => readonly Forecast[]
+  readonly ledger: Ledger
+  readonly budget: Budget
+  readonly prices: Prices
+  readonly rights: Rights
+  readonly timings: Timings
+  readonly reference: ReferenceWait
+  readonly heldOutShare: number
+  /** How far ahead forecasts are asked for. */
+  readonly horizonMs: number
+  /** An allocation is finished so long before its query is expected. */
+  readonly marginMs: number
+  readonly onError: (error: unknown) => void
+}
+
+/** A query as the loop sees it arrive and end. */
+export interface Arrival {
+  readonly queryId: QueryId
+  readonly tenant: string
+  readonly template: string
+  readonly at: number
+}
+export interface Completion extends Arrival {
+  /** Milliseconds from its arrival to its answer. */
+  readonly waitMs: number
+  /** True when its answer had been computed before. */
+  readonly answeredFromStore: boolean
+}
+
+interface Prepared {
+  readonly forecast: Forecast
+  readonly heldOut: boolean
+  version: string | undefined
+  datasets: readonly string[]
+  predictedWaitMs: number
+  taken: { readonly id: string; readonly expectedBenefitMs: number; readonly cost: ActionCost; readonly at: number }[]
+}
+
+/** The longest sleep: forecasts are asked for anew at least this often. */
+const napMsMax = 5 * 60_000
+
+export class ProactiveLoop {
+  readonly #options: ProactiveOptions
+  readonly #prepared = new Map<string, Prepared>()
+  readonly #running = new Map<QueryId, Prepared>()
+  /** Ledger lines of held-out forecasts, by forecast. */
+  readonly #heldOutEntries = new Map<string, string[]>()
+  /** Forecasts that are over, met or missed, so that they are not prepared again. */
+  readonly #over = new Set<string>()
+  #missShare = 0.3
+  #abort = new AbortController()
+  #wake: (() => void) | undefined
+  #loop: Promise<void> | undefined
+  #wokenEarly = false
+  #nextId = 0
+
+  constructor(options: ProactiveOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    if (this.#options.mode === 'off' || this.#loop !== undefined) return
+    this.#loop = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#abort.abort(new Error('the proactive loop stops'))
+    this.wake()
+    await this.#loop
+    this.#loop = undefined
+  }
+
+  /** Looks again at once: something happened that may change what is expected. */
+  wake(): void {
+    this.#wokenEarly = true
+    this.#wake?.()
+  }
+
+  /** A dataset has a new snapshot: what was prepared from it is stale and is prepared again. */
+  datasetChanged(dataset: string): void {
+    for (const prepared of this.#prepared.values()) {
+      if (prepared.datasets.includes(dataset)) prepared.version = undefined
+    }
+    this.wake()
+  }
+
+  /** A query came: it meets the forecast whose window it falls into. */
+  arrived(arrival: Arrival): void {
+    const met = [...this.#prepared.values()].find(
+      ({ forecast }) =>
+        forecast.template === arrival.template &&
+        forecast.tenant === arrival.tenant &&
+        arrival.at >= forecast.from &&
+        arrival.at <= forecast.until,
+    )
+    if (met === undefined) return
+    this.#prepared.delete(met.forecast.id)
+    this.#running.set(arrival.queryId, met)
+  }
+
+  /** The query ended well: measures what the allocation saved, or what a query waits without one. */
+  completed(completion: Completion): void {
+    const met = this.#running.get(completion.queryId)
+    this.#running.delete(completion.queryId)
+    const key = `${completion.tenant} ${completion.template}`
+    if (met === undefined || met.taken.length === 0) {
+      // Repeats answered from the store had been made ready by their own past: they say nothing of an unprepared wait.
+      if (!completion.answeredFromStore) this.#options.reference.observe(key, completion.waitMs)
+      if (met !== undefined) this.#settleHeldOut(met, completion)
+      return
+    }
+    this.#missShare += ((completion.answeredFromStore ? 0 : 1) - this.#missShare) * 0.05
+    const saved = this.#options.reference.of(key, met.predictedWaitMs) - completion.waitMs
+    const expected = met.taken.reduce((total, action) => total + action.expectedBenefitMs, 0)
+    for (const action of met.taken) {
+      this.#settle(action.id, {
+        outcome: 'used',
+        queryId: completion.queryId,
+        measuredBenefitMs: expected > 0 ? (saved * action.expectedBenefitMs) / expected : saved / met.taken.length,
+        measuredCost: heldSince(action, completion.at),
+      })
+    }
+    this.#forget(met.forecast.id)
+  }
+
+  /** The query failed or was cancelled: what was prepared for it was of no use, and says nothing of waiting either. */
+  failed(queryId: QueryId, at: number): void {
+    const met = this.#running.get(queryId)
+    if (met === undefined) return
+    this.#running.delete(queryId)
+    this.#waste(met, at)
+  }
+
+  /** Until when some prepared forecast wants its nodes, epoch milliseconds; 0 when none does. */
+  wantedUntil(): number {
+    let until = 0
+    for (const { forecast, taken } of this.#prepared.values()) if (taken.length > 0) until = Math.max(until, forecast.until)
+    return until
+  }
+
+  /** One look: settles what passed, prepares what is due. Returns when to look next, epoch milliseconds. */
+  async runOnce(signal: AbortSignal = this.#abort.signal): Promise<number> {
+    const { clock, forecast, horizonMs } = this.#options
+    this.#settleMissed(clock.now())
+    let next = clock.now() + napMsMax
+    const expected = forecast(clock.now(), horizonMs)
+    for (const item of expected.toSorted((a, b) => b.probability - a.probability)) {
+      const dueAt = await this.#consider(item, signal)
+      next = Math.min(next, dueAt)
+    }
+    for (const { forecast: pending } of this.#prepared.values()) next = Math.min(next, pending.until + 1)
+    return next
+  }
+
+  /** Prepares one forecast when its time has come; returns when to look at it again. */
+  async #consider(forecast: Forecast, signal: AbortSignal): Promise<number> {
+    const { actuator, clock, heldOutShare, marginMs, mode } = this.#options
+    const known = this.#prepared.get(forecast.id)
+    if (known?.heldOut === true) return forecast.until + 1
+    if (known?.version !== undefined && known.datasets.length > 0) return forecast.until + 1
+    if (known === undefined && this.#wasMet(forecast.id)) return Number.POSITIVE_INFINITY
+    const beginAt = forecast.at - this.#leadMs(forecast) - marginMs
+    if (clock.now() < beginAt) return beginAt
+    const readiness = await actuator.readiness(expectedQuery(forecast), signal)
+    const predictedWaitMs =
+      readiness.coldMs + (readiness.absentNodes.length > 0 ? this.#options.timings.mean('start-node', 400) : 0)
+    const heldOut = mode === 'forecast-only' || isHeldOut(forecast.id, heldOutShare)
+    const prepared: Prepared = known ?? { forecast, heldOut, version: undefined, datasets: [], predictedWaitMs, taken: [] }
+    prepared.version = readiness.version
+    prepared.datasets = readiness.datasets
+    this.#prepared.set(forecast.id, prepared)
+    await this.#take(prepared, readiness, signal)
+    return forecast.until + 1
+  }
+
+  #wasMet(id: string): boolean {
+    return [...this.#running.values()].some(({ forecast }) => forecast.id === id) || this.#over.has(id)
+  }
+
+  #leadMs(forecast: Forecast): number {
+    const { timings } = this.#options
+    return timings.upper('start-node', 400) + timings.upper(`precompute ${forecast.template}`, timings.mean('precompute', 500))
+  }
+
+  async #take(prepared: Prepared, readiness: Readiness, signal: AbortSignal): Promise<void> {
+    const { actuator, budget, clock, ledger, prices, rights, timings } = this.#options
+    const { forecast } = prepared
+    const now = clock.now()
+    const proposed = propose({ forecast, readiness, missShare: this.#missShare, timings, now })
+    const chosen = choose(
+      proposed.filter((action) => rights.mayAct(action.kind)),
+      budget,
+      prices,
+      now,
+    )
+    for (const action of chosen) {
+      const id = `a-${forecast.id}-${this.#nextId++}`
+      ledger.open(entryFor(id, action, forecast, readiness, now))
+      if (prepared.heldOut) {
+        prepared.taken.length = 0
+        this.#heldOutEntries.set(forecast.id, [...(this.#heldOutEntries.get(forecast.id) ?? []), id])
+        continue
+      }
+      try {
+        const cost = await action.run(actuator, signal)
+        timings.observe(action.kind, cost.wallMs)
+        if (action.kind === 'precompute') timings.observe(`precompute ${forecast.template}`, cost.wallMs)
+        prepared.taken.push({ id, expectedBenefitMs: action.expectedBenefitMs, cost, at: clock.now() })
+      } catch (error) {
+        this.#settle(id, { outcome: signal.aborted ? 'revoked' : 'failed', measuredBenefitMs: 0, measuredCost: noCost })
+        if (!signal.aborted) this.#options.onError(error)
+      }
+    }
+  }
+
+  #settleHeldOut(met: Prepared, completion: Completion): void {
+    for (const id of this.#heldOutEntries.get(met.forecast.id) ?? []) {
+      this.#settle(id, { outcome: 'held-out', queryId: completion.queryId, measuredBenefitMs: 0, measuredCost: noCost })
+    }
+    this.#forget(met.forecast.id)
+  }
+
+  #settleMissed(now: number): void {
+    for (const [id, prepared] of this.#prepared) {
+      if (prepared.forecast.until >= now) continue
+      this.#prepared.delete(id)
+      this.#waste(prepared, now)
+    }
+  }
+
+  #waste(prepared: Prepared, now: number): void {
+    for (const action of prepared.taken) {
+      this.#settle(action.id, { outcome: 'wasted', measuredBenefitMs: 0, measuredCost: heldSince(action, now) })
+    }
+    for (const entry of this.#heldOutEntries.get(prepared.forecast.id) ?? []) {
+      this.#settle(entry, { outcome: 'held-out', measuredBenefitMs: 0, measuredCost: noCost })
+    }
+    this.#forget(prepared.forecast.id)
+  }
+
+  #forget(forecastId: string): void {
+    this.#heldOutEntries.delete(forecastId)
+    this.#over.add(forecastId)
+    for (const oldest of this.#over) {
+      if (this.#over.size <= 10_000) break
+      this.#over.delete(oldest)
+    }
+  }
+
+  #settle(id: string, settlement: Omit<Parameters<Ledger['settle']>[1], 'settledAt'>): void {
+    const settled = this.#options.ledger.settle(id, { ...settlement, settledAt: this.#options.clock.now() })
+    if (settled !== undefined) this.#options.rights.record(settled)
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options
+    while (!this.#abort.signal.aborted) {
+      this.#wokenEarly = false
+      let next = clock.now() + napMsMax
+      try {
+        next = await this.runOnce()
+      } catch (error) {
+        if (!this.#abort.signal.aborted) this.#options.onError(error)
+      }
+      if (this.#wokenEarly) continue
+      const nap = new AbortController()
+      this.#wake = () => nap.abort()
+      await clock.sleep(Math.max(10, next - clock.now()), AbortSignal.any([nap.signal, this.#abort.signal])).catch(() => {})
+      this.#wake = undefined
+    }
+  }
+}
+
+function expectedQuery(forecast: Forecast): Parameters<Actuator['readiness']>[0] {
+  return { sql: forecast.sql, params: forecast.params, tenant: forecast.tenant, timeZone: forecast.timeZone }
+}
+
+function heldSince(action: { readonly cost: ActionCost; readonly at: number }, until: number): HeldResources {
+  return {
+    byteSeconds: (action.cost.heldBytes * Math.max(0, until - action.at)) / 1000,
+    cpuSeconds: action.cost.cpuMs / 1000,
+  }
+}
+
+function entryFor(id: string, action: Action, forecast: Forecast, readiness: Readiness, now: number): LedgerEntry {
+  return {
+    id,
+    action: action.kind,
+    subject: action.subject,
+    forecastId: forecast.id,
+    tenant: forecast.tenant,
+    template: forecast.template,
+    why: forecast.why,
+    nodes: readiness.nodes,
+    decidedAt: now,
+    dueAt: forecast.at,
+    expectedBenefitMs: action.expectedBenefitMs,
+    expectedCost: action.expectedCost,
+    outcome: 'pending',
+  }
+}
