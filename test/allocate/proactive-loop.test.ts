@@ -1,0 +1,205 @@
+import { expect, test } from 'vitest'
+import { Budget } from '../../src/allocate/budget.js'
+import { IdleStop } from '../../src/allocate/idle-stop.js'
+import { Ledger } from '../../src/allocate/ledger.js'
+import { defaultPrices } from '../../src/allocate/price.js'
+import { ProactiveLoop, type ProactiveMode } from '../../src/allocate/proactive-loop.js'
+import { ReferenceWait } from '../../src/allocate/reference-wait.js'
+import { Rights } from '../../src/allocate/rights.js'
+import { Timings } from '../../src/allocate/timings.js'
+import type { Forecast } from '../../src/model/forecast.js'
+import { VirtualClock } from '../../src/model/virtual-clock.js'
+import { FakeActuator } from './fake-actuator.js'
+
+const minute = 60_000
+
+function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSeconds?: number } = {}) {
+  const clock = new VirtualClock(1_000_000_000)
+  const actuator = new FakeActuator()
+  const ledger = new Ledger()
+  const errors: unknown[] = []
+  let forecasts: Forecast[] = []
+  const loop = new ProactiveLoop({
+    mode: options.mode ?? 'on',
+    clock,
+    actuator,
+    forecast: () => forecasts,
+    ledger,
+    budget: new Budget({ windowMs: 24 * 60 * minute, byteSeconds: options.byteSeconds ?? 1e15, cpuSeconds: 1e6 }),
+    prices: defaultPrices,
+    rights: new Rights(defaultPrices),
+    timings: new Timings(),
+    reference: new ReferenceWait(),
+    heldOutShare: options.heldOutShare ?? 0,
+    horizonMs: 60 * minute,
+    marginMs: 2_000,
+    onError: (error) => errors.push(error),
+  })
+  const expectAt = (inMs: number, overrides: Partial<Forecast> = {}): Forecast => {
+    const at = clock.now() + inMs
+    const forecast: Forecast = {
+      id: `f${forecasts.length}`,
+      tenant: 'team',
+      template: 't1',
+      sql: 'SELECT 1',
+      params: {},
+      timeZone: 'UTC',
+      at,
+      from: at - 10 * minute,
+      until: at + 10 * minute,
+      probability: 0.9,
+      source: 'hour-of-day',
+      why: 'came at this time on 5 of 5 days',
+      ...overrides,
+    }
+    forecasts.push(forecast)
+    return forecast
+  }
+  const arrive = (queryId: string, waitMs: number, answeredFromStore = true): void => {
+    const arrival = { queryId, tenant: 'team', template: 't1', at: clock.now() }
+    loop.arrived(arrival)
+    loop.completed({ ...arrival, waitMs, answeredFromStore })
+  }
+  return { clock, actuator, ledger, loop, errors, expectAt, arrive, forget: () => (forecasts = []) }
+}
+
+test('waits until the lead time before it prepares a forecast', async () => {
+  const { actuator, clock, expectAt, loop } = setUp()
+  const forecast = expectAt(4 * minute)
+  const next = await loop.runOnce()
+  expect(actuator.calls).toEqual([])
+  expect(next).toBeLessThan(forecast.at)
+  expect(next).toBeGreaterThan(forecast.at - minute)
+  clock.skipTo(next)
+  await loop.runOnce()
+  expect(actuator.calls).toContain('precompute SELECT 1')
+})
+
+test('prepares an occurrence once, however often it is asked for', async () => {
+  const { actuator, expectAt, loop, arrive } = setUp()
+  expectAt(1_000)
+  await loop.runOnce()
+  const calls = actuator.calls.length
+  await loop.runOnce()
+  arrive('q1', 3)
+  await loop.runOnce()
+  expect(actuator.calls.length).toBe(calls)
+})
+
+test('books what the allocation saved against the predicted wait', async () => {
+  const { arrive, expectAt, ledger, loop } = setUp()
+  expectAt(1_000)
+  await loop.runOnce()
+  arrive('q1', 5)
+  const used = ledger.entries().filter((entry) => entry.outcome === 'used')
+  const saved = used.reduce((sum, entry) => sum + (entry.measuredBenefitMs ?? 0), 0)
+  // 400 ms of computing and 400 ms of starting a node were predicted, 5 were waited.
+  expect(saved).toBeCloseTo(795, 5)
+  expect(used.every((entry) => entry.queryId === 'q1')).toBe(true)
+})
+
+test('books an allocation whose query never came as wasted, with what it held', async () => {
+  const { clock, expectAt, ledger, loop } = setUp()
+  const forecast = expectAt(1_000)
+  await loop.runOnce()
+  clock.skipTo(forecast.until + 1)
+  await loop.runOnce()
+  const entries = ledger.entries()
+  expect(entries.length).toBeGreaterThan(0)
+  expect(entries.every((entry) => entry.outcome === 'wasted')).toBe(true)
+  expect(entries[0]?.measuredCost?.byteSeconds).toBeGreaterThan(500 * 1_000_000)
+})
+
+test('acts on no forecast of the held-out share, and accounts for it', async () => {
+  const { actuator, arrive, expectAt, ledger, loop } = setUp({ heldOutShare: 1 })
+  expectAt(1_000)
+  await loop.runOnce()
+  arrive('q1', 900, false)
+  expect(actuator.calls).toEqual([])
+  expect(ledger.entries().map((entry) => entry.outcome)).toEqual(ledger.entries().map(() => 'held-out'))
+  expect(ledger.entries().length).toBeGreaterThan(0)
+})
+
+test('decides and accounts but does not act when it only forecasts', async () => {
+  const { actuator, expectAt, ledger, loop } = setUp({ mode: 'forecast-only' })
+  expectAt(1_000)
+  await loop.runOnce()
+  expect(actuator.calls).toEqual([])
+  expect(ledger.entries().length).toBeGreaterThan(0)
+})
+
+test('prepares again when the data that it read has changed', async () => {
+  const { actuator, expectAt, loop } = setUp()
+  expectAt(1_000)
+  await loop.runOnce()
+  loop.datasetChanged('orders')
+  await loop.runOnce()
+  expect(actuator.calls.filter((call) => call.startsWith('precompute'))).toHaveLength(2)
+})
+
+test('does nothing beyond its budget', async () => {
+  const { actuator, expectAt, loop } = setUp({ byteSeconds: 1 })
+  expectAt(1_000)
+  await loop.runOnce()
+  expect(actuator.calls).toEqual([])
+})
+
+test('takes no action that saves less than its price', async () => {
+  const { actuator, expectAt, loop } = setUp()
+  actuator.ready.add('n1')
+  actuator.readinessOf = () => ({ coldMs: 3, warmMs: 3, storedMs: 2, cpuMs: 60_000 })
+  expectAt(1_000)
+  await loop.runOnce()
+  expect(actuator.calls).toEqual([])
+})
+
+test('a kind of action that never pays loses the right to act', async () => {
+  const { actuator, clock, expectAt, loop } = setUp()
+  actuator.ready.add('n1')
+  actuator.cost = { cpuMs: 5_000, wallMs: 100, heldBytes: 1e9 }
+  for (let day = 0; day < 30; day++) {
+    const forecast = expectAt(1_000, { id: `day-${day}` })
+    await loop.runOnce()
+    clock.skipTo(forecast.until + 1)
+  }
+  const precomputed = actuator.calls.filter((call) => call.startsWith('precompute')).length
+  expect(precomputed).toBeGreaterThanOrEqual(8)
+  expect(precomputed).toBeLessThan(14)
+})
+
+test('a failing action is reported and the loop goes on', async () => {
+  const { actuator, errors, expectAt, ledger, loop } = setUp()
+  actuator.failing.add('precompute')
+  expectAt(1_000)
+  await loop.runOnce()
+  expect(errors).toHaveLength(1)
+  expect(ledger.entries().some((entry) => entry.outcome === 'failed')).toBe(true)
+  expect(actuator.calls).toContain('start n1')
+})
+
+test('wakes by the clock and prepares without being asked', async () => {
+  const { actuator, clock, expectAt, loop } = setUp()
+  expectAt(30 * minute)
+  loop.start()
+  for (let step = 0; step < 50 && actuator.calls.length === 0; step++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    clock.skipTo(clock.now() + 10 * minute)
+  }
+  await loop.stop()
+  expect(actuator.calls).toContain('precompute SELECT 1')
+})
+
+test('stops idle nodes after the keep-alive, but not while an allocation waits for its query', async () => {
+  const { actuator, clock, expectAt, loop } = setUp()
+  const idle = new IdleStop({ actuator, clock, keepAliveMs: 5 * minute, nodesMin: 0, wantedUntil: () => loop.wantedUntil() })
+  const forecast = expectAt(1_000)
+  await loop.runOnce()
+  expect(actuator.ready.has('n1')).toBe(true)
+  clock.skipTo(clock.now() + 6 * minute)
+  await idle.runOnce(AbortSignal.timeout(1_000))
+  expect(actuator.ready.has('n1')).toBe(true)
+  clock.skipTo(forecast.until + 1)
+  await loop.runOnce()
+  await idle.runOnce(AbortSignal.timeout(1_000))
+  expect(actuator.ready.has('n1')).toBe(false)
+})
