@@ -68,7 +68,10 @@ export type TaskOutput =
       readonly inlineBytesMax: number
       readonly resultBytesMax: number
     }
-  /** A new pack under its final path (temp name, close, fsync, rename). The SQL gives the columns plus the ordinal column. */
+  /**
+   * A new pack under its final path (temp name, close, fsync, rename). The one base input's relation has the pack's ordinal
+   * column besides its own, so the SQL selects the columns and `pack.ordinalColumn` from it.
+   */
   | { readonly to: 'pack'; readonly pack: Omit<Pack, 'rows' | 'bytes' | 'createdAt' | 'storageVersion'> }
   /** Parquet files of a written table, in a folder made by the coordinator; not visible until its manifest is renamed. */
   | { readonly to: 'table'; readonly folder: string; readonly table: string; readonly rowGroupRows: number }
@@ -177,6 +180,8 @@ export type FromNode =
       readonly bytes: number
       readonly error?: ErrorRecord
     }
+  /** The answer that went to the client is now a derived segment too (`segment` of the client output), after `finished`. */
+  | { readonly type: 'stored'; readonly taskId: TaskId; readonly stored: StoredSegment }
   | { readonly type: 'lineage'; readonly batch: number; readonly events: readonly TaskEvent[] }
   | { readonly type: 'checksums'; readonly requestId: string; readonly ok: boolean; readonly error?: ErrorRecord }
   | { readonly type: 'packs-detached'; readonly packs: readonly string[] }
@@ -208,4 +213,18 @@ export interface NodeConfiguration {
   readonly tempBytesMax: number
   /** Threads of the `all` class. */
   readonly threads: number
+}
+
+/** The signal by which a node ends itself at its memory limit. Whatever else makes it end itself, it uses SIGKILL. */
+export const memoryExceededSignal = 'SIGUSR2'
+
+/** Header of every request to a node's segment server. */
+export const tokenHeader = 'x-forebay-token'
+
+/**
+ * Environment of a node's process, to be added to what it inherits. Every statement that DuckDB runs holds a thread of libuv's
+ * pool, whose size is fixed before any of our code runs; with the default of 4, file reads and cancels would wait behind queries.
+ */
+export function nodeEnvironment(configuration: NodeConfiguration): Readonly<Record<string, string>> {
+  return { FOREBAY_NODE: JSON.stringify(configuration), UV_THREADPOOL_SIZE: '24' }
 }
