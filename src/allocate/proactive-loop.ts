@@ -84,10 +84,16 @@ export class ProactiveLoop {
   #wake: (() => void) | undefined
   #loop: Promise<void> | undefined
   #wokenEarly = false
+  #acting = false
   #nextId = 0
 
   constructor(options: ProactiveOptions) {
     this.#options = options
+  }
+
+  /** True while it decides or acts; what it sleeps for does not count. */
+  get acting(): boolean {
+    return this.#acting
   }
 
   start(): void {
@@ -289,11 +295,13 @@ export class ProactiveLoop {
     while (!this.#abort.signal.aborted) {
       this.#wokenEarly = false
       let next = clock.now() + napMsMax
+      this.#acting = true
       try {
         next = await this.runOnce()
       } catch (error) {
         if (!this.#abort.signal.aborted) this.#options.onError(error)
       }
+      this.#acting = false
       if (this.#wokenEarly) continue
       const nap = new AbortController()
       this.#wake = () => nap.abort()
