@@ -3,7 +3,15 @@ import type { NodeId } from '../model/node.js'
 import type { QueryId } from '../model/query.js'
 import { type Estimate, type ResourceName, resourceNames } from '../model/resources.js'
 import { Arrivals } from './arrivals/arrivals.js'
-import type { Miss, NodeWork, Prediction, PredictionInput, QueryOutcome } from './prediction.js'
+import { BoundedMap } from './bounded-map.js'
+import { Contention, type ContentionSnapshot } from './contention.js'
+import { historyLevels } from './cost-history.js'
+import { evidence } from './evidence.js'
+import { hotFrom, hotness, loadScores } from './load-score.js'
+import { NeedModel, type NeedModelSnapshot, type NodeResource, nodeResources } from './need-model.js'
+import type { Miss, NodeNeed, NodeWork, PlacedWork, Prediction, PredictionInput, QueryOutcome } from './prediction.js'
+import { type Question, question } from './question.js'
+import { type LogPrediction, ResourceModel, type ResourceModelSnapshot } from './resource-model.js'
 
 export interface PredictorOptions {
   readonly clock: Pick<Clock, 'now' | 'monotonic'>
@@ -17,13 +25,41 @@ export interface CoverageStatus {
   readonly abstains: boolean
 }
 
+/** Everything that was said about one query, kept until its outcome. */
+interface Given {
+  readonly asked: Question
+  readonly scores: ReadonlyMap<NodeId, number>
+  readonly logs: Readonly<Record<ResourceName, LogPrediction>>
+}
+
+export interface PredictorSnapshot {
+  readonly version: number
+  readonly needs: NeedModelSnapshot
+  readonly models: Readonly<Record<ResourceName, ResourceModelSnapshot>>
+  readonly contention: ContentionSnapshot
+  readonly arrivals: unknown
+}
+
+/** Raised whenever what a snapshot means changes: older ones are then dropped, and learning starts anew. */
+const snapshotVersion = 1
+const pendingMax = 20_000
+
+/** What is said of a resource before anything is known: only its order of magnitude matters, and the interval abstains. */
+const unknown: Readonly<Record<ResourceName, number>> = { cpuMs: 50, memoryBytes: 64e6, networkBytes: 1e4, wallMs: 50 }
+
 /**
  * What queries will need, and when they come. Pure and deterministic: no I/O, time is injected, and the same calls give the
- * same answers. `predict` changes nothing; `admitted`, `dispatched` and `observe` are how it learns.
+ * same answers. `predict` changes nothing; `admitted` and `observe` are how it learns.
  */
 export class Predictor {
   readonly arrivals = new Arrivals()
   readonly #clock: PredictorOptions['clock']
+  readonly #needs = new NeedModel()
+  readonly #contention = new Contention()
+  readonly #models = eachResource((name) => new ResourceModel(unknown[name]))
+  readonly #pending = new BoundedMap<Given>(pendingMax)
+  /** What stood behind a prediction that may yet be admitted. */
+  readonly #behind = new WeakMap<Prediction, Given>()
 
   constructor(options: PredictorOptions) {
     this.#clock = options.clock
@@ -32,30 +68,29 @@ export class Predictor {
   /** What a query would need now. Changes nothing; under 1 ms. */
   predict(input: PredictionInput): Prediction {
     const start = this.#clock.monotonic()
-    const unknown: Estimate = { p50: 10, p90: 100, low: 1, high: 1000, coverage: 0, abstained: true }
-    return {
+    const given = this.#consider(input)
+    const stretch = this.#contention.logFactor(given.asked.load)
+    const total = eachResource((name) =>
+      estimate(given.logs[name], name === 'wallMs' ? stretch : 0, this.#models[name].interval.coverage),
+    )
+    const degrees = hotness(input.work, input.segments)
+    const segments = input.segments.map((segment) => ({ ...segment, hot: (degrees.get(segment.id) ?? 0) >= hotFrom }))
+    const said: Prediction = {
       fingerprint: input.fingerprint,
-      segments: input.segments.map((segment) => ({ ...segment, hot: false })),
-      nodes: input.placement.map(({ node, role }) => ({
-        node,
-        role,
-        loadScore: 0,
-        cpuMs: unknown,
-        memoryBytes: unknown,
-        networkBytes: unknown,
-      })),
-      total: { cpuMs: unknown, memoryBytes: unknown, networkBytes: unknown, wallMs: unknown },
-      contention: 1,
-      evidence: [],
+      segments,
+      nodes: this.#shareOut(input, given.scores, total),
+      total,
+      contention: Math.exp(stretch),
+      evidence: this.#explain(input, given, segments.filter((segment) => segment.hot).length, Math.exp(stretch)),
       predictionMs: this.#clock.monotonic() - start,
     }
+    this.#behind.set(said, given)
+    return said
   }
 
-  /** A query was accepted with this prediction: it counts as in flight, and its interval is fixed from here on. */
+  /** A query was accepted with this prediction: it is fixed from here on, and judged by the outcome. */
   admitted(queryId: QueryId, input: PredictionInput, prediction: Prediction): void {
-    void queryId
-    void input
-    void prediction
+    this.#pending.set(queryId, this.#behind.get(prediction) ?? this.#consider(input))
   }
 
   /** Its first task went to a node. */
@@ -66,30 +101,164 @@ export class Predictor {
 
   /** It ended, whichever way. Unknown ids are ignored. Returns how far the prediction was off, for the metrics. */
   observe(outcome: QueryOutcome): readonly Miss[] {
-    void outcome
-    return []
+    const given = this.#pending.peek(outcome.queryId)
+    this.#pending.delete(outcome.queryId)
+    if (given === undefined || !outcome.finished) return []
+    for (const actual of outcome.nodes) {
+      const score = given.scores.get(actual.node) ?? 0
+      for (const resource of nodeResources) this.#needs.observe(resource, actual.node, score, actual[resource])
+    }
+    return resourceNames.map((name) => this.#settle(name, given, outcome.actual[name]))
+  }
+
+  #settle(name: ResourceName, given: Given, actual: number): Miss {
+    const stretch = name === 'wallMs' ? this.#contention.logFactor(given.asked.load) : 0
+    const actualLog = toLog(actual) - stretch
+    const said = given.logs[name]
+    const inside = this.#models[name].observe(given.asked, said, actualLog)
+    if (name === 'wallMs') this.#contention.observe(given.asked.load, toLog(actual) - said.log)
+    return { resource: name, qError: Math.exp(Math.abs(actualLog - said.log)), inside }
   }
 
   /** Load score per node of some work, as the graph gave it. */
   loadScores(work: readonly NodeWork[]): ReadonlyMap<NodeId, number> {
-    void work
-    return new Map()
+    return loadScores(work)
   }
 
   /** How well the intervals hold, per resource. */
   coverage(): Readonly<Record<ResourceName, CoverageStatus>> {
-    const status: CoverageStatus = { coverage: 0, measured: 0, abstains: true }
-    return Object.fromEntries(resourceNames.map((name) => [name, status])) as Record<ResourceName, CoverageStatus>
+    return eachResource((name) => {
+      const { coverage, measured, abstains } = this.#models[name].interval
+      return { coverage, measured, abstains }
+    })
   }
 
-  /** Everything learned, as JSON. */
-  snapshot(): unknown {
-    return { version: 1 }
+  #consider(input: PredictionInput): Given {
+    const asked = question(input)
+    const scores = loadScores(input.work, hotness(input.work, input.segments))
+    const placed = nodesOf(input.placement)
+    const prior = (name: ResourceName): number | undefined => {
+      if (name === 'wallMs') return undefined
+      return logSum(placed.map((node) => this.#needs.need(name, node, scores.get(node) ?? 0)))
+    }
+    return { asked, scores, logs: eachResource((name) => this.#models[name].predict(asked, prior(name))) }
   }
 
-  /** Takes up a snapshot; false (and nothing changed) when it is of another version or damaged. */
+  /** The total divided among the placed nodes, by what the prior expects of each, or by bytes where it is silent. */
+  #shareOut(
+    input: PredictionInput,
+    scores: ReadonlyMap<NodeId, number>,
+    total: Readonly<Record<ResourceName, Estimate>>,
+  ): readonly NodeNeed[] {
+    const share = eachNodeResource((resource) => this.#shares(resource, input.placement, scores))
+    return input.placement.map(({ node, role }, i) => ({
+      node,
+      role,
+      loadScore: scores.get(node) ?? 0,
+      ...eachNodeResource((resource) => scaled(total[resource], share[resource][i] as number)),
+    }))
+  }
+
+  #shares(resource: NodeResource, placement: readonly PlacedWork[], scores: ReadonlyMap<NodeId, number>): readonly number[] {
+    if (resource === 'networkBytes') return normal(placement.map((placed) => placed.networkBytes))
+    const byNeed = normal(placement.map(({ node }) => this.#needs.need(resource, node, scores.get(node) ?? 0) ?? 1))
+    // Reading a warm byte costs about a third of decoding a cold one.
+    const byBytes = normal(placement.map((placed) => placed.bytes - placed.warmBytes * 0.66 + placed.networkBytes))
+    return placement.map((_, i) => ((byNeed[i] as number) + (byBytes[i] as number)) / 2)
+  }
+
+  #explain(input: PredictionInput, given: Given, hot: number, contention: number): readonly string[] {
+    const model = this.#models.cpuMs
+    const cells = historyLevels.map((level) => model.history.cell(level, given.asked.keys))
+    const usual = cells.find((cell) => cell !== undefined)
+    const worked = new Map<NodeId, Set<string>>()
+    for (const { node, segment } of input.work) worked.set(node, (worked.get(node) ?? new Set<string>()).add(segment))
+    return evidence({
+      input,
+      runs: { exact: cells[0]?.count ?? 0, tenantTemplate: cells[1]?.count ?? 0, template: cells[2]?.count ?? 0 },
+      usualCpuMs: usual === undefined ? undefined : Math.exp(usual.mean),
+      nodes: nodesOf(input.placement).flatMap((node) => {
+        const line = this.#needs.line('cpuMs', node)
+        if (line === undefined) return []
+        return [{ node, score: given.scores.get(node) ?? 0, ...line, segments: worked.get(node)?.size ?? 0 }]
+      }),
+      hot,
+      contention,
+      weights: model.weights(given.logs.cpuMs.opinions),
+      coverage: model.interval.coverage,
+      measured: model.interval.measured,
+    })
+  }
+
+  /** Everything learned, as JSON. Queries in flight are not part of it: their outcomes are lost with the process. */
+  snapshot(): PredictorSnapshot {
+    return {
+      version: snapshotVersion,
+      needs: this.#needs.snapshot(),
+      models: eachResource((name) => this.#models[name].snapshot()),
+      contention: this.#contention.snapshot(),
+      arrivals: this.arrivals.snapshot(),
+    }
+  }
+
+  /** Takes up a snapshot; false (and nothing changed) when it is of another version. */
   restore(snapshot: unknown): boolean {
-    void snapshot
-    return false
+    if (!isSnapshot(snapshot)) return false
+    this.#needs.restore(snapshot.needs)
+    for (const name of resourceNames) this.#models[name].restore(snapshot.models[name])
+    this.#contention.restore(snapshot.contention)
+    this.arrivals.restore(snapshot.arrivals)
+    this.#pending.clear()
+    return true
   }
+}
+
+function isSnapshot(value: unknown): value is PredictorSnapshot {
+  return typeof value === 'object' && value !== null && (value as { version?: unknown }).version === snapshotVersion
+}
+
+function eachResource<V>(make: (name: ResourceName) => V): Readonly<Record<ResourceName, V>> {
+  return { cpuMs: make('cpuMs'), memoryBytes: make('memoryBytes'), networkBytes: make('networkBytes'), wallMs: make('wallMs') }
+}
+
+function eachNodeResource<V>(make: (name: NodeResource) => V): Readonly<Record<NodeResource, V>> {
+  return { cpuMs: make('cpuMs'), memoryBytes: make('memoryBytes'), networkBytes: make('networkBytes') }
+}
+
+function nodesOf(placement: readonly PlacedWork[]): readonly NodeId[] {
+  return [...new Set(placement.map((placed) => placed.node))]
+}
+
+/** Costs below one unit are one unit: q-errors of nothing would be infinite. */
+function toLog(value: number): number {
+  return Math.log(Math.max(1, value))
+}
+
+function logSum(needs: readonly (number | undefined)[]): number | undefined {
+  const known = needs.filter((need) => need !== undefined)
+  if (known.length === 0) return undefined
+  return toLog(known.reduce((a, b) => a + b, 0))
+}
+
+function estimate(said: LogPrediction, stretch: number, coverage: number): Estimate {
+  const middle = said.log + stretch
+  return {
+    p50: Math.exp(middle),
+    p90: Math.exp(middle + said.scale * said.bounds.p90),
+    low: Math.exp(middle + said.scale * said.bounds.low),
+    high: Math.exp(middle + said.scale * said.bounds.high),
+    coverage,
+    ...(said.bounds.abstains ? { abstained: true } : {}),
+  }
+}
+
+/** Parts of 1; equal ones where there is nothing to go by. */
+function normal(weights: readonly number[]): readonly number[] {
+  const sum = weights.reduce((a, b) => a + b, 0)
+  return weights.map((weight) => (sum > 0 ? weight / sum : 1 / weights.length))
+}
+
+function scaled(whole: Estimate, share: number): Estimate {
+  const { p50, p90, low, high } = whole
+  return { ...whole, p50: p50 * share, p90: p90 * share, low: low * share, high: high * share }
 }

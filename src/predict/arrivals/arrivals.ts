@@ -20,4 +20,12 @@ export class Arrivals {
     void horizonMs
     return []
   }
+
+  snapshot(): unknown {
+    return {}
+  }
+
+  restore(snapshot: unknown): void {
+    void snapshot
+  }
 }

@@ -1,0 +1,138 @@
+import { expect, it } from 'vitest'
+import type { PredictionInput } from '../../src/predict/prediction.js'
+import { Predictor } from '../../src/predict/predictor.js'
+
+const clock = { now: () => 0, monotonic: () => 0 }
+
+function inputOf(bytes: number, at = 0): PredictionInput {
+  return {
+    at,
+    tenant: 'acme',
+    fingerprint: 'f1',
+    literals: `l${bytes}`,
+    kind: 'read',
+    operators: [
+      { type: 'scan', detail: 'orders' },
+      { type: 'aggregate', detail: 'sum(x)' },
+    ],
+    segments: [{ id: `s-${bytes}`, dataset: 'orders', bytes, rows: bytes / 10, warmOn: [] }],
+    work: [{ node: 'n1', segment: `s-${bytes}`, transformation: 'aggregate', detail: 'scan; aggregate', decayedCount: 3 }],
+    placement: [
+      { node: 'n1', role: 'leaf', bytes: bytes * 0.75, warmBytes: 0, networkBytes: 0 },
+      { node: 'n2', role: 'root', bytes: bytes * 0.25, warmBytes: 0, networkBytes: 1000 },
+    ],
+    running: 0,
+    queued: 0,
+  }
+}
+
+/** Runs queries whose CPU is 2 ms plus 1 ms a megabyte. */
+function train(predictor: Predictor, count: number, from = 0): void {
+  for (let i = from; i < from + count; i++) {
+    const bytes = 1e6 * (1 + ((i * 37) % 200))
+    const input = inputOf(bytes, i * 1000)
+    predictor.admitted(`q${i}`, input, predictor.predict(input))
+    const cpuMs = (2 + bytes / 1e6) * (1 + 0.02 * ((i % 5) - 2))
+    predictor.observe({
+      queryId: `q${i}`,
+      at: i * 1000 + 500,
+      finished: true,
+      actual: { cpuMs, memoryBytes: 1e7 + bytes, networkBytes: 1000, wallMs: cpuMs / 2 },
+      nodes: [{ node: 'n1', role: 'leaf', cpuMs, memoryBytes: 1e7 + bytes, networkBytes: 0 }],
+    })
+  }
+}
+
+it('learns what queries need, and extrapolates by bytes', () => {
+  const predictor = new Predictor({ clock })
+  train(predictor, 200)
+  for (const megabytes of [20, 77.5, 180]) {
+    const { cpuMs, wallMs } = predictor.predict(inputOf(megabytes * 1e6)).total
+    expect(cpuMs.p50 / (2 + megabytes)).toBeGreaterThan(0.85)
+    expect(cpuMs.p50 / (2 + megabytes)).toBeLessThan(1.15)
+    expect(wallMs.p50).toBeLessThan(cpuMs.p50)
+    expect(cpuMs.low).toBeLessThan(cpuMs.p50)
+    expect(cpuMs.high).toBeGreaterThan(cpuMs.p50)
+    expect(cpuMs.abstained).toBeUndefined()
+  }
+})
+
+it('names the nodes with their load scores, and shares the total out', () => {
+  const predictor = new Predictor({ clock })
+  train(predictor, 50)
+  const said = predictor.predict(inputOf(1e7))
+  expect(said.nodes.map(({ node, role }) => [node, role])).toEqual([
+    ['n1', 'leaf'],
+    ['n2', 'root'],
+  ])
+  // 3 uses × (scan 1 + aggregate 2).
+  expect(said.nodes[0]?.loadScore).toBe(9)
+  expect(said.segments[0]?.hot).toBe(true)
+  const sum = said.nodes.reduce((total, node) => total + node.cpuMs.p50, 0)
+  expect(sum).toBeCloseTo(said.total.cpuMs.p50, 6)
+  expect(said.evidence.join('\n')).toContain('n1 worked on 1 of its hot segments: load score 9')
+})
+
+it('abstains before it has measured anything', () => {
+  const said = new Predictor({ clock }).predict(inputOf(1e7))
+  expect(said.total.cpuMs).toMatchObject({ abstained: true, coverage: 0 })
+  expect(said.evidence.join('\n')).toContain('never ran before')
+})
+
+it('predicts without changing anything', () => {
+  const predictor = new Predictor({ clock })
+  train(predictor, 30)
+  const before = JSON.stringify(predictor.snapshot())
+  const said = predictor.predict(inputOf(5e7))
+  expect(predictor.predict(inputOf(5e7))).toEqual(said)
+  expect(JSON.stringify(predictor.snapshot())).toBe(before)
+})
+
+it('goes on after a restart as if there had been none', () => {
+  const one = new Predictor({ clock })
+  train(one, 120)
+  const two = new Predictor({ clock })
+  expect(two.restore(JSON.parse(JSON.stringify(one.snapshot())))).toBe(true)
+  expect(two.predict(inputOf(3e7))).toEqual(one.predict(inputOf(3e7)))
+  train(one, 40, 120)
+  train(two, 40, 120)
+  expect(two.snapshot()).toEqual(one.snapshot())
+})
+
+it('refuses a snapshot of another version', () => {
+  const predictor = new Predictor({ clock })
+  train(predictor, 10)
+  const before = predictor.snapshot()
+  expect(predictor.restore({ version: 0 })).toBe(false)
+  expect(predictor.restore('damaged')).toBe(false)
+  expect(predictor.snapshot()).toEqual(before)
+})
+
+it('learns how queries in flight stretch wall time, and leaves CPU alone', () => {
+  const predictor = new Predictor({ clock })
+  for (let i = 0; i < 300; i++) {
+    const input = { ...inputOf(1e7), running: i % 8 }
+    predictor.admitted(`q${i}`, input, predictor.predict(input))
+    predictor.observe({
+      queryId: `q${i}`,
+      at: i,
+      finished: true,
+      actual: { cpuMs: 100, memoryBytes: 1e7, networkBytes: 0, wallMs: 50 * (1 + (i % 8)) ** 0.7 },
+      nodes: [],
+    })
+  }
+  const alone = predictor.predict(inputOf(1e7))
+  const crowded = predictor.predict({ ...inputOf(1e7), running: 7 })
+  expect(alone.contention).toBe(1)
+  expect(crowded.contention).toBeCloseTo(8 ** 0.7, 0)
+  expect(crowded.total.wallMs.p50 / alone.total.wallMs.p50).toBeCloseTo(8 ** 0.7, 0)
+  expect(crowded.total.cpuMs.p50).toBeCloseTo(alone.total.cpuMs.p50, 6)
+})
+
+it('answers in well under a millisecond', () => {
+  const predictor = new Predictor({ clock })
+  train(predictor, 300)
+  const started = performance.now()
+  for (let i = 0; i < 200; i++) predictor.predict(inputOf(1e6 * (i + 1)))
+  expect((performance.now() - started) / 200).toBeLessThan(1)
+})
