@@ -1,0 +1,126 @@
+/**
+ * Which derived segments exist, so that the same work on the same data is found and not repeated. An answer is found by its
+ * id alone. A partial is found also as a part of more: all partials of one leaf statement (`work`) over disjoint sets of base
+ * segments can be merged, so a query over grown data takes what covers most of its segments and computes only the rest.
+ */
+import type { SegmentId, StoredSegment } from '../model/segment.js'
+import { GreedyDual } from './greedy-dual.js'
+
+export interface DerivedEntry {
+  readonly stored: StoredSegment
+  /** Hash of the leaf statement and all that it reads besides the distributed segments; absent for answers. */
+  readonly work?: string
+  /** Base segments of the distributed relation that it covers; empty for answers. */
+  readonly covers: readonly SegmentId[]
+  /** What it took to make, in milliseconds: what finding it saves. */
+  readonly savedMs: number
+}
+
+export interface DerivedIndexOptions {
+  readonly bytesMax: number
+  /** The bytes of these are no longer wanted. */
+  readonly onEvict: (evicted: readonly StoredSegment[]) => void
+}
+
+export class DerivedIndex {
+  readonly #entries = new Map<SegmentId, DerivedEntry>()
+  readonly #byWork = new Map<string, Set<SegmentId>>()
+  readonly #kept: GreedyDual<SegmentId>
+  readonly #onEvict: DerivedIndexOptions['onEvict']
+
+  constructor(options: DerivedIndexOptions) {
+    this.#kept = new GreedyDual(options.bytesMax)
+    this.#onEvict = options.onEvict
+  }
+
+  get bytes(): number {
+    return this.#kept.bytes
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Adds a segment whose bytes exist now; what is worth least goes when the budget is full. */
+  add(entry: DerivedEntry): void {
+    const { stored, work } = entry
+    this.#forget(stored.id)
+    this.#entries.set(stored.id, entry)
+    if (work !== undefined) {
+      const ids = this.#byWork.get(work) ?? new Set()
+      ids.add(stored.id)
+      this.#byWork.set(work, ids)
+    }
+    this.#evict(this.#kept.add(stored.id, stored.bytes, entry.savedMs))
+  }
+
+  /** The segment of this id, counted as a use. */
+  find(id: SegmentId): StoredSegment | undefined {
+    const entry = this.#entries.get(id)
+    if (entry !== undefined) this.#kept.use(id)
+    return entry?.stored
+  }
+
+  /** Whether it is there, without counting a use. */
+  has(id: SegmentId): boolean {
+    return this.#entries.has(id)
+  }
+
+  /**
+   * Stored partials of the same work that cover `segments` in part or whole, disjoint, largest first (greedy), and what
+   * they leave uncovered.
+   */
+  cover(
+    work: string,
+    segments: readonly SegmentId[],
+  ): { readonly found: readonly StoredSegment[]; readonly rest: readonly SegmentId[] } {
+    const open = new Set(segments)
+    const found: StoredSegment[] = []
+    const candidates = [...(this.#byWork.get(work) ?? [])]
+      .flatMap((id) => this.#entries.get(id) ?? [])
+      .toSorted((a, b) => b.covers.length - a.covers.length)
+    for (const { stored, covers } of candidates) {
+      if (open.size === 0) break
+      if (covers.length === 0 || covers.length > open.size || !covers.every((id) => open.has(id))) continue
+      for (const id of covers) open.delete(id)
+      this.#kept.use(stored.id)
+      found.push(stored)
+    }
+    return { found, rest: segments.filter((id) => open.has(id)) }
+  }
+
+  /** Keeps a segment while a task reads it. Every pin is followed by an unpin. */
+  pin(id: SegmentId): void {
+    this.#kept.pin(id)
+  }
+
+  unpin(id: SegmentId): void {
+    this.#evict(this.#kept.unpin(id))
+  }
+
+  /** Forgets a segment whose bytes are lost or were found changed, without an eviction. */
+  lose(id: SegmentId): void {
+    this.#kept.remove(id)
+    this.#forget(id)
+  }
+
+  /** Forgets all that stood on a node whose spool is gone. */
+  loseNode(node: string): void {
+    for (const [id, entry] of this.#entries) if (entry.stored.node === node) this.lose(id)
+  }
+
+  #evict(ids: readonly SegmentId[]): void {
+    const evicted = ids.flatMap((id) => this.#entries.get(id)?.stored ?? [])
+    for (const id of ids) this.#forget(id)
+    if (evicted.length > 0) this.#onEvict(evicted)
+  }
+
+  #forget(id: SegmentId): void {
+    const work = this.#entries.get(id)?.work
+    this.#entries.delete(id)
+    if (work === undefined) return
+    const ids = this.#byWork.get(work)
+    ids?.delete(id)
+    if (ids?.size === 0) this.#byWork.delete(work)
+  }
+}
