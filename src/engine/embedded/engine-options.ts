@@ -1,0 +1,134 @@
+import type { Activity } from '../../model/activity.js'
+import type { Clock } from '../../model/clock.js'
+import type { LineageEvent } from '../../model/lineage-event.js'
+import type { NodeId } from '../../model/node.js'
+import type { DatasetRead, QueryStatus } from '../../model/query.js'
+import type { Column, SegmentId, Snapshot, SnapshotId } from '../../model/segment.js'
+import type { Miss, NodeWork, Prediction, PredictionInput, QueryOutcome } from '../../predict/prediction.js'
+import type { PlannerPool } from '../../sql/planner.js'
+
+/** One file of a written table, as the node that wrote it reported it. */
+export interface WrittenFile {
+  readonly path: string
+  readonly rows: number
+  readonly bytes: number
+}
+
+/** A write under way: files go into `folder`, nobody sees them until `commit`. Exactly one of `commit` and `abort` ends it. */
+export interface PendingWrite {
+  readonly folder: string
+  /** First commit wins, the other gets WRITE_CONFLICT. Resolves when it would survive a crash. */
+  commit(files: readonly WrittenFile[]): Promise<Snapshot>
+  abort(): Promise<void>
+}
+
+/** What the engine asks of the catalogue. */
+export interface EngineCatalog {
+  snapshot(id: SnapshotId): Snapshot | undefined
+  current(name: string): Snapshot | undefined
+  /** False when something on disk had changed: new snapshots are defined by then, plan again. */
+  confirm(reads: readonly DatasetRead[]): Promise<boolean>
+  beginWrite(table: string, mode: 'create' | 'replace' | 'insert', columns: readonly Column[]): Promise<PendingWrite>
+  dropTable(table: string, ifExists: boolean): Promise<void>
+  createView(view: string, sql: string, replace: boolean): Promise<void>
+  dropView(view: string, ifExists: boolean): Promise<void>
+}
+
+/** What the engine asks of the lineage recorder. */
+export interface EngineRecorder {
+  /** Resolves when the events are durable; calls keep their order. */
+  record(events: readonly LineageEvent[]): Promise<void>
+  saveQuery(status: QueryStatus): void
+  put(key: string, value: unknown): Promise<void>
+  get(key: string): Promise<unknown>
+}
+
+/** The lineage graph's word on which nodes worked on some segments. */
+export interface WorkReader {
+  work(segments: readonly SegmentId[], atMicros: number): Promise<readonly NodeWork[]>
+}
+
+/** What the engine asks of prediction. It may throw, hang (when it answers with a promise) or talk nonsense: only speed may suffer. */
+export interface QueryPredictor {
+  predict(input: PredictionInput): Prediction | Promise<Prediction>
+  admitted(queryId: string, input: PredictionInput, prediction: Prediction): void
+  dispatched(queryId: string, at: number): void
+  observe(outcome: QueryOutcome): readonly Miss[]
+  loadScores(work: readonly NodeWork[]): ReadonlyMap<NodeId, number>
+}
+
+/** Bounds of the engine, each with the error or the action at its end. Defaults in `defaultLimits`. */
+export interface EngineLimits {
+  /** Queries that wait; one more gets QUEUE_FULL. */
+  readonly queriesWaitingMax: number
+  /** Queries that run at once. */
+  readonly queriesRunningMax: number
+  /** Tasks that one node runs at once. */
+  readonly tasksPerNode: number
+  /** Encoded results up to this size come back inside the outcome. */
+  readonly inlineBytesMax: number
+  /** A larger result ends with RESULT_TOO_LARGE. */
+  readonly resultBytesMax: number
+  /** Encoded answers kept in memory for exact repeats. */
+  readonly answerCacheBytes: number
+  /** An encoded answer larger than this is not kept in memory. */
+  readonly answerBytesMax: number
+  /** Source bytes of one pack. */
+  readonly packSourceBytesMax: number
+  /** Reads of a column within `packHeatMs` that make it worth packing. */
+  readonly packReadsMin: number
+  readonly packHeatMs: number
+  /** Idle time after which background work begins. */
+  readonly idleMs: number
+  /** Partials that one task merges. */
+  readonly fanInMax: number
+  /** Rows of all partials from which an aggregator level is worth it. */
+  readonly aggregateRowsMin: number
+}
+
+export interface EmbeddedEngineOptions {
+  /** Packs, nodes' folders and the journal live here. */
+  readonly stateFolder: string
+  /** Folders with the files of datasets: the data folder and the catalogue's folder of written tables. */
+  readonly dataFolders: readonly string[]
+  /** Where files of written tables are made: nodes may write here. */
+  readonly writableFolders: readonly string[]
+  readonly checksumFolder: string
+  /** Slots `n1` … `nK`. */
+  readonly nodes: number
+  /** How many of them are started at once and kept; the rest starts when it is needed. Default: all. */
+  readonly nodesAtStart?: number
+  /** Of all nodes together. */
+  readonly memoryBytes: number
+  /** For packs, derived segments and DuckDB's temporary files together. */
+  readonly diskBytes: number
+  readonly catalog: EngineCatalog
+  readonly planner: Pick<PlannerPool, 'plan'>
+  readonly recorder: EngineRecorder
+  readonly reader?: WorkReader
+  readonly predictor?: QueryPredictor
+  /** Domain time: submission, history, heat, forecasts. Supervision and deadlines use the machine's own clock. */
+  readonly clock: Clock
+  readonly limits?: Partial<EngineLimits>
+  /** Packs are built by value when idle; default true. */
+  readonly packing?: boolean
+  readonly onActivity?: (activity: Activity) => void
+  /** What went wrong in the background and failed no query. */
+  readonly onError?: (error: unknown) => void
+}
+
+export const defaultLimits: EngineLimits = {
+  queriesWaitingMax: 2_000,
+  queriesRunningMax: 64,
+  tasksPerNode: 4,
+  inlineBytesMax: 1e6,
+  resultBytesMax: 20e9,
+  answerCacheBytes: 64e6,
+  answerBytesMax: 1e6,
+  packSourceBytesMax: 128e6,
+  packReadsMin: 3,
+  packHeatMs: 10 * 60_000,
+  idleMs: 2_000,
+  fanInMax: 32,
+  aggregateRowsMin: 10_000,
+}
