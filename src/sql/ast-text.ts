@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto'
+
+/**
+ * DuckDB's AST as JSON text, without loss. JSON.parse would round integers beyond 2^53 (constants, and the "no location" of
+ * 2^64 - 1, which DuckDB then refuses to read back) and refuse the Infinity that DuckDB writes for 1e400. Such numbers are
+ * kept as strings behind a mark that no SQL text can guess, and turned back when the tree is printed.
+ */
+export interface AstObject {
+  [key: string]: AstValue
+}
+export type AstValue = string | number | boolean | null | AstObject | AstValue[]
+
+const mark = `number:${randomUUID()}:`
+const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|-?Infinity|NaN/g
+const marked = new RegExp(`"${mark}([^"]*)"`, 'g')
+
+/** Reads DuckDB's JSON. */
+export function parseAst(json: string): AstValue {
+  return JSON.parse(
+    json.replace(stringOrNumber, (token) => (token.length < 3 || isPlain(token) ? token : `"${mark}${token}"`)),
+  ) as AstValue
+}
+
+function isPlain(token: string): boolean {
+  if (token.startsWith('"')) return true
+  if (token.endsWith('Infinity') || token === 'NaN') return false
+  return token.length < 16 || token.includes('.') || token.includes('e') || token.includes('E')
+}
+
+/** Writes a tree as DuckDB reads it: numbers come out as they came in. */
+export function printAst(value: AstValue): string {
+  return JSON.stringify(value).replace(marked, '$1')
+}
+
+/** A number that JavaScript cannot hold, for use in a tree. */
+export function exactNumber(text: string): string {
+  return `${mark}${text}`
+}
+
+/** The digits of a number as it stands in the tree, or undefined where the value is none. */
+export function numberText(value: AstValue | undefined): string | undefined {
+  if (typeof value === 'number') return String(value)
+  return typeof value === 'string' && value.startsWith(mark) ? value.slice(mark.length) : undefined
+}

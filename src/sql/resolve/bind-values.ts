@@ -1,0 +1,166 @@
+import { ForebayError } from '../../model/errors.js'
+import type { ParameterValue } from '../../model/query.js'
+import type { Locate } from '../allow/check-allowed.js'
+import { type AstObject, numberText } from '../ast-text.js'
+import {
+  child,
+  children,
+  foldName,
+  isClass,
+  nullConstant,
+  rewrite,
+  textConstant,
+  textOf,
+  texts,
+  typedConstant,
+  walk,
+} from '../ast-walk.js'
+import { frozen, type Moment, readsClock, sessionColumns } from './clock-functions.js'
+
+export interface Values {
+  readonly params: Readonly<Record<string, ParameterValue>>
+  readonly moment: Moment
+  /** True for names that the statement's tables, aliases or CTEs have as columns. */
+  readonly isColumn: (name: string) => boolean
+}
+
+export interface BoundValues {
+  readonly node: AstObject
+  /** Types of the parameters in the order of their first use. */
+  readonly parameterTypes: readonly string[]
+}
+
+/**
+ * Replaces everything whose value is known before the query runs by a typed literal: parameters, the clock, and constants
+ * that DuckDB would print as another type. Answers keep the column names that they would have had.
+ */
+export function bindValues(node: AstObject, values: Values): BoundValues {
+  const types = new Map<string, string>()
+  const bound = rewrite(node, (part) => {
+    if (isClass(part, 'PARAMETER')) {
+      const name = textOf(part, 'identifier')
+      const literal = parameterLiteral(name, values.params[name] ?? null)
+      types.set(name, literal.type)
+      return { ...literal.node, alias: part.alias ?? '' }
+    }
+    if (readsClock(part, values.isColumn)) return frozen(part, values.moment, values.isColumn)
+    return isClass(part, 'CONSTANT') ? exactConstant(part) : undefined
+  })
+  return { node: bound as AstObject, parameterTypes: [...types.values()] }
+}
+
+/** True for an expression that `bindValues` replaces. */
+export function isReplaced(node: AstObject, isColumn: (name: string) => boolean): boolean {
+  return isClass(node, 'PARAMETER') || readsClock(node, isColumn) || (isClass(node, 'CONSTANT') && isFloat(node))
+}
+
+/** Select-list items without an alias that hold a replaced expression: their printed text is the column's name and must stay. */
+export function itemsToName(node: AstObject, isColumn: (name: string) => boolean): readonly AstObject[] {
+  const items: AstObject[] = []
+  walk(node, (query) => {
+    for (const item of children(query, 'select_list')) {
+      if (textOf(item, 'alias') !== '') continue
+      let found = false
+      walk(item, (part) => {
+        found ||= isReplaced(part, isColumn)
+        return !found && (part === item || !Array.isArray(part.select_list))
+      })
+      if (found) items.push(item)
+    }
+    return true
+  })
+  return items
+}
+
+/** Refuses parameters without a value, values without a parameter and values of no scalar type. */
+export function checkParameters(node: AstObject, params: Readonly<Record<string, unknown>>, locate: Locate): void {
+  const used = new Set<string>()
+  walk(node, (part) => {
+    if (!isClass(part, 'PARAMETER')) return true
+    const name = textOf(part, 'identifier')
+    used.add(name)
+    if (!Object.hasOwn(params, name)) {
+      const position = locate(part)
+      throw new ForebayError('PARAMETER_INVALID', `parameter "${name}" has no value`, {
+        hint: `give it in params, e.g. {"${name}": …}`,
+        ...(position === undefined ? {} : { position }),
+      })
+    }
+    return true
+  })
+  for (const [name, value] of Object.entries(params)) {
+    if (!used.has(name)) throw new ForebayError('PARAMETER_INVALID', `parameter "${name}" is not used by the statement`)
+    if (value !== null && !['string', 'number', 'boolean'].includes(typeof value)) {
+      throw new ForebayError('PARAMETER_INVALID', `parameter "${name}" must be a string, a number, a boolean or null`)
+    }
+  }
+}
+
+/** Refuses `current_user` and its kin, which are columns in the tree, unless a table has such a column. */
+export function checkSessionColumns(node: AstObject, isColumn: (name: string) => boolean, locate: Locate): void {
+  walk(node, (part) => {
+    if (!isClass(part, 'COLUMN_REF')) return true
+    const [name, ...more] = texts(part, 'column_names').map(foldName)
+    if (name === undefined || more.length > 0 || !sessionColumns.has(name) || isColumn(name)) return true
+    const position = locate(part)
+    throw new ForebayError('NOT_ALLOWED', `"${name}" is not allowed`, position === undefined ? {} : { position })
+  })
+}
+
+/** Every name that something in the statement gives to a column. */
+export function columnNames(node: AstObject, columns: Iterable<string>): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const column of columns) names.add(foldName(column))
+  walk(node, (part) => {
+    if (textOf(part, 'alias') !== '') names.add(foldName(textOf(part, 'alias')))
+    for (const name of [...texts(part, 'column_name_alias'), ...texts(part, 'aliases')]) names.add(foldName(name))
+    // The parameters of a lambda are columns in the tree too.
+    const parameters = isClass(part, 'LAMBDA') ? child(part, 'lhs') : undefined
+    if (parameters !== undefined) {
+      walk(parameters, (inner) => {
+        for (const name of texts(inner, 'column_names')) names.add(foldName(name))
+        return true
+      })
+    }
+    return true
+  })
+  return names
+}
+
+function parameterLiteral(name: string, value: ParameterValue): { readonly node: AstObject; readonly type: string } {
+  if (value === null) return { node: nullConstant(), type: 'NULL' }
+  if (typeof value === 'string') return { node: textConstant(value), type: 'VARCHAR' }
+  if (typeof value === 'boolean') return typed(value ? 'true' : 'false', 'BOOLEAN')
+  if (typeof value !== 'number') throw new ForebayError('PARAMETER_INVALID', `parameter "${name}" must be a scalar`)
+  if (!Number.isInteger(value)) return typed(doubleText(value), 'DOUBLE')
+  if (!Number.isSafeInteger(value)) {
+    throw new ForebayError('PARAMETER_INVALID', `parameter "${name}" is beyond 2^53 and would lose digits`, {
+      hint: 'give it as a string and cast it in the SQL',
+    })
+  }
+  return typed(String(value), value >= -2147483648 && value <= 2147483647 ? 'INTEGER' : 'BIGINT')
+}
+
+function typed(text: string, type: string): { readonly node: AstObject; readonly type: string } {
+  return { node: typedConstant(text, type), type }
+}
+
+function isFloat(node: AstObject): boolean {
+  const type = child(child(node, 'value') ?? {}, 'type')
+  return type?.id === 'DOUBLE' || type?.id === 'FLOAT'
+}
+
+/** DuckDB prints the DOUBLE 1e3 as `1000.0`, which it reads back as a DECIMAL. */
+function exactConstant(node: AstObject): AstObject | undefined {
+  if (!isFloat(node)) return undefined
+  const value = child(node, 'value')
+  const text = value === undefined ? undefined : numberText(value.value)
+  if (text === undefined) return undefined
+  return typedConstant(doubleText(Number(text)), textOf(child(value as AstObject, 'type') ?? {}, 'id'), node.alias ?? '')
+}
+
+function doubleText(value: number): string {
+  if (Number.isNaN(value)) return 'NaN'
+  if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity'
+  return Object.is(value, -0) ? '-0.0' : String(value)
+}
