@@ -45,10 +45,9 @@ export class PackRegistry {
     const names = await readdir(folder)
     const described = new Set<string>()
     for (const name of names.filter((file) => file.endsWith('.json'))) {
-      const pack = await readFile(join(folder, name), 'utf8').then(
-        (text) => JSON.parse(text) as Pack,
-        () => undefined,
-      )
+      const pack = await readFile(join(folder, name), 'utf8')
+        .then((text) => JSON.parse(text) as Pack)
+        .catch(() => undefined)
       const fileName = `${name.slice(0, -'.json'.length)}.duckdb`
       const stale = pack === undefined || (storageVersion !== undefined && pack.storageVersion !== storageVersion)
       if (stale || !names.includes(fileName)) continue

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { ReadHeat } from '../../src/scheduler/read-heat.js'
+
+const minute = 60_000
+
+test('columns read three times within ten minutes are hot, others are not', () => {
+  const heat = new ReadHeat()
+  heat.note('orders', ['a', 'b'], ['s1'], 0)
+  heat.note('orders', ['a'], ['s2'], minute)
+  expect(heat.hot(2 * minute)).toEqual([])
+  heat.note('orders', ['a'], ['s2'], 2 * minute)
+  expect(heat.hot(3 * minute)).toEqual([{ dataset: 'orders', columns: ['a'], segments: ['s1', 's2'] }])
+})
+
+test('reads more than ten minutes ago do not count', () => {
+  const heat = new ReadHeat()
+  for (const at of [0, minute, 11 * minute]) heat.note('orders', ['a'], ['s1'], at)
+  expect(heat.hot(11 * minute)).toEqual([])
+})
+
+test('counts anew once packed', () => {
+  const heat = new ReadHeat()
+  for (const at of [0, 1, 2]) heat.note('orders', ['a'], ['s1'], at)
+  heat.packed('orders')
+  expect(heat.hot(3)).toEqual([])
+})
