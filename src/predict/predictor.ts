@@ -2,7 +2,7 @@ import type { Clock } from '../model/clock.js'
 import type { NodeId } from '../model/node.js'
 import type { QueryId } from '../model/query.js'
 import { type Estimate, type ResourceName, resourceNames } from '../model/resources.js'
-import { Arrivals } from './arrivals/arrivals.js'
+import { Arrivals, type ArrivalsSnapshot } from './arrivals/arrivals.js'
 import { BoundedMap } from './bounded-map.js'
 import { Contention, type ContentionSnapshot } from './contention.js'
 import { historyLevels } from './cost-history.js'
@@ -37,7 +37,7 @@ export interface PredictorSnapshot {
   readonly needs: NeedModelSnapshot
   readonly models: Readonly<Record<ResourceName, ResourceModelSnapshot>>
   readonly contention: ContentionSnapshot
-  readonly arrivals: unknown
+  readonly arrivals: ArrivalsSnapshot
 }
 
 /** Raised whenever what a snapshot means changes: older ones are then dropped, and learning starts anew. */

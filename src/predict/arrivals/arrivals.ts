@@ -1,31 +1,55 @@
 import type { Forecast } from '../../model/forecast.js'
 import type { Arrival } from '../prediction.js'
+import { Habits, type HabitsSnapshot } from './habits.js'
+import { LocalTime } from './local-time.js'
+import { Sessions, type SessionsSnapshot } from './sessions.js'
+import { Triggers, type TriggersSnapshot } from './triggers.js'
 
-/** When queries come: habits by time of day and week, sequences, and what follows a write. */
+export interface ArrivalsSnapshot {
+  readonly habits: HabitsSnapshot
+  readonly triggers: TriggersSnapshot
+  readonly sessions: SessionsSnapshot
+}
+
+/**
+ * When queries come: habits by time of day and week, what follows a write, and what follows within a session. All of them are
+ * silent unless the past says more than chance would, so that on random arrivals there is nothing to act on.
+ */
 export class Arrivals {
+  readonly #habits = new Habits(new LocalTime())
+  readonly #textOf = this.#habits.text.bind(this.#habits)
+  readonly #triggers = new Triggers(this.#textOf)
+  readonly #sessions = new Sessions(this.#textOf)
+
   /** One query came in. */
   observe(arrival: Arrival): void {
-    void arrival
+    this.#habits.observe(arrival)
+    this.#triggers.observe(arrival)
+    this.#sessions.observe(arrival)
   }
 
   /** A dataset got a new snapshot: what usually follows is due. */
   written(dataset: string, at: number): void {
-    void dataset
-    void at
+    this.#triggers.written(dataset, at)
   }
 
   /** What is expected within `horizonMs` from `now`, soonest first. Empty when there is nothing to say. */
   forecast(now: number, horizonMs: number): readonly Forecast[] {
-    void now
-    void horizonMs
-    return []
+    const all = [
+      ...this.#triggers.forecast(now, horizonMs),
+      ...this.#habits.forecast(now, horizonMs),
+      ...this.#sessions.forecast(now, horizonMs),
+    ]
+    return all.sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
   }
 
-  snapshot(): unknown {
-    return {}
+  snapshot(): ArrivalsSnapshot {
+    return { habits: this.#habits.snapshot(), triggers: this.#triggers.snapshot(), sessions: this.#sessions.snapshot() }
   }
 
-  restore(snapshot: unknown): void {
-    void snapshot
+  restore(snapshot: ArrivalsSnapshot): void {
+    this.#habits.restore(snapshot.habits)
+    this.#triggers.restore(snapshot.triggers)
+    this.#sessions.restore(snapshot.sessions)
   }
 }

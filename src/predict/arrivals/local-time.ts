@@ -1,0 +1,78 @@
+import { BoundedMap } from '../bounded-map.js'
+
+/** A moment on the wall clock of a time zone. */
+export interface LocalMoment {
+  /** Local days since 1970-01-01. */
+  readonly day: number
+  /** Minutes since local midnight, with a fraction. */
+  readonly minute: number
+  /** 0 is Sunday. */
+  readonly weekday: number
+}
+
+export const dayMs = 86_400_000
+const minuteMs = 60_000
+const quarterMs = 900_000
+
+/**
+ * Epoch time to wall-clock time and back. People's habits follow their wall clocks, daylight saving included, so habits are
+ * learned in local time. Offsets are cached by quarter of an hour, the grain at which zones change; unknown zones count as UTC.
+ */
+export class LocalTime {
+  readonly #formats = new BoundedMap<Intl.DateTimeFormat | undefined>(64)
+  readonly #offsets = new BoundedMap<number>(10_000)
+
+  local(at: number, timeZone: string): LocalMoment {
+    const shifted = at + this.offsetMs(at, timeZone)
+    const day = Math.floor(shifted / dayMs)
+    return { day, minute: (shifted - day * dayMs) / minuteMs, weekday: weekdayOf(day) }
+  }
+
+  /** Epoch milliseconds of a wall-clock time. In the hour that a change skips, the moment after the change. */
+  epoch(day: number, minute: number, timeZone: string): number {
+    const wanted = day * dayMs + minute * minuteMs
+    const guess = wanted - this.offsetMs(wanted, timeZone)
+    return wanted - this.offsetMs(guess, timeZone)
+  }
+
+  /** Local time minus UTC. */
+  offsetMs(at: number, timeZone: string): number {
+    if (timeZone === 'UTC' || timeZone === 'Etc/UTC') return 0
+    const quarter = Math.floor(at / quarterMs)
+    const key = `${timeZone} ${quarter}`
+    const cached = this.#offsets.peek(key)
+    if (cached !== undefined) return cached
+    const offset = this.#ask(quarter * quarterMs, timeZone)
+    this.#offsets.set(key, offset)
+    return offset
+  }
+
+  #ask(at: number, timeZone: string): number {
+    const format = this.#formats.touch(timeZone, () => formatOf(timeZone))
+    if (format === undefined) return 0
+    const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]))
+    const { year = 1970, month = 1, day = 1, hour = 0, minute = 0 } = parts
+    return Date.UTC(year, month - 1, day, hour, minute) - at
+  }
+}
+
+/** 0 is Sunday; 1970-01-01 was a Thursday. */
+export function weekdayOf(day: number): number {
+  return (((day + 4) % 7) + 7) % 7
+}
+
+function formatOf(timeZone: string): Intl.DateTimeFormat | undefined {
+  try {
+    return new Intl.DateTimeFormat('en-US', {
+      timeZone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+    })
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,109 @@
+import { BoundedMap } from '../bounded-map.js'
+
+/** What usually comes next, and how sure that is after calibration. */
+export interface NextQuery {
+  readonly key: string
+  /** Share of such statements that came true lately. */
+  readonly probability: number
+  /** True when statements as sure as this one have been right often enough to be worth acting on. */
+  readonly speaks: boolean
+}
+
+/** Decayed counts of what followed one key. */
+interface Followers {
+  total: number
+  readonly counts: Map<string, number>
+}
+
+export interface NextQuerySnapshot {
+  readonly followers: readonly (readonly [string, { total: number; counts: readonly (readonly [string, number])[] }])[]
+  readonly bins: readonly { readonly right: number; readonly said: number }[]
+}
+
+const contextsMax = 5000
+const followersMax = 64
+const binCount = 20
+const forget = 0.98
+
+/**
+ * The next key of a session by order-1 Markov counts, of the tenant where it has enough of its own, backed off to everyone's.
+ * It abstains by calibration: raw probabilities fall into bins, each bin remembers how often its statements came true, and it
+ * speaks only where that is at least `precision` (a lower bound, so that little evidence keeps silent).
+ */
+export class NextQueryModel {
+  readonly #followers = new BoundedMap<Followers>(contextsMax)
+  readonly #bins = Array.from({ length: binCount }, () => ({ right: 0, said: 0 }))
+  readonly #precision: number
+
+  constructor(precision = 0.8) {
+    this.#precision = precision
+  }
+
+  /** What comes after `key` in a session of `tenant`; undefined before anything followed it. */
+  next(tenant: string, key: string): NextQuery | undefined {
+    const guess = this.#guess(tenant, key)
+    if (guess === undefined) return undefined
+    const bin = this.#binOf(guess.raw)
+    const probability = (bin.right + 1) / (bin.said + 2)
+    const doubt = Math.sqrt((probability * (1 - probability)) / (bin.said + 2))
+    return { key: guess.key, probability, speaks: bin.said >= 5 && probability - 0.5 * doubt >= this.#precision }
+  }
+
+  /** In a session of `tenant`, `key` came after `before`. */
+  observe(tenant: string, before: string, key: string): void {
+    const guess = this.#guess(tenant, before)
+    if (guess !== undefined) {
+      const bin = this.#binOf(guess.raw)
+      bin.said = bin.said * 0.995 + 1
+      bin.right = bin.right * 0.995 + (guess.key === key ? 1 : 0)
+    }
+    for (const context of [`${tenant} ${before}`, ` ${before}`]) {
+      this.#count(
+        this.#followers.touch(context, () => ({ total: 0, counts: new Map() })),
+        key,
+      )
+    }
+  }
+
+  #count(followers: Followers, key: string): void {
+    for (const [other, count] of followers.counts) followers.counts.set(other, count * forget)
+    followers.counts.set(key, (followers.counts.get(key) ?? 0) + 1)
+    followers.total = followers.total * forget + 1
+    if (followers.counts.size > followersMax) followers.counts.delete(rarest(followers.counts))
+  }
+
+  #guess(tenant: string, key: string): { key: string; raw: number } | undefined {
+    const own = this.#followers.peek(`${tenant} ${key}`)
+    const all = this.#followers.peek(` ${key}`)
+    if (all === undefined) return undefined
+    let best: { key: string; raw: number } | undefined
+    for (const candidate of new Set([...(own?.counts.keys() ?? []), ...all.counts.keys()])) {
+      const shared = (all.counts.get(candidate) ?? 0) / (all.total + 1)
+      const raw = ((own?.counts.get(candidate) ?? 0) + 2 * shared) / ((own?.total ?? 0) + 2)
+      if (best === undefined || raw > best.raw) best = { key: candidate, raw }
+    }
+    return best
+  }
+
+  #binOf(raw: number): { right: number; said: number } {
+    return this.#bins[Math.min(binCount - 1, Math.floor(raw * binCount))] as { right: number; said: number }
+  }
+
+  snapshot(): NextQuerySnapshot {
+    return {
+      followers: this.#followers.snapshot(({ total, counts }) => ({ total, counts: [...counts] })),
+      bins: this.#bins.map((bin) => ({ ...bin })),
+    }
+  }
+
+  restore(snapshot: NextQuerySnapshot): void {
+    this.#followers.restore(snapshot.followers, ({ total, counts }) => ({ total, counts: new Map(counts) }))
+    for (const [i, bin] of snapshot.bins.entries()) this.#bins[i] = { ...bin }
+  }
+}
+
+function rarest(counts: ReadonlyMap<string, number>): string {
+  let found: [string, number] = ['', Number.POSITIVE_INFINITY]
+  for (const entry of counts) if (entry[1] < found[1]) found = entry
+  return found[0]
+}

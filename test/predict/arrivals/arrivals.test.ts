@@ -1,0 +1,206 @@
+import { describe, expect, it } from 'vitest'
+import type { Forecast } from '../../../src/model/forecast.js'
+import { Arrivals } from '../../../src/predict/arrivals/arrivals.js'
+import { seeded } from '../seeded.js'
+
+const minute = 60_000
+const hour = 60 * minute
+const day = 24 * hour
+/** A Monday, 00:00 UTC. */
+const monday = Date.UTC(2026, 0, 5)
+
+function arrive(
+  arrivals: Arrivals,
+  at: number,
+  template = 'dash',
+  options: { sql?: string; timeZone?: string; tenant?: string; datasets?: string[] } = {},
+) {
+  arrivals.observe({
+    at,
+    tenant: options.tenant ?? 'acme',
+    fingerprint: template,
+    sql: options.sql ?? `select '${template}'`,
+    params: {},
+    timeZone: options.timeZone ?? 'UTC',
+    literals: '',
+    datasets: options.datasets ?? [],
+  })
+}
+
+/** The next day's forecasts of a template, asked at its midnight. */
+function ahead(arrivals: Arrivals, at: number, template = 'dash'): readonly Forecast[] {
+  return arrivals.forecast(at, day).filter((forecast) => forecast.template === template)
+}
+
+describe('habits', () => {
+  it('forecasts a dashboard of working days near its minute, and leaves weekends alone', () => {
+    const arrivals = new Arrivals()
+    const random = seeded(1)
+    for (let d = 0; d < 19; d++) {
+      const asked = ahead(arrivals, monday + d * day)
+      const weekday = d % 7
+      if (d >= 7) {
+        expect(asked.length, `day ${d}`).toBe(weekday < 5 ? 1 : d > 12 ? 0 : asked.length)
+        if (weekday < 5) {
+          const due = monday + d * day + 8.5 * hour
+          expect(Math.abs((asked[0]?.at ?? 0) - due)).toBeLessThan(4 * minute)
+          expect(asked[0]?.probability).toBeGreaterThan(0.7)
+        }
+      }
+      if (weekday < 5) arrive(arrivals, monday + d * day + 8.5 * hour + (random() - 0.5) * 6 * minute)
+    }
+  })
+
+  it('speaks after three occurrences, once a day, and no more when it was met', () => {
+    const arrivals = new Arrivals()
+    for (let d = 0; d < 3; d++) arrive(arrivals, monday + d * day + 9 * hour)
+    const thursday = monday + 3 * day
+    expect(ahead(arrivals, thursday)).toHaveLength(1)
+    const id = ahead(arrivals, thursday)[0]?.id
+    expect(ahead(arrivals, thursday + 5 * hour)[0]?.id).toBe(id)
+    arrive(arrivals, thursday + 9 * hour + minute)
+    expect(arrivals.forecast(thursday + 9 * hour + 2 * minute, hour)).toEqual([])
+  })
+
+  it('counts a burst as one arrival', () => {
+    const arrivals = new Arrivals()
+    for (let i = 0; i < 50; i++) arrive(arrivals, monday + 9 * hour + i * 1000)
+    expect(ahead(arrivals, monday + day)).toEqual([])
+  })
+
+  it('keeps to the wall clock when daylight saving begins', () => {
+    const arrivals = new Arrivals()
+    // Berlin changes on 29 March 2026: 08:30 local is 07:30 UTC before and 06:30 UTC after.
+    const friday = Date.UTC(2026, 2, 27)
+    for (let d = -12; d <= 0; d++) {
+      const at = friday + d * day
+      if (new Date(at).getUTCDay() % 6 !== 0) arrive(arrivals, at + 7.5 * hour, 'dash', { timeZone: 'Europe/Berlin' })
+    }
+    const next = ahead(arrivals, friday + 3 * day)
+    expect(next).toHaveLength(1)
+    expect(Math.abs((next[0]?.at ?? 0) - (friday + 3 * day + 6.5 * hour))).toBeLessThan(minute)
+  })
+
+  it('forecasts a weekly report on its weekday only', () => {
+    const arrivals = new Arrivals()
+    for (let week = 0; week < 4; week++) arrive(arrivals, monday + week * 7 * day + 6 * hour)
+    const spoken = Array.from({ length: 7 }, (_, d) => ahead(arrivals, monday + (28 + d) * day).length)
+    expect(spoken).toEqual([1, 0, 0, 0, 0, 0, 0])
+  })
+
+  it('is silent within three occurrences after a habit stops', () => {
+    const arrivals = new Arrivals()
+    for (let d = 0; d < 20; d++) arrive(arrivals, monday + d * day + 10 * hour)
+    const spoken = [20, 21, 22, 23, 24, 25].map((d) => ahead(arrivals, monday + d * day).length)
+    expect(spoken.slice(3)).toEqual([0, 0, 0])
+  })
+
+  it('follows within three occurrences when a habit moves by an hour', () => {
+    const arrivals = new Arrivals()
+    for (let d = 0; d < 20; d++) arrive(arrivals, monday + d * day + 10 * hour)
+    for (let d = 20; d < 30; d++) {
+      const asked = ahead(arrivals, monday + d * day)
+      if (d >= 23) {
+        expect(asked, `day ${d}`).toHaveLength(1)
+        expect(Math.abs((asked[0]?.at ?? 0) - (monday + d * day + 11 * hour))).toBeLessThan(5 * minute)
+      }
+      arrive(arrivals, monday + d * day + 11 * hour)
+    }
+  })
+
+  it.each([1, 2, 3, 4, 5, 6])('has next to nothing to say on random arrivals (seed %i)', (seed) => {
+    const arrivals = new Arrivals()
+    const random = seeded(seed)
+    const rates = [0.5, 2, 6, 20, 80]
+    const events = rates.flatMap((perDay, i) => {
+      const times: number[] = []
+      for (let at = 0; at < 28 * day; at += (-Math.log(1 - random()) * day) / perDay) times.push(at)
+      return times.slice(1).map((at) => ({ at, template: `t${i}` }))
+    })
+    let spoken = 0
+    let today = 0
+    for (const { at, template } of events.sort((a, b) => a.at - b.at)) {
+      for (; today < at; today += 6 * hour) spoken += arrivals.forecast(monday + today, 6 * hour).length
+      arrive(arrivals, monday + at, template)
+    }
+    expect(spoken / events.length).toBeLessThan(0.02)
+  })
+
+  it('moves dates that follow the day of the query, and leaves others', () => {
+    const arrivals = new Arrivals()
+    for (let d = 0; d < 4; d++) {
+      const yesterday = new Date(monday + (d - 1) * day).toISOString().slice(0, 10)
+      arrive(arrivals, monday + d * day + 9 * hour, 'dash', {
+        sql: `select sum(x) from t where d = '${yesterday}' and e > '2020-01-01'`,
+      })
+    }
+    expect(ahead(arrivals, monday + 4 * day)[0]?.sql).toBe("select sum(x) from t where d = '2026-01-08' and e > '2020-01-01'")
+  })
+})
+
+describe('triggers', () => {
+  it('expects the reader of a dataset after a learned delay from its write', () => {
+    const arrivals = new Arrivals()
+    const random = seeded(7)
+    let at = monday
+    for (let i = 0; i < 8; i++) {
+      at += (5 + 20 * random()) * hour
+      arrivals.written('orders', at)
+      arrive(arrivals, at + 10 * minute + random() * minute, 'report', { datasets: ['orders'] })
+    }
+    at += 9 * hour
+    expect(arrivals.forecast(at, hour)).toEqual([])
+    arrivals.written('orders', at)
+    const [forecast] = arrivals.forecast(at, hour)
+    expect(forecast).toMatchObject({ source: 'trigger', template: 'report' })
+    expect(Math.abs((forecast?.at ?? 0) - (at + 10.5 * minute))).toBeLessThan(minute)
+  })
+
+  it('says nothing where readers come all the time anyway', () => {
+    const arrivals = new Arrivals()
+    const random = seeded(8)
+    let next = monday
+    for (let i = 0; i < 400; i++) {
+      if (i % 40 === 0) arrivals.written('orders', next + 1)
+      next += -Math.log(1 - random()) * 5 * minute
+      arrive(arrivals, next, 'report', { datasets: ['orders'] })
+    }
+    arrivals.written('orders', next + 1)
+    expect(arrivals.forecast(next + 2, hour).filter((forecast) => forecast.source === 'trigger')).toEqual([])
+  })
+})
+
+describe('sequences', () => {
+  it('expects the next query of a session, once that has proven right', () => {
+    const arrivals = new Arrivals()
+    const random = seeded(9)
+    let at = monday
+    for (let i = 0; i < 40; i++) {
+      at += (1 + 30 * random()) * hour
+      for (const template of ['open', 'detail', 'export']) arrive(arrivals, (at += minute), template)
+    }
+    at += 12 * hour
+    arrive(arrivals, at, 'open')
+    const spoken = arrivals.forecast(at, 10 * minute).filter((forecast) => forecast.source === 'sequence')
+    expect(spoken.map((forecast) => forecast.template)).toEqual(['detail'])
+    expect(Math.abs((spoken[0]?.at ?? 0) - at - minute)).toBeLessThan(10_000)
+  })
+})
+
+it('forecasts the same after a restart', () => {
+  const one = new Arrivals()
+  for (let d = 0; d < 10; d++) {
+    arrivals(one, d)
+    one.written('orders', monday + d * day + 4 * hour)
+  }
+  const two = new Arrivals()
+  two.restore(JSON.parse(JSON.stringify(one.snapshot())))
+  expect(two.forecast(monday + 10 * day, day)).toEqual(one.forecast(monday + 10 * day, day))
+  expect(one.forecast(monday + 10 * day, day).length).toBeGreaterThan(0)
+  expect(JSON.stringify(two.snapshot())).toBe(JSON.stringify(one.snapshot()))
+
+  function arrivals(target: Arrivals, d: number): void {
+    arrive(target, monday + d * day + 8.5 * hour, 'dash', { datasets: ['orders'] })
+    arrive(target, monday + d * day + 8.5 * hour + minute, 'detail')
+  }
+})
