@@ -26,22 +26,18 @@ export class PriorityLanes<T> {
     return priorities.some((priority) => this.#lanes[priority].delete(item))
   }
 
-  /** The next item that `fits`, taken out; the order within a lane is kept, and nothing overtakes in its own lane. */
+  /** The next item, taken out if it `fits`. Nothing smaller overtakes one that does not: it would never have its turn. */
   take(fits: (item: T) => boolean = () => true): T | undefined {
     const order = (this.#takes + 1) % starvationShare === 0 ? [...priorities].reverse() : priorities
     for (const priority of order) {
       const [first] = this.#lanes[priority]
-      if (first === undefined || !fits(first)) continue
+      if (first === undefined) continue
+      if (!fits(first)) return undefined
       this.#lanes[priority].delete(first)
       this.#takes++
       return first
     }
     return undefined
-  }
-
-  /** True when something more urgent than `priority` waits. */
-  holdsAbove(priority: Priority): boolean {
-    return priorities.slice(0, priorities.indexOf(priority)).some((above) => this.#lanes[above].size > 0)
   }
 
   depth(): Readonly<Record<Priority, number>> {

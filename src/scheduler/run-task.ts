@@ -1,0 +1,74 @@
+/**
+ * One task from its first attempt to its outcome. An attempt that lost its node is made again elsewhere; nothing else is
+ * retried here, since the task's own errors come again wherever it runs. Deaths of neighbours do not count: when others ran
+ * beside it on a node that a statement killed, each goes on alone, so that the next death names its cause.
+ */
+import { ForebayError } from '../model/errors.js'
+import type { TaskMessage } from '../model/messages.js'
+import type { NodeId } from '../model/node.js'
+import type { Priority } from '../model/priority.js'
+import type { QueryId } from '../model/query.js'
+import { type Dispatcher, NodeLostError, type TaskOutcome } from './dispatcher.js'
+import type { Quarantine } from './quarantine.js'
+
+/** A task, all but which try it is and when it was queued. */
+export type TaskDraft = Omit<TaskMessage, 'attempt' | 'queuedAt'>
+
+export interface TaskContext {
+  readonly queryId: QueryId
+  readonly dispatcher: Dispatcher
+  readonly quarantine: Quarantine
+  readonly priority: Priority
+  readonly signal: AbortSignal
+  /** The text by which a statement is known that kills nodes. */
+  readonly statement: string
+  /** Resolves when at least one node is ready, with the ready ones. */
+  readonly readyNodes: (signal: AbortSignal) => Promise<readonly NodeId[]>
+  readonly onAttempt: (progress: TaskProgress) => void
+}
+
+export interface TaskProgress {
+  readonly task: TaskDraft
+  readonly node: NodeId
+  readonly attempt: number
+  readonly state: 'queued' | 'running' | 'finished' | 'failed'
+  readonly outcome?: TaskOutcome
+}
+
+/** Losses of nodes that one task survives, whoever caused them. */
+const attemptsMax = 6
+
+/** Runs a task, at first on `node`. Rejects with its error, STATEMENT_QUARANTINED, NODE_LOST after too many losses, or the signal's reason. */
+export async function runTask(task: TaskDraft, node: NodeId, context: TaskContext): Promise<TaskOutcome> {
+  const { dispatcher, quarantine, signal, priority, statement } = context
+  let alone = false
+  let on = node
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted()
+    const tell = (state: TaskProgress['state'], outcome?: TaskOutcome): void =>
+      context.onAttempt({ task, node: on, attempt, state, ...(outcome === undefined ? {} : { outcome }) })
+    tell('queued')
+    try {
+      const message = { ...task, attempt, queuedAt: Date.now() }
+      const outcome = await dispatcher.run(on, message, { priority, signal, alone, onStart: () => tell('running') })
+      tell('finished', outcome)
+      return outcome
+    } catch (error) {
+      tell('failed')
+      if (!(error instanceof NodeLostError)) throw error
+      if (error.suspect) quarantine.blame(statement, error.message)
+      quarantine.check(statement)
+      if (attempt >= attemptsMax) throw error
+      alone ||= error.shared || error.suspect
+    }
+    on = elsewhere(await context.readyNodes(signal), on, dispatcher)
+  }
+}
+
+/** The ready node with the least to do, not the one that was just lost if there is another. */
+export function elsewhere(ready: readonly NodeId[], lost: NodeId | undefined, dispatcher: Pick<Dispatcher, 'load'>): NodeId {
+  const others = ready.filter((node) => node !== lost)
+  const [best] = (others.length > 0 ? others : ready).toSorted((a, b) => dispatcher.load(a) - dispatcher.load(b))
+  if (best === undefined) throw new ForebayError('UNAVAILABLE', 'no node is ready')
+  return best
+}

@@ -1,0 +1,168 @@
+/**
+ * Runs one query's tasks: leaves, then as many levels of aggregators as their partials need, then the root. The number of
+ * levels is decided when the partials are there and their rows are counted; what was predicted only serves to explain.
+ *
+ * A slow leaf is run once more elsewhere, and the first of the two counts: one attempt of each segment is used, never two.
+ * When a partial cannot be read by its parent (its node died and its bytes with it), the leaves are run again, once.
+ */
+import { ForebayError } from '../model/errors.js'
+import type { DerivedSource, TaskId } from '../model/messages.js'
+import type { NodeId } from '../model/node.js'
+import type { StoredSegment } from '../model/segment.js'
+import type { TaskOutcome } from './dispatcher.js'
+import { elsewhere, runTask, type TaskContext, type TaskDraft } from './run-task.js'
+import { aggregatorWidths, evenRuns, type TreeQuestion } from './tree.js'
+
+/** A leaf to run, on the node where its segments are cheapest. */
+export interface LeafWork {
+  readonly task: TaskDraft
+  readonly node: NodeId
+}
+
+export interface TreeWork {
+  readonly leaves: readonly LeafWork[]
+  /** Partials of earlier queries that stand for leaves which need not run. */
+  readonly reused: readonly DerivedSource[]
+  readonly aggregator: (taskId: TaskId, sources: readonly DerivedSource[]) => TaskDraft
+  readonly root: (sources: readonly DerivedSource[]) => TaskDraft
+  /** How a node reads a partial that stands on another one, or on itself. */
+  readonly source: (stored: StoredSegment, reader: NodeId) => DerivedSource
+  readonly question: Omit<TreeQuestion, 'partials' | 'rows' | 'bytes'>
+  readonly onPartial: (leaf: LeafWork, stored: StoredSegment, outcome: TaskOutcome) => void
+  /** Told the widths of the aggregator levels before the first one starts. */
+  readonly onShape: (widths: readonly number[]) => void
+}
+
+const unreadable: readonly string[] = ['FILE_UNREADABLE', 'CHECKSUM_MISMATCH', 'NODE_LOST']
+/** A leaf is slow when it takes so many times the median of those that have finished, and at least `slowMsMin`. */
+const slowFactor = 3
+const slowMsMin = 1_000
+
+/** Resolves with the root's outcome. Aborts what still runs when one task fails. */
+export async function runTree(work: TreeWork, context: TaskContext): Promise<TaskOutcome> {
+  for (let round = 1; ; round++) {
+    const partials = await runLeaves(work, context)
+    try {
+      return await mergeUp(work, [...work.reused.map((source) => source.stored), ...partials], context, round)
+    } catch (error) {
+      const lost = error instanceof ForebayError && unreadable.includes(error.code) && work.leaves.length > 0
+      if (!lost || round > 1 || context.signal.aborted) throw error
+    }
+  }
+}
+
+async function mergeUp(
+  work: TreeWork,
+  partials: readonly StoredSegment[],
+  context: TaskContext,
+  round: number,
+): Promise<TaskOutcome> {
+  const widths = aggregatorWidths({
+    ...work.question,
+    partials: partials.length,
+    rows: partials.reduce((sum, partial) => sum + partial.rows, 0),
+    bytes: partials.reduce((sum, partial) => sum + partial.bytes, 0),
+  })
+  work.onShape(widths)
+  let level: readonly StoredSegment[] = partials
+  const busy: NodeId[] = []
+  for (const [depth, width] of widths.entries()) {
+    const nodes = await spread(width, busy, context)
+    level = await together(evenRuns(level, width), context, async (group, index, inGroup) => {
+      const node = nodes[index] ?? ''
+      const taskId = `${context.queryId}-a${depth + 1}-${index + 1}${round > 1 ? `-r${round}` : ''}`
+      const sources = group.map((stored) => work.source(stored, node))
+      return storedOf(await runTask(work.aggregator(taskId, sources), node, inGroup))
+    })
+    busy.push(...nodes)
+  }
+  const [node = ''] = await spread(1, busy, context)
+  const root = work.root(level.map((stored) => work.source(stored, node)))
+  return runTask(round > 1 ? { ...root, taskId: `${root.taskId}-r${round}` } : root, node, context)
+}
+
+/** `count` ready nodes with the least to do, distinct while there are enough, those in `busy` last. */
+async function spread(count: number, busy: readonly NodeId[], context: TaskContext): Promise<readonly NodeId[]> {
+  const ready = await context.readyNodes(context.signal)
+  const order = ready.toSorted(
+    (a, b) => Number(busy.includes(a)) - Number(busy.includes(b)) || context.dispatcher.load(a) - context.dispatcher.load(b),
+  )
+  return Array.from({ length: count }, (_, index) => order[index % order.length] ?? '')
+}
+
+async function runLeaves(work: TreeWork, context: TaskContext): Promise<readonly StoredSegment[]> {
+  const finishedMs: number[] = []
+  return together(work.leaves, context, async (leaf, _, inGroup) => {
+    const startedAt = performance.now()
+    const outcome = await hedged(leaf, work.leaves.length, finishedMs, inGroup)
+    finishedMs.push(performance.now() - startedAt)
+    const stored = storedOf(outcome)
+    work.onPartial(leaf, stored, outcome)
+    return stored
+  })
+}
+
+/** Runs a leaf, and once more elsewhere when it is slow beside the others; the first outcome wins and ends the other. */
+async function hedged(
+  leaf: LeafWork,
+  leaves: number,
+  finishedMs: readonly number[],
+  context: TaskContext,
+): Promise<TaskOutcome> {
+  if (leaves < 3) return runTask(leaf.task, leaf.node, context)
+  const startedAt = performance.now()
+  const over = new AbortController()
+  const either = { ...context, signal: AbortSignal.any([context.signal, over.signal]) }
+  let timer: NodeJS.Timeout | undefined
+  try {
+    return await new Promise<TaskOutcome>((resolve, reject) => {
+      // The first attempt's own error ends the leaf: the second would meet it too. The second one's error proves nothing.
+      runTask(leaf.task, leaf.node, either).then(resolve, reject)
+      timer = setInterval(() => {
+        if (!isSlow(performance.now() - startedAt, finishedMs, leaves)) return
+        clearInterval(timer)
+        runAgain(leaf, either).then(resolve, () => {})
+      }, 100)
+      timer.unref()
+    })
+  } finally {
+    clearInterval(timer)
+    over.abort(new ForebayError('CANCELLED', 'another attempt of the same task was faster'))
+  }
+}
+
+function isSlow(ms: number, finishedMs: readonly number[], leaves: number): boolean {
+  if (finishedMs.length < leaves / 2) return false
+  const median = finishedMs.toSorted((a, b) => a - b)[Math.floor(finishedMs.length / 2)] ?? 0
+  return ms >= Math.max(slowMsMin, median * slowFactor)
+}
+
+async function runAgain(leaf: LeafWork, context: TaskContext): Promise<TaskOutcome> {
+  const ready = await context.readyNodes(context.signal)
+  const task = { ...leaf.task, taskId: `${leaf.task.taskId}-h` }
+  return runTask(task, elsewhere(ready, leaf.node, context.dispatcher), context)
+}
+
+function storedOf(outcome: TaskOutcome): StoredSegment {
+  if (outcome.result.to !== 'segment') throw new ForebayError('INTERNAL', `a partial came back as "${outcome.result.to}"`)
+  return outcome.result.stored
+}
+
+/** Runs all; the first failure aborts the others, and it is thrown when all have ended, so that nothing goes on unseen. */
+async function together<T, R>(
+  items: readonly T[],
+  context: TaskContext,
+  run: (item: T, index: number, inGroup: TaskContext) => Promise<R>,
+): Promise<readonly R[]> {
+  const failure = new AbortController()
+  const inGroup = { ...context, signal: AbortSignal.any([context.signal, failure.signal]) }
+  const ends = items.map((item, index) =>
+    run(item, index, inGroup).catch((error) => {
+      failure.abort(error)
+      throw error
+    }),
+  )
+  await Promise.allSettled(ends)
+  if (failure.signal.aborted) throw failure.signal.reason
+  return Promise.all(ends)
+}
