@@ -1,134 +1,88 @@
-import { Worker } from 'node:worker_threads'
-import { entryPoint } from '../model/entry-point.js'
-import { type ErrorRecord, ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { NodeId } from '../model/node.js'
-import type { QueryId, QueryState, QueryStatus } from '../model/query.js'
+import type { QueryState, QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
-import type { HotSegment, NodeWork, SegmentVertex } from './lineage-store.js'
+import type { HotSegment, NodeWork } from './lineage-store.js'
+import { startReader } from './reader-client.js'
 
-/** Where a trace begins. */
-export type LineageStart =
-  | { readonly kind: 'segment' | 'query' | 'node'; readonly id: string }
-  /** `segments` are those of its current snapshot. */
-  | { readonly kind: 'table'; readonly id: string; readonly segments: readonly SegmentId[] }
-
-export interface LineageRequest {
-  readonly from: LineageStart
+/** `GET /v1/lineage`. */
+export interface TraceRequest {
+  /** `segment:ID`, `table:NAME`, `query:ID` or `node:ID`. */
+  readonly from: string
   readonly direction: 'upstream' | 'downstream' | 'both'
   /** 1–50. */
   readonly depth: number
+  /** Most edges, 1–100,000. */
   readonly limit: number
   /** Epoch milliseconds. */
   readonly asOf?: number
 }
 
-export interface TransferRequest {
-  readonly segment?: SegmentId
-  readonly query?: QueryId
-  readonly source?: NodeId
-  readonly destination?: NodeId
-  /** Epoch milliseconds. */
-  readonly since?: number
-  readonly limit: number
-  /** The `next` of the page before. */
-  readonly cursor?: string
-}
-
-export interface ColumnRequest {
+/** `GET /v1/lineage/columns`. Without a column: all of the table's. */
+export interface ColumnsRequest {
   readonly table: string
   readonly column?: string
-  readonly direction: 'upstream' | 'downstream'
+  readonly direction: 'upstream' | 'downstream' | 'both'
+  /** Hops through written tables, 1–50; default 20. */
+  readonly depth?: number
 }
 
-export interface HistoryRequest {
-  readonly state?: QueryState
-  /** Fingerprint. */
-  readonly template?: string
+/** `GET /v1/transfers`: every filter that is given must hold; in the order of arrival, oldest first. */
+export interface TransfersRequest {
+  readonly segment?: SegmentId
+  readonly query?: string
+  readonly source?: NodeId
+  readonly destination?: NodeId
+  /** Epoch milliseconds; moves that ended then or later. */
+  readonly since?: number
+  /** 1–10,000. */
   readonly limit: number
+  /** `next` of the page before. */
   readonly cursor?: string
 }
 
-/** Asks what was recorded, in a thread of its own over read-only connections. Answers that can be large come as JSON text. */
+/** `GET /v1/queries`: newest first. */
+export interface HistoryRequest {
+  readonly state?: QueryState
+  /** Fingerprint, or the template's text. */
+  readonly template?: string
+  /** 1–1,000. */
+  readonly limit: number
+  /** `next` of the page before. */
+  readonly cursor?: string
+}
+
+export interface ReaderOptions {
+  /** The recorder's folder; the recorder must be open. */
+  readonly folder: string
+  /** Called once when the thread dies; later calls reject with UNAVAILABLE, and the owner may open a new one. */
+  readonly onFailure?: (error: Error) => void
+}
+
+/**
+ * Answers about lineage and history, from a thread of its own with a read-only connection. Answers that can be large come
+ * as JSON text that is ready to be sent, so that the event loop neither parses nor stringifies them.
+ */
 export interface LineageReader {
-  /** JSON text of the graph as the API answers it. NOT_FOUND when nothing is known of the start. */
-  lineage(request: LineageRequest): Promise<string>
-  /** JSON text `{"transfers":[…],"next"?}`, newest first. */
-  transfers(request: TransferRequest): Promise<string>
-  /** JSON text `{"columns":[…]}`. */
-  columns(request: ColumnRequest): Promise<string>
-  segment(id: SegmentId): Promise<SegmentVertex | undefined>
-  /** Hottest first. `atMicros` is epoch microseconds. */
-  hottest(limit: number, atMicros: number): Promise<readonly HotSegment[]>
+  /** `{"vertices":[…],"edges":[…],"truncated":…}`. Rejects with NOT_FOUND (unknown start) or REQUEST_INVALID. */
+  trace(request: TraceRequest, signal?: AbortSignal): Promise<string>
+  /** `{"columns":[…],"edges":[…],"truncated":…}`. NOT_FOUND when nothing is known of the table or column. */
+  columns(request: ColumnsRequest, signal?: AbortSignal): Promise<string>
+  /** `{"transfers":[…],"next"?}`. A page may be short and have a `next` all the same. */
+  transfers(request: TransfersRequest, signal?: AbortSignal): Promise<string>
+  /** The vertex as `GET /v1/segments/{id}` gives it (a folded vertex for an evicted one); undefined when it is unknown. */
+  segment(id: SegmentId, signal?: AbortSignal): Promise<string | undefined>
+  /** Hottest first; `atMs` is epoch milliseconds. */
+  hottest(limit: number, atMs: number, signal?: AbortSignal): Promise<readonly HotSegment[]>
   /** Decayed PROCESSED_BY counts of these segments by node. */
-  work(segments: readonly SegmentId[], atMicros: number): Promise<readonly NodeWork[]>
-  /** The history, newest first. */
-  queries(request: HistoryRequest): Promise<{ readonly queries: readonly QueryStatus[]; readonly next?: string }>
-  query(id: QueryId): Promise<QueryStatus | undefined>
+  work(segments: readonly SegmentId[], atMs: number, signal?: AbortSignal): Promise<readonly NodeWork[]>
+  /** `{"queries":[…],"next"?}`. */
+  queries(request: HistoryRequest, signal?: AbortSignal): Promise<string>
+  /** One query of the history. */
+  query(queryId: string, signal?: AbortSignal): Promise<QueryStatus | undefined>
   close(): Promise<void>
 }
 
-/** Main thread → reader thread; answered by one message with the same id. */
-export type ReaderCall =
-  | { readonly call: 'lineage'; readonly request: LineageRequest }
-  | { readonly call: 'transfers'; readonly request: TransferRequest }
-  | { readonly call: 'columns'; readonly request: ColumnRequest }
-  | { readonly call: 'segment'; readonly request: SegmentId }
-  | { readonly call: 'hottest'; readonly request: { readonly limit: number; readonly atMicros: number } }
-  | { readonly call: 'work'; readonly request: { readonly segments: readonly SegmentId[]; readonly atMicros: number } }
-  | { readonly call: 'queries'; readonly request: HistoryRequest }
-  | { readonly call: 'query'; readonly request: QueryId }
-  | { readonly call: 'close'; readonly request: undefined }
-export type ReaderMessage = ReaderCall & { readonly id: number }
-export type ReaderAnswer =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: ErrorRecord }
-
-const waitingMax = 5_000
-
-/** Starts the reader thread. The recorder must have opened the folder before. */
-export async function openLineageReader(options: { readonly folder: string }): Promise<LineageReader> {
-  const worker = new Worker(entryPoint('./reader-thread.js', import.meta.url), { workerData: { folder: options.folder } })
-  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
-  let nextId = 0
-  let ended: Error | undefined
-
-  const end = (error: Error): void => {
-    ended ??= error
-    for (const call of waiting.values()) call.reject(error)
-    waiting.clear()
-  }
-  worker.on('message', (answer: ReaderAnswer) => {
-    const call = waiting.get(answer.id)
-    waiting.delete(answer.id)
-    if ('error' in answer) call?.reject(fromErrorRecord(answer.error))
-    else call?.resolve(answer.value)
-  })
-  worker.on('error', (error) => end(error as Error))
-  worker.on('exit', () => end(new ForebayError('UNAVAILABLE', 'the lineage reader has ended')))
-
-  const ask = <Value>(call: ReaderCall): Promise<Value> => {
-    if (ended !== undefined) return Promise.reject(ended)
-    if (waiting.size >= waitingMax) return Promise.reject(new ForebayError('QUEUE_FULL', 'too many lineage questions wait'))
-    const id = nextId++
-    return new Promise<Value>((resolve, reject) => {
-      waiting.set(id, { resolve: resolve as (value: unknown) => void, reject })
-      worker.postMessage({ ...call, id } satisfies ReaderMessage)
-    })
-  }
-
-  return {
-    lineage: (request) => ask({ call: 'lineage', request }),
-    transfers: (request) => ask({ call: 'transfers', request }),
-    columns: (request) => ask({ call: 'columns', request }),
-    segment: (request) => ask({ call: 'segment', request }),
-    hottest: (limit, atMicros) => ask({ call: 'hottest', request: { limit, atMicros } }),
-    work: (segments, atMicros) => ask({ call: 'work', request: { segments, atMicros } }),
-    queries: (request) => ask({ call: 'queries', request }),
-    query: (request) => ask({ call: 'query', request }),
-    close: async () => {
-      if (ended !== undefined) return
-      await ask({ call: 'close', request: undefined }).catch(() => {})
-      await worker.terminate()
-    },
-  }
+/** Opens a reader on a recorder's folder. */
+export function openLineageReader(options: ReaderOptions): Promise<LineageReader> {
+  return startReader(options)
 }

@@ -1,160 +1,106 @@
-import { mkdir } from 'node:fs/promises'
-import { Worker } from 'node:worker_threads'
-import { entryPoint } from '../model/entry-point.js'
-import { type ErrorRecord, ForebayError, fromErrorRecord } from '../model/errors.js'
+import type { Clock } from '../model/clock.js'
 import type { LineageEvent } from '../model/lineage-event.js'
 import type { QueryStatus } from '../model/query.js'
+import type { SegmentId } from '../model/segment.js'
+import { startRecorder } from './recorder-client.js'
+
+/** What the recorder may keep; each has a default in `retention.ts`. Reaching one truncates or fails with its name. */
+export interface RecorderLimits {
+  /** Largest log on disk with history and keys; the log is truncated well before it, and writing past it fails with DISK_EXCEEDED. */
+  readonly logBytesMax: number
+  /** Most events in the log; the older half goes when it is reached, after a checkpoint. */
+  readonly eventsMax: number
+  /** Oldest event in the log, counted from its arrival. */
+  readonly eventAgeMsMax: number
+  /** Most queries in the history. */
+  readonly queriesMax: number
+  /** Most bytes on their way to the thread; more are refused with QUEUE_FULL. */
+  readonly inFlightBytesMax: number
+}
+
+/** Another graph that the log is projected into, loaded inside the recorder's thread. */
+export interface StoreConfiguration {
+  /** Name in `lag()`. */
+  readonly name: string
+  /** URL of a module that exports `openLineageStore(options): Promise<LineageStore>`. */
+  readonly module: string
+  /** Plain data handed to it. */
+  readonly options: Readonly<Record<string, unknown>>
+}
 
 export interface RecorderOptions {
-  /** Folder of the log and the graph; made when it is missing. */
+  /** Made when it is absent; one recorder at a time (the caller holds the state folder's lock). */
   readonly folder: string
-  /** Events kept in the log before a checkpoint lets the oldest go. Default 5,000,000. */
-  readonly logEventsMax?: number
-  /** Queries kept in the history. Default 100,000. */
-  readonly historyMax?: number
-  /** The writer thread ended unasked; what was not acknowledged is not recorded. */
+  readonly clock?: Clock
+  readonly limits?: Partial<RecorderLimits>
+  readonly stores?: readonly StoreConfiguration[]
+  /** Called once when the thread dies; every waiting and later call rejects with UNAVAILABLE, and the owner may open a new one. */
   readonly onFailure?: (error: Error) => void
 }
 
-/**
- * Writes what happened: the lineage log, the graph that is projected from it, the history of queries, and small values that
- * must survive a restart. A thread of its own does the writing; the event loop only hands over.
- */
-export interface Recorder {
-  /** Resolves when all events survive a crash (group fsync). Recording an id twice changes nothing. Calls keep their order. */
-  record(events: readonly LineageEvent[]): Promise<void>
-  /** Keeps a query's last state for the history; durable with the next group, at the latest after 100 ms. */
-  saveQuery(status: QueryStatus): void
-  /** Keeps a JSON value under a key; resolves when it survives a crash. */
-  put(key: string, value: unknown): Promise<void>
-  get(key: string): Promise<unknown>
-  /** Events in the log that a store has not applied yet, by store. */
-  lag(): Readonly<Record<string, number>>
-  /** Durable events so far and how long the last commits took, in seconds, since the last call. */
-  commits(): { readonly events: number; readonly seconds: readonly number[] }
-  /** Drops the graph and projects it anew from the log; resolves with its digest. */
-  rebuild(): Promise<GraphDigest>
-  /** Digest of the graph, once all that is in the log has been projected. */
-  digest(): Promise<GraphDigest>
-  /** Writes a checkpoint of the graph and lets events before it go. */
-  truncate(): Promise<void>
-  close(): Promise<void>
+export interface RecorderStats {
+  /** Events acknowledged since the start, without duplicates. */
+  readonly events: number
+  readonly duplicates: number
+  /** Group commits since the start, and how long the last ones took. */
+  readonly commits: number
+  readonly commitMsP50: number
+  readonly commitMsP99: number
+  /** Events in the log, and the first offset that is still there. */
+  readonly logEvents: number
+  readonly logFrom: number
+  readonly logBytes: number
 }
 
-export interface GraphDigest {
+/** What a rebuild or a verification found. */
+export interface GraphReport {
+  readonly store: string
   readonly vertices: number
   readonly edges: number
   readonly hash: string
+  readonly events: number
+  /** True when the graph before (for a rebuild) or now (for a verification) has the digest that the log gives. */
+  readonly identical: boolean
 }
 
-/** Main thread → recorder thread. */
-export type ToRecorder =
-  | { readonly type: 'record'; readonly id: number; readonly events: readonly LineageEvent[] }
-  | { readonly type: 'save-query'; readonly status: QueryStatus }
-  | { readonly type: 'put'; readonly id: number; readonly key: string; readonly json: string }
-  | { readonly type: 'get'; readonly id: number; readonly key: string }
-  | { readonly type: 'rebuild' | 'digest' | 'truncate' | 'close'; readonly id: number }
+/** Writes what must survive: the lineage log, its graphs, the history of queries and small documents. One thread, group fsync. */
+export interface Recorder {
+  /**
+   * Resolves when the events are on disk (fsynced); rejects and keeps none of them otherwise (DISK_EXCEEDED, QUEUE_FULL,
+   * UNAVAILABLE). An event whose id was recorded before changes nothing. Never wait for it on a query's path.
+   */
+  record(events: readonly LineageEvent[]): Promise<void>
+  /** Keeps the latest status of a query for the history; written with the next group commit. */
+  saveQuery(status: QueryStatus): void
+  /** Keeps a JSON text under a key; resolves when it is on disk. */
+  put(key: string, json: string): Promise<void>
+  /** The JSON text under a key, as last put (also when that put has not reached the disk yet). */
+  get(key: string): Promise<string | undefined>
+  /** Forgets a key; resolves when that is on disk. */
+  remove(key: string): Promise<void>
+  /** All keys with a prefix and their JSON texts, by key. */
+  list(prefix: string): Promise<readonly (readonly [key: string, json: string])[]>
+  /** Events in the log minus events in each graph, by store name (`sqlite` is always there). */
+  lag(): Readonly<Record<string, number>>
+  stats(): RecorderStats
+  /** Resolves when everything recorded before the call can be read in the SQLite graph. */
+  projected(): Promise<void>
+  /**
+   * Says which derived segments still have bytes, after a start: every other derived vertex that belongs to no table is evicted.
+   * Returns how many were.
+   */
+  reconcile(existing: readonly SegmentId[]): Promise<number>
+  /** Writes a checkpoint of the graph into the log, then truncates what the limits no longer allow. */
+  checkpoint(): Promise<{ readonly offset: number; readonly truncated: number }>
+  /** Drops a graph and makes it anew from checkpoint and tail. Recording goes on meanwhile. */
+  rebuild(store?: string): Promise<GraphReport>
+  /** Makes the graph from the log a second time, beside the first, and compares. */
+  verify(): Promise<GraphReport>
+  /** Waits for what was recorded, then ends the thread. What was not projected yet is after the next start. */
+  close(): Promise<void>
+}
 
-/** Recorder thread → main thread. */
-export type FromRecorder =
-  | { readonly type: 'open' }
-  | { readonly type: 'done'; readonly ids: readonly number[]; readonly value?: unknown }
-  | { readonly type: 'failed'; readonly ids: readonly number[]; readonly error: ErrorRecord }
-  | { readonly type: 'progress'; readonly recorded: number; readonly applied: number; readonly newEvents: number; readonly commitSeconds: number }
-
-/** Calls that may wait for the disk; beyond it events are refused with QUEUE_FULL rather than piled up. */
-const waitingMax = 50_000
-
-/** Starts the writer thread and waits until its files are open. Throws what they cannot be opened for. */
-export async function openRecorder(options: RecorderOptions): Promise<Recorder> {
-  await mkdir(options.folder, { recursive: true })
-  const worker = new Worker(entryPoint('./recorder-thread.js', import.meta.url), {
-    workerData: { folder: options.folder, logEventsMax: options.logEventsMax ?? 5_000_000, historyMax: options.historyMax ?? 100_000 },
-  })
-  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
-  let nextId = 0
-  let recorded = 0
-  let applied = 0
-  let newEvents = 0
-  let commitSeconds: number[] = []
-  let ended: Error | undefined
-
-  const call = (message: (id: number) => ToRecorder): Promise<unknown> => {
-    if (ended !== undefined) return Promise.reject(ended)
-    if (waiting.size >= waitingMax) {
-      return Promise.reject(new ForebayError('QUEUE_FULL', `the lineage recorder is ${waitingMax} calls behind`))
-    }
-    const id = nextId++
-    return new Promise((resolve, reject) => {
-      waiting.set(id, { resolve, reject })
-      worker.postMessage(message(id))
-    })
-  }
-  const settle = (ids: readonly number[], how: (call: { resolve: (v: unknown) => void; reject: (e: Error) => void }) => void): void => {
-    for (const id of ids) {
-      const call = waiting.get(id)
-      waiting.delete(id)
-      if (call !== undefined) how(call)
-    }
-  }
-
-  await new Promise<void>((resolve, reject) => {
-    worker.on('message', (message: FromRecorder) => {
-      if (message.type === 'open') resolve()
-      else if (message.type === 'done') settle(message.ids, (waiter) => waiter.resolve(message.value))
-      else if (message.type === 'failed') {
-        const error = fromErrorRecord(message.error)
-        if (message.ids.length === 0) reject(error)
-        settle(message.ids, (waiter) => waiter.reject(error))
-      } else {
-        recorded = message.recorded
-        applied = message.applied
-        newEvents += message.newEvents
-        if (message.commitSeconds > 0 && commitSeconds.length < 10_000) commitSeconds.push(message.commitSeconds)
-      }
-    })
-    const end = (error: Error): void => {
-      if (ended !== undefined) return
-      ended = error
-      reject(error)
-      settle([...waiting.keys()], (waiter) => waiter.reject(error))
-      options.onFailure?.(error)
-    }
-    worker.on('error', (error) => end(error as Error))
-    worker.on('exit', () => end(new ForebayError('UNAVAILABLE', 'the lineage recorder has ended')))
-  })
-
-  return {
-    record: async (events) => {
-      if (events.length > 0) await call((id) => ({ type: 'record', id, events }))
-    },
-    saveQuery: (status) => {
-      if (ended === undefined) worker.postMessage({ type: 'save-query', status } satisfies ToRecorder)
-    },
-    put: async (key, value) => {
-      await call((id) => ({ type: 'put', id, key, json: JSON.stringify(value) }))
-    },
-    get: async (key) => {
-      const json = await call((id) => ({ type: 'get', id, key }))
-      return json === undefined ? undefined : (JSON.parse(json as string) as unknown)
-    },
-    lag: () => ({ embedded: Math.max(0, recorded - applied) }),
-    commits: () => {
-      const report = { events: newEvents, seconds: commitSeconds }
-      newEvents = 0
-      commitSeconds = []
-      return report
-    },
-    rebuild: async () => (await call((id) => ({ type: 'rebuild', id }))) as GraphDigest,
-    digest: async () => (await call((id) => ({ type: 'digest', id }))) as GraphDigest,
-    truncate: async () => {
-      await call((id) => ({ type: 'truncate', id }))
-    },
-    close: async () => {
-      if (ended !== undefined) return
-      await call((id) => ({ type: 'close', id }))
-      ended = new ForebayError('UNAVAILABLE', 'the lineage recorder is closed')
-      await worker.terminate()
-    },
-  }
+/** Opens the log of a folder. Rejects with STATE_TOO_NEW when a newer version wrote it. */
+export function openRecorder(options: RecorderOptions): Promise<Recorder> {
+  return startRecorder(options)
 }
