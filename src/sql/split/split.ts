@@ -1,0 +1,40 @@
+import type { Column } from '../../model/segment.js'
+import type { AstObject } from '../ast-text.js'
+
+/** What the splitter knows of one relation of a resolved SELECT. */
+export interface SplitRelation {
+  /** Placeholder, e.g. `__fb0`. */
+  readonly relation: string
+  readonly dataset: string
+  readonly columns: readonly Column[]
+  /** Segments kept after pruning, and what they hold. */
+  readonly segments: number
+  readonly rows: number
+  readonly bytes: number
+}
+
+export interface SplitContext {
+  readonly relations: readonly SplitRelation[]
+  /** Binds a SELECT over the relations and gives the columns of its result; rejects where it does not bind. */
+  bind(select: AstObject): Promise<readonly Column[]>
+}
+
+/** Trees of a split plan, as model/query.ts promises of `Work`. */
+export interface SplitTrees {
+  readonly shape: 'split'
+  readonly why: string
+  readonly distributed: string
+  /** Relations that each leaf reads whole, besides its share of `distributed`. */
+  readonly broadcast: readonly string[]
+  /** Relations that the root reads whole, besides `__partials`. */
+  readonly rootReads: readonly string[]
+  readonly leaf: AstObject
+  readonly merge: AstObject
+  readonly root: AstObject
+  readonly partial: 'rows' | 'groups' | 'one' | 'limited'
+  readonly partialRowsMax?: number
+  readonly groupColumns: readonly { readonly dataset: string; readonly column: string }[]
+}
+
+/** A split, or why there is none. */
+export type Split = { readonly shape: 'whole'; readonly why: string } | SplitTrees
