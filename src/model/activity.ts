@@ -1,11 +1,25 @@
 import type { NodeId, NodeStatus, Role } from './node.js'
-import type { QueryId, QueryStatus } from './query.js'
+import type { ParameterValue, QueryId, QueryStatus } from './query.js'
 import type { ResourceName } from './resources.js'
 
 /** Something that happened in the engine. Metrics, server-sent events and the proactive loop feed on these and on nothing else. */
 export type Activity =
   /** A query changed its state (its last state included), or starts to wait for something else. */
   | { readonly type: 'query'; readonly status: QueryStatus }
+  /** A query that is not background work was planned: what arrivals learn from. */
+  | {
+      readonly type: 'arrival'
+      readonly queryId: QueryId
+      readonly at: number
+      readonly tenant: string
+      readonly fingerprint: string
+      readonly sql: string
+      readonly params: Readonly<Record<string, ParameterValue>>
+      readonly timeZone: string
+      /** Hash of the literals. */
+      readonly literals: string
+      readonly datasets: readonly string[]
+    }
   /** A task ended. */
   | {
       readonly type: 'task'
