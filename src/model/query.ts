@@ -67,6 +67,9 @@ export type Work =
       readonly why: string
       /** Relation whose segments are shared out among the leaves. */
       readonly distributed: string
+      /** Relations that each leaf reads whole besides its share of `distributed`; those that the root reads besides partials. */
+      readonly broadcast?: readonly string[]
+      readonly rootReads?: readonly string[]
       readonly leaf: Stage
       readonly merge: Stage
       readonly root: Stage
