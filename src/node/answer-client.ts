@@ -1,0 +1,146 @@
+/**
+ * The answer of a query: the statement is streamed through an encoder. While it is small it gathers; if it ends small it goes back
+ * inside the outcome, and its rows may become a derived segment. Once it is large, what has gathered is offered as the start of a
+ * stream and the statement goes on only as fast as the reader takes it.
+ */
+import { createReadStream } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
+import type { DuckDBDataChunk, DuckDBResult, DuckDBType } from '@duckdb/node-api'
+import { ForebayError } from '../model/errors.js'
+import type { TaskOutput } from '../model/messages.js'
+import { distinctNames } from './carrier.js'
+import { arrowStream } from './encode/arrow.js'
+import { csvRows, jsonLines, jsonRows, type ResultEncoder } from './encode/encoder.js'
+import { parquetSql } from './encode/parquet.js'
+import { fileBytes } from './file-bytes.js'
+import { quoteText } from './quote.js'
+import type { ResultSource } from './result-streams.js'
+import type { Session } from './session.js'
+
+export type ClientOutput = Extract<TaskOutput, { to: 'client' }>
+
+/** What became of the statement: a whole small answer with its rows, or the start of a large one. */
+export type Answer =
+  | { readonly size: 'small'; readonly rows: number; readonly inline: Uint8Array; readonly chunks: readonly DuckDBDataChunk[] }
+  | { readonly size: 'large'; readonly source: ResultSource; rows(): number }
+
+const contentTypes = {
+  json: 'application/json',
+  ndjson: 'application/x-ndjson',
+  csv: 'text/csv; charset=utf-8',
+  arrow: 'application/vnd.apache.arrow.stream',
+  parquet: 'application/vnd.apache.parquet',
+} as const
+
+/** Runs the statement as far as is needed to know whether its answer is small. */
+export async function answerClient(
+  session: Session,
+  sql: string,
+  output: ClientOutput,
+  temporary: string,
+  throwIfStopped: () => void,
+): Promise<Answer> {
+  if (output.format === 'parquet') return answerParquet(session, sql, output, temporary)
+  const result = await session.stream(sql)
+  const encoder = encoderFor(output, result.columnTypes())
+  const gathered: Uint8Array[] = [encoder.head()]
+  const chunks: DuckDBDataChunk[] = []
+  let bytes = gathered[0]?.length ?? 0
+  let rows = 0
+  for (;;) {
+    throwIfStopped()
+    const chunk = await nextChunk(result)
+    const piece = chunk === undefined ? encoder.tail() : encoder.encode(chunk)
+    gathered.push(piece)
+    bytes += piece.length
+    refuseTooLarge(bytes, output)
+    if (chunk === undefined) return { size: 'small', rows, inline: Buffer.concat(gathered), chunks }
+    rows += chunk.rowCount
+    chunks.push(chunk)
+    if (bytes > output.inlineBytesMax) break
+  }
+  const state = { rows, bytes }
+  chunks.length = 0
+  return {
+    size: 'large',
+    rows: () => state.rows,
+    source: {
+      contentType: contentTypes[output.format],
+      pieces: () => restOf(gathered, result, encoder, output, state, throwIfStopped),
+    },
+  }
+}
+
+async function* restOf(
+  gathered: Uint8Array[],
+  result: DuckDBResult,
+  encoder: ResultEncoder,
+  output: ClientOutput,
+  state: { rows: number; bytes: number },
+  throwIfStopped: () => void,
+): AsyncGenerator<Uint8Array> {
+  yield Buffer.concat(gathered.splice(0))
+  for (;;) {
+    throwIfStopped()
+    const chunk = await nextChunk(result)
+    const piece = chunk === undefined ? encoder.tail() : encoder.encode(chunk)
+    state.rows += chunk?.rowCount ?? 0
+    state.bytes += piece.length
+    refuseTooLarge(state.bytes, output)
+    yield piece
+    if (chunk === undefined) return
+  }
+}
+
+async function nextChunk(result: DuckDBResult): Promise<DuckDBDataChunk | undefined> {
+  const chunk = await result.fetchChunk()
+  return chunk === null || chunk.rowCount === 0 ? undefined : chunk
+}
+
+function encoderFor(output: ClientOutput, types: readonly DuckDBType[]): ResultEncoder {
+  const names = output.columns.map((column) => column.name)
+  switch (output.format) {
+    case 'ndjson':
+      return jsonLines(distinctNames(output.columns), types)
+    case 'csv':
+      return csvRows(names, types)
+    case 'arrow':
+      return arrowStream(names, types)
+    default:
+      return jsonRows(types)
+  }
+}
+
+/** DuckDB writes Parquet only as a file, so the answer is whole before its first byte goes out. */
+async function answerParquet(session: Session, sql: string, output: ClientOutput, temporary: string): Promise<Answer> {
+  try {
+    const [row] = await session.rows(`COPY (${parquetSql(sql, output.columns)}) TO ${quoteText(temporary)} (FORMAT parquet)`)
+    const rows = Number(row?.[0] ?? 0)
+    const bytes = await fileBytes(temporary)
+    refuseTooLarge(bytes, output)
+    if (bytes <= output.inlineBytesMax) {
+      const inline = await readFile(temporary)
+      await rm(temporary, { force: true })
+      return { size: 'small', rows, inline, chunks: [] }
+    }
+    return { size: 'large', rows: () => rows, source: { contentType: contentTypes.parquet, pieces: () => filePieces(temporary) } }
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+async function* filePieces(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of createReadStream(path, { highWaterMark: 1 << 18 })) yield piece as Buffer
+  } finally {
+    await rm(path, { force: true })
+  }
+}
+
+function refuseTooLarge(bytes: number, output: ClientOutput): void {
+  if (bytes <= output.resultBytesMax) return
+  throw new ForebayError('RESULT_TOO_LARGE', `the result is larger than ${output.resultBytesMax} bytes`, {
+    hint: 'add a LIMIT, aggregate, or write the rows to a table with CREATE TABLE … AS',
+  })
+}

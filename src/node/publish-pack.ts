@@ -1,0 +1,71 @@
+import { rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { ForebayError } from '../model/errors.js'
+import type { TaskOutput } from '../model/messages.js'
+import type { BaseSegment, Pack } from '../model/segment.js'
+import { publishDurably } from './durable-file.js'
+import { fileBytes } from './file-bytes.js'
+import { quoteName, quoteText } from './quote.js'
+import type { PackOrdinal } from './relations.js'
+import type { Session } from './session.js'
+
+export type PackOutput = Extract<TaskOutput, { to: 'pack' }>
+
+/** The ordinal column of a pack that is to be built: each row's index into `pack.segments`, in the narrowest type that holds it. */
+export function packOrdinal(pack: PackOutput['pack']): PackOrdinal {
+  const ordinals = new Map(pack.segments.map((segment, ordinal) => [segment, ordinal]))
+  const count = pack.segments.length
+  return {
+    column: pack.ordinalColumn,
+    type: count <= 256 ? 'UTINYINT' : count <= 65_536 ? 'USMALLINT' : 'UINTEGER',
+    ordinalOf: (segment: BaseSegment) => {
+      const ordinal = ordinals.get(segment.id)
+      if (ordinal === undefined) throw new ForebayError('INTERNAL', `segment "${segment.id}" is not one of pack "${pack.id}"`)
+      return ordinal
+    },
+  }
+}
+
+/**
+ * Builds a pack: a DuckDB file under a temporary name, closed, on disk, renamed. The relations of `sql` come in the order of the
+ * ordinals and DuckDB keeps the order of insertion, so each ordinal's rows stand together and a filter on it skips the rest.
+ */
+export async function publishPack(session: Session, output: PackOutput, sql: string): Promise<Pack> {
+  const { pack } = output
+  const temporary = join(dirname(pack.path), `.${basename(pack.path)}.tmp`)
+  const alias = quoteName(`p_${pack.id}`)
+  await rm(temporary, { force: true })
+  try {
+    await session.run(`ATTACH ${quoteText(temporary)} AS ${alias} (STORAGE_VERSION 'latest')`)
+    let rows = 0
+    let storageVersion = ''
+    try {
+      const [created] = await session.rows(`CREATE TABLE ${alias}.main.pack AS ${sql}`)
+      rows = Number(created?.[0] ?? 0)
+      storageVersion = await checkPack(session, pack)
+    } finally {
+      // Detaching writes the checkpoint and closes the file.
+      await session.run(`DETACH ${alias}`)
+    }
+    await publishDurably(temporary, pack.path)
+    return { ...pack, rows, bytes: await fileBytes(pack.path), storageVersion, createdAt: Date.now() }
+  } finally {
+    await rm(temporary, { force: true })
+    await rm(`${temporary}.wal`, { force: true })
+  }
+}
+
+/** The storage version of the file; rejects when the columns are not those that were asked for. */
+async function checkPack(session: Session, pack: PackOutput['pack']): Promise<string> {
+  const name = quoteText(`p_${pack.id}`)
+  const found = await session.rows(
+    `SELECT column_name FROM duckdb_columns() WHERE database_name = ${name} AND table_name = 'pack'`,
+  )
+  const names = new Set(found.map(([column]) => String(column).toLowerCase()))
+  for (const column of [...pack.columns, pack.ordinalColumn]) {
+    if (!names.has(column.toLowerCase()))
+      throw new ForebayError('INTERNAL', `pack "${pack.id}" was built without column "${column}"`)
+  }
+  const [row] = await session.rows(`SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = ${name}`)
+  return String(row?.[0] ?? '')
+}

@@ -1,0 +1,50 @@
+import { rm } from 'node:fs/promises'
+import type { Column, SegmentId, StoredSegment } from '../model/segment.js'
+import { fileCrc32 } from '../transfer/crc32.js'
+import { carrierOf, storeSql } from './carrier.js'
+import { quoteName, quoteText } from './quote.js'
+import type { Session } from './session.js'
+import type { Spool } from './spool.js'
+
+/** Runs a SELECT and publishes its rows in the spool as a derived segment. */
+export async function publishSegment(
+  session: Session,
+  spool: Spool,
+  node: string,
+  segment: SegmentId,
+  sql: string,
+  columns: readonly Column[],
+): Promise<StoredSegment> {
+  const carrier = carrierOf(columns)
+  const temporary = spool.passingPath(carrier)
+  try {
+    const rows =
+      carrier === 'parquet'
+        ? await writeParquet(session, storeSql(sql, columns, carrier), temporary)
+        : await writeDuckDBFile(session, storeSql(sql, columns, carrier), temporary)
+    const { crc32, bytes } = await fileCrc32(temporary)
+    const path = await spool.publish(segment, temporary, carrier)
+    return { id: segment, node, path, carrier, columns, rows, bytes, crc32 }
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+async function writeParquet(session: Session, sql: string, path: string): Promise<number> {
+  const [row] = await session.rows(`COPY (${sql}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION snappy)`)
+  return Number(row?.[0] ?? 0)
+}
+
+async function writeDuckDBFile(session: Session, sql: string, path: string): Promise<number> {
+  const alias = quoteName(`w_${path.slice(path.lastIndexOf('/') + 1)}`)
+  await session.run(`ATTACH ${quoteText(path)} AS ${alias}`)
+  try {
+    const [row] = await session.rows(`CREATE TABLE ${alias}.main.t AS ${sql}`)
+    return Number(row?.[0] ?? 0)
+  } finally {
+    // Detaching writes the checkpoint, so the file is whole afterwards.
+    await session.run(`DETACH ${alias}`)
+    await rm(`${path}.wal`, { force: true })
+  }
+}

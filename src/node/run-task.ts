@@ -1,0 +1,254 @@
+/**
+ * One task from its message to its outcome: inputs here, one statement, one output, unchanged inputs. Then, after the outcome has
+ * been sent: the answer kept as a segment, everything released, and the lineage event.
+ */
+import { ForebayError, toErrorRecord } from '../model/errors.js'
+import type { LineageOutput, TaskEvent } from '../model/lineage-event.js'
+import type { FromNode, NodeConfiguration, TaskReport, TaskResult } from '../model/messages.js'
+import { bytesMoved, captureReads, openTransferLog, type TransferLog } from '../transfer/capture-transfer.js'
+import { type Answer, answerClient, type ClientOutput } from './answer-client.js'
+import { type ErrorScene, fromDuckDBError } from './duckdb-error.js'
+import type { Instance } from './instance.js'
+import type { LineageOutbox } from './lineage-outbox.js'
+import { packOrdinal, publishPack } from './publish-pack.js'
+import { publishSegment } from './publish-segment.js'
+import { publishTable } from './publish-table.js'
+import { withRelations } from './relations.js'
+import type { ResultStreams } from './result-streams.js'
+import type { RunningTask } from './running-task.js'
+import type { Session } from './session.js'
+import type { Share, Shares } from './shares.js'
+import { storeAnswer } from './store-answer.js'
+import { type InputTools, prepareInputs, type ReadyInputs } from './task-inputs.js'
+
+/** What tasks run with. */
+export interface TaskTools extends InputTools {
+  readonly configuration: NodeConfiguration
+  readonly instanceFor: (threads: 'one' | 'all') => Promise<Instance>
+  readonly shares: Shares
+  readonly outbox: LineageOutbox
+  readonly results: ResultStreams
+  readonly send: (message: FromNode) => void
+  /** Told of every error, before it is reported. */
+  readonly onError: (error: unknown) => void
+}
+
+/** Runs a task to its end and reports it; never rejects. */
+export async function runTask(task: RunningTask, tools: TaskTools, share: Share): Promise<void> {
+  const run = new TaskRun(task, tools, share)
+  try {
+    await run.run()
+  } catch (error) {
+    tools.onError(error)
+    run.fail(error)
+  } finally {
+    task.end()
+    await run.close()
+  }
+}
+
+class TaskRun {
+  readonly #task: RunningTask
+  readonly #tools: TaskTools
+  readonly #share: Share
+  readonly #log: TransferLog
+  readonly #queueMicros: number
+  #instance: Instance | undefined
+  #session: Session | undefined
+  #inputs: ReadyInputs | undefined
+  #sound = false
+  #reported = false
+  #streamedRows = 0
+
+  constructor(task: RunningTask, tools: TaskTools, share: Share) {
+    this.#task = task
+    this.#tools = tools
+    this.#share = share
+    this.#log = openTransferLog(tools.configuration.id)
+    this.#queueMicros = Math.max(0, Math.round((Date.now() - task.message.queuedAt) * 1000))
+  }
+
+  async run(): Promise<void> {
+    const { message } = this.#task
+    const { output } = message
+    this.#instance = await this.#tools.instanceFor(message.threads)
+    this.#session = await this.#instance.acquire(message.timeZone)
+    this.#task.use(this.#session)
+    this.#task.throwIfStopped()
+    const ordinal = output.to === 'pack' ? packOrdinal(output.pack) : undefined
+    this.#inputs = await prepareInputs(this.#task, this.#session, this.#instance, this.#tools, this.#log, ordinal)
+    this.#task.throwIfStopped()
+    const sql = withRelations(message.sql, this.#inputs.relations)
+    if (output.to === 'client') await this.#answer(this.#session, sql, output)
+    else await this.#publish(this.#session, sql)
+    this.#sound = true
+  }
+
+  async #publish(session: Session, sql: string): Promise<void> {
+    const { output, taskId, attempt } = this.#task.message
+    const { spool, configuration } = this.#tools
+    const result = await this.#reading(async (): Promise<TaskResult> => {
+      switch (output.to) {
+        case 'segment': {
+          const stored = await publishSegment(session, spool, configuration.id, output.segment, sql, output.columns)
+          return { to: 'segment', stored }
+        }
+        case 'pack':
+          return { to: 'pack', pack: await publishPack(session, output, sql) }
+        case 'table':
+          return publishTable(session, output, sql, `${taskId}#${attempt}`)
+        default:
+          throw new ForebayError('INTERNAL', 'an answer is not published')
+      }
+    })
+    await this.#inputs?.checkUnchanged()
+    this.#task.throwIfStopped()
+    this.#finish(result)
+    this.#record(lineageOutput(result))
+  }
+
+  async #answer(session: Session, sql: string, output: ClientOutput): Promise<void> {
+    const temporary = this.#tools.spool.passingPath('result.parquet')
+    const answer = await this.#reading(() => answerClient(session, sql, output, temporary, () => this.#task.throwIfStopped()))
+    if (answer.size === 'large') return this.#stream(answer, output)
+    await this.#inputs?.checkUnchanged()
+    this.#task.throwIfStopped()
+    this.#finish({ to: 'client', rows: answer.rows, inline: answer.inline })
+    const location = await this.#store(session, answer, output)
+    const { segment } = output
+    this.#record(segment === undefined ? undefined : { segment, rows: answer.rows, bytes: answer.inline.length, location })
+  }
+
+  /** Keeps a small answer's rows for later queries; where that fails, the answer has been given all the same. */
+  async #store(session: Session, answer: Extract<Answer, { size: 'small' }>, output: ClientOutput): Promise<string> {
+    const { spool, configuration, send } = this.#tools
+    if (output.segment === undefined || output.format === 'parquet' || this.#task.reason !== undefined) return ''
+    try {
+      const stored = await storeAnswer(session, spool, configuration.id, output.segment, output.columns, answer.chunks)
+      send({ type: 'stored', taskId: this.#task.message.taskId, stored })
+      return stored.path
+    } catch {
+      return ''
+    }
+  }
+
+  /** Offers a large answer and waits until it has been read, or broken off. */
+  async #stream(answer: Extract<Answer, { size: 'large' }>, output: ClientOutput): Promise<void> {
+    const { taskId } = this.#task.message
+    const { results, send } = this.#tools
+    const ended = results.offer(taskId, answer.source, this.#task.signal)
+    this.#finish({ to: 'client', rows: answer.rows(), streamPath: `/results/${encodeURIComponent(taskId)}` })
+    try {
+      const bytes = await ended
+      this.#streamedRows = answer.rows()
+      await this.#inputs?.checkUnchanged()
+      const { segment } = output
+      this.#record(segment === undefined ? undefined : { segment, rows: answer.rows(), bytes, location: '' })
+      send({ type: 'stream-ended', taskId, rows: answer.rows(), bytes })
+    } catch (error) {
+      this.#streamedRows = answer.rows()
+      throw error
+    }
+  }
+
+  #reading<T>(run: () => Promise<T>): Promise<T> {
+    const moves = this.#inputs?.baseMoves ?? []
+    return captureReads(this.#log, moves, run)
+  }
+
+  #finish(result: TaskResult): void {
+    const { taskId, attempt } = this.#task.message
+    const { incarnation } = this.#tools.configuration
+    this.#tools.send({ type: 'finished', taskId, attempt, incarnation, result, report: this.#report() })
+    this.#reported = true
+  }
+
+  /** Reports the failure: as the task's outcome, or as the end of its stream when the outcome has gone out. */
+  fail(thrown: unknown): void {
+    const { taskId, attempt } = this.#task.message
+    const scene: ErrorScene = this.#inputs?.scene ?? sceneOf(thrown)
+    const error = toErrorRecord(this.#task.reason ?? fromDuckDBError(thrown, scene))
+    if (this.#reported) {
+      this.#tools.send({ type: 'stream-ended', taskId, rows: this.#streamedRows, bytes: 0, error })
+      return
+    }
+    const { incarnation } = this.#tools.configuration
+    this.#tools.send({ type: 'failed', taskId, attempt, incarnation, error, report: this.#report() })
+  }
+
+  #report(): TaskReport {
+    const { cpuMicros, peakMemoryBytes } = this.#share.stop()
+    const tiers = { pack: 0, parquet: 0, remote: 0, reused: 0 }
+    for (const move of this.#inputs?.baseMoves ?? []) tiers[move.tier] += move.segments.length
+    for (const read of this.#log.derivedReads) tiers[read.tier]++
+    return {
+      cpuMs: cpuMicros / 1000,
+      peakMemoryBytes,
+      wallMs: performance.now() - this.#task.startedAt,
+      queueMs: this.#queueMicros / 1000,
+      transferMs: this.#log.transfers.reduce((sum, transfer) => sum + transfer.micros, 0) / 1000,
+      bytesRead: [...this.#log.baseReads, ...this.#log.derivedReads].reduce((sum, read) => sum + read.bytes, 0),
+      bytesMoved: bytesMoved(this.#log),
+      tiers,
+    }
+  }
+
+  #record(output: LineageOutput | undefined): void {
+    const { message } = this.#task
+    const { configuration, outbox } = this.#tools
+    const { cpuMicros, peakMemoryBytes } = this.#share.stop()
+    const event: TaskEvent = {
+      kind: message.eventKind,
+      id: `${message.taskId}#${message.attempt}`,
+      at: Date.now() * 1000,
+      queryId: message.queryId,
+      tenant: message.tenant,
+      template: message.template,
+      node: configuration.id,
+      incarnation: configuration.incarnation,
+      role: message.role,
+      transformation: message.transformation,
+      baseReads: this.#log.baseReads,
+      derivedReads: this.#log.derivedReads,
+      transfers: this.#log.transfers,
+      ...(output === undefined ? {} : { output }),
+      cost: {
+        cpuMicros,
+        peakMemoryBytes,
+        queueMicros: this.#queueMicros,
+        wallMicros: Math.round((performance.now() - this.#task.startedAt) * 1000),
+      },
+    }
+    outbox.add(event)
+    this.#noteResidency()
+  }
+
+  #noteResidency(): void {
+    for (const input of this.#task.message.inputs) {
+      if (input.kind !== 'base') continue
+      const columns = input.columns.map((column) => column.name)
+      for (const part of input.parts) if (part.from === 'pack') this.#tools.residency.note(part.pack, columns)
+    }
+  }
+
+  /** Gives back whatever the task held. */
+  async close(): Promise<void> {
+    this.#share.stop()
+    try {
+      await this.#inputs?.release()
+    } finally {
+      if (this.#session !== undefined) this.#instance?.release(this.#session, this.#sound)
+    }
+  }
+}
+
+function lineageOutput(result: TaskResult): LineageOutput | undefined {
+  if (result.to !== 'segment') return undefined
+  const { id, rows, bytes, path } = result.stored
+  return { segment: id, rows, bytes, location: path }
+}
+
+function sceneOf(thrown: unknown): ErrorScene {
+  if (typeof thrown === 'object' && thrown !== null && 'scene' in thrown) return thrown.scene as ErrorScene
+  return { files: [], packs: [] }
+}

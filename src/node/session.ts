@@ -1,0 +1,47 @@
+import type { DuckDBConnection, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
+import { quoteText } from './quote.js'
+
+/** One connection. At most one statement runs on it at a time. */
+export class Session {
+  readonly #connection: DuckDBConnection
+  #timeZone = 'UTC'
+
+  constructor(connection: DuckDBConnection) {
+    this.#connection = connection
+  }
+
+  /** Zone of `now()`, casts and date functions on this connection. */
+  async setTimeZone(name: string): Promise<void> {
+    if (name === this.#timeZone) return
+    await this.#connection.run(`SET TimeZone = ${quoteText(name)}`)
+    this.#timeZone = name
+  }
+
+  async run(sql: string): Promise<void> {
+    await this.#connection.run(sql)
+  }
+
+  /** All rows of a small result. */
+  async rows(sql: string): Promise<DuckDBValue[][]> {
+    return (await this.#connection.runAndReadAll(sql)).getRows()
+  }
+
+  /** A result whose chunks are computed as they are fetched. */
+  stream(sql: string): Promise<DuckDBResult> {
+    return this.#connection.stream(sql)
+  }
+
+  /** The connection itself, for what only it can do (appenders). */
+  get connection(): DuckDBConnection {
+    return this.#connection
+  }
+
+  /** Asks the running statement to stop. Some statements do not listen. */
+  interrupt(): void {
+    this.#connection.interrupt()
+  }
+
+  close(): void {
+    this.#connection.closeSync()
+  }
+}

@@ -1,0 +1,72 @@
+/** A DuckDB type taken apart as far as its nesting goes; what is not nested stays text, e.g. `DECIMAL(15,2)`. */
+export type TypeTree =
+  | { readonly kind: 'scalar'; readonly name: string }
+  | { readonly kind: 'enum'; readonly values: readonly string[] }
+  | { readonly kind: 'list'; readonly element: TypeTree }
+  | { readonly kind: 'array'; readonly element: TypeTree; readonly size: number }
+  | { readonly kind: 'struct' | 'union'; readonly fields: readonly { readonly name: string; readonly type: TypeTree }[] }
+  | { readonly kind: 'map'; readonly key: TypeTree; readonly value: TypeTree }
+
+/** Takes a type apart that DuckDB has printed. What it does not understand it leaves as a scalar of that name. */
+export function parseType(text: string): TypeTree {
+  const trimmed = text.trim()
+  const suffix = /\[(\d*)\]$/.exec(trimmed)
+  if (suffix !== null) {
+    const element = parseType(trimmed.slice(0, suffix.index))
+    return suffix[1] === '' ? { kind: 'list', element } : { kind: 'array', element, size: Number(suffix[1]) }
+  }
+  const nested = /^(STRUCT|UNION|MAP|ENUM)\s*\((.*)\)$/is.exec(trimmed)
+  if (nested === null) return { kind: 'scalar', name: trimmed }
+  const parts = splitTopLevel(nested[2] ?? '')
+  switch (nested[1]?.toUpperCase()) {
+    case 'ENUM':
+      return { kind: 'enum', values: parts.map((part) => part.slice(1, -1).replaceAll("''", "'")) }
+    case 'MAP':
+      return { kind: 'map', key: parseType(parts[0] ?? ''), value: parseType(parts[1] ?? '') }
+    case 'UNION':
+      return { kind: 'union', fields: parts.map(parseField) }
+    default:
+      return { kind: 'struct', fields: parts.map(parseField) }
+  }
+}
+
+/** Calls `visit` for the type and for every type inside it. */
+export function visitType(type: TypeTree, visit: (type: TypeTree) => void): void {
+  visit(type)
+  if (type.kind === 'list' || type.kind === 'array') visitType(type.element, visit)
+  if (type.kind === 'struct' || type.kind === 'union') for (const field of type.fields) visitType(field.type, visit)
+  if (type.kind === 'map') {
+    visitType(type.key, visit)
+    visitType(type.value, visit)
+  }
+}
+
+function parseField(text: string): { readonly name: string; readonly type: TypeTree } {
+  const quoted = /^"((?:[^"]|"")*)"\s+(.*)$/s.exec(text)
+  if (quoted !== null) return { name: (quoted[1] ?? '').replaceAll('""', '"'), type: parseType(quoted[2] ?? '') }
+  const space = text.search(/\s/)
+  return space < 0 ? { name: '', type: parseType(text) } : { name: text.slice(0, space), type: parseType(text.slice(space)) }
+}
+
+/** Splits at commas outside of parentheses and quotes. */
+function splitTopLevel(text: string): string[] {
+  const parts: string[] = []
+  let depth = 0
+  let quote = ''
+  let start = 0
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charAt(at)
+    if (quote !== '') {
+      if (char === quote) quote = ''
+    } else if (char === '"' || char === "'") quote = char
+    else if (char === '(' || char === '[') depth++
+    else if (char === ')' || char === ']') depth--
+    else if (char === ',' && depth === 0) {
+      parts.push(text.slice(start, at).trim())
+      start = at + 1
+    }
+  }
+  const last = text.slice(start).trim()
+  if (last !== '') parts.push(last)
+  return parts
+}
