@@ -11,6 +11,7 @@ export const errorCodes = [
   'QUERY_FAILED',
   'PARAMETER_INVALID',
   'REQUEST_INVALID',
+  'REQUEST_TOO_LARGE',
   'NOT_FOUND',
   'CONFLICT',
   'UNAUTHORIZED',

@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import { ForebayError } from '../../model/errors.js'
+import { priorities } from '../../model/priority.js'
+import type { ParameterValue, QueryRequest, ResultFormat } from '../../model/query.js'
+
+const parameter = z.union([z.string(), z.number(), z.boolean(), z.null()])
+
+/** Body of every call that takes a query. */
+export const queryBody = z
+  .strictObject({
+    sql: z.string().min(1).describe('One statement in the SQL dialect of DuckDB.'),
+    priority: z.enum(priorities).default('interactive'),
+    params: z
+      .union([z.record(z.string(), parameter), z.array(parameter)])
+      .default({})
+      .describe('Values of $name by name, or of $1, $2 … and ? as a list.'),
+    timeoutMs: z.number().int().min(1).max(86_400_000).optional(),
+    tenant: z.string().min(1).max(200).default('default'),
+    timeZone: z.string().min(1).max(100).refine(isTimeZone, 'is not a time zone, e.g. Europe/Berlin').default('UTC'),
+    tree: z.enum(['auto', 'always', 'never']).optional(),
+    reuse: z.boolean().default(true).describe('False reads no derived segment of an earlier query.'),
+  })
+  .meta({ id: 'Query', examples: [{ sql: 'SELECT 1 AS one' }] })
+
+export type QueryBody = z.output<typeof queryBody>
+
+/** What the configuration says where a body is silent. */
+export interface QueryDefaults {
+  readonly timeoutMs: number
+  readonly tree: QueryRequest['tree']
+  readonly sqlBytesMax: number
+}
+
+/** The request that a body means. */
+export function queryRequest(
+  body: QueryBody,
+  format: ResultFormat,
+  defaults: QueryDefaults,
+  idempotencyKey?: string,
+): QueryRequest {
+  const size = Buffer.byteLength(body.sql)
+  if (size > defaults.sqlBytesMax) {
+    throw new ForebayError('REQUEST_TOO_LARGE', `body.sql: the text has ${size} bytes, ${defaults.sqlBytesMax} are allowed`, {
+      hint: 'put long lists into a table with `forebay import` and join it; limits.sqlBytes of the configuration sets the limit',
+    })
+  }
+  return {
+    sql: body.sql,
+    params: Array.isArray(body.params) ? byPosition(body.params) : body.params,
+    priority: body.priority,
+    tenant: body.tenant,
+    timeZone: body.timeZone,
+    timeoutMs: body.timeoutMs ?? defaults.timeoutMs,
+    tree: body.tree ?? defaults.tree,
+    reuse: body.reuse,
+    format,
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  }
+}
+
+const byPosition = (values: readonly ParameterValue[]): Readonly<Record<string, ParameterValue>> =>
+  Object.fromEntries(values.map((value, index) => [String(index + 1), value]))
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
+
+/** `idempotency-key`: 1–200 printable characters. */
+export function idempotencyKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined
+  if (typeof header === 'string' && /^[\x21-\x7e]{1,200}$/.test(header)) return header
+  throw new ForebayError('REQUEST_INVALID', 'header idempotency-key: must be 1–200 printable characters without blanks')
+}
+
+/** A whole number of a query string. */
+export const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`)
+
+/** An instant in ISO-8601 or epoch milliseconds, as epoch milliseconds. */
+export const instant = z
+  .string()
+  .transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)))
+  .refine((value) => Number.isFinite(value), 'must be a time in ISO-8601, e.g. 2026-01-31T10:00:00Z')
