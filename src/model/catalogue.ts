@@ -39,6 +39,8 @@ export interface TableSummary {
   readonly sql?: string
   /** Why a broken table is broken. */
   readonly error?: ErrorRecord
+  /** Something to know about a table that works, e.g. a folder of the same name that is ignored. */
+  readonly note?: string
 }
 
 /** One column's part of a row group, as the Parquet footer tells it. Nested columns appear as one entry by their top-level name. */

@@ -41,9 +41,9 @@ export interface BaseSegment {
   readonly rows: number
   /** Compressed bytes of the column chunks. */
   readonly bytes: number
-  /** Compressed bytes by column, for cost and lineage. */
+  /** Compressed bytes by column; a column of the dataset that the file does not have (all null) has no entry. */
   readonly columnBytes: Readonly<Record<string, number>>
-  /** Hive partition values by column; null for `__HIVE_DEFAULT_PARTITION__`. */
+  /** Hive partition values by column, as DuckDB's VARCHAR cast of the column's type; null for `__HIVE_DEFAULT_PARTITION__`. */
   readonly partition: Readonly<Record<string, string | null>>
   readonly statistics: Readonly<Record<string, ColumnStatistics>>
 }
@@ -53,7 +53,7 @@ export interface Snapshot {
   readonly id: SnapshotId
   readonly dataset: string
   readonly columns: readonly Column[]
-  /** Columns that come from `key=value` folders, in the order of the path. */
+  /** Columns that come from `key=value` folders, in DuckDB's order: by the bytes of the keys, not by the path. */
   readonly partitionColumns: readonly string[]
   readonly segments: readonly BaseSegment[]
   /** True where the files' schemas differ, so that reading needs `union_by_name`. */

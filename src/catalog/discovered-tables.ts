@@ -1,0 +1,220 @@
+import { relative, sep } from 'node:path'
+import type { RelationDefinition } from '../model/catalogue.js'
+import type { Clock } from '../model/clock.js'
+import { type ErrorRecord, toErrorRecord } from '../model/errors.js'
+import type { DatasetRead } from '../model/query.js'
+import { type Snapshot, stableHash } from '../model/segment.js'
+import { type DataFolder, type FoundTable, isUnchanged, type Listing, listDataFolder, listTable } from './discover.js'
+import type { FactsCache } from './facts-cache.js'
+import type { FileFacts } from './file-facts.js'
+import { type FileSystem, inBatches } from './file-system.js'
+import type { KeyValue } from './key-value.js'
+import { type DescribeFiles, mergeSchemas } from './schema.js'
+import { makeSnapshot } from './snapshot.js'
+
+export interface DiscoveredTablesOptions {
+  readonly folder: string
+  readonly fileSystem: FileSystem
+  readonly facts: FactsCache
+  readonly describeFiles: DescribeFiles
+  readonly clock: Clock
+  readonly keyValue: KeyValue
+  /** A definition is new, or has gone. */
+  readonly onChange: (name: string, definition: RelationDefinition | undefined) => void
+}
+
+interface Table {
+  readonly found: FoundTable | undefined
+  readonly listing: Listing
+  /** Of the listing: what was found when it was made. */
+  readonly fingerprint: string
+  readonly definition: RelationDefinition
+}
+
+const statsAtOnce = 16
+
+/** The tables of the data folder. They are the user's: read, never written. */
+export class DiscoveredTables {
+  readonly #options: DiscoveredTablesOptions
+  /** By lower-case name. */
+  readonly #tables = new Map<string, Table>()
+  readonly #scans = new Map<string, Promise<void>>()
+  #root: DataFolder = { tables: [], clashes: [], stamp: undefined }
+
+  constructor(options: DiscoveredTablesOptions) {
+    this.#options = options
+  }
+
+  get(name: string): RelationDefinition | undefined {
+    return this.#tables.get(name.toLowerCase())?.definition
+  }
+
+  /** Where a table lies. */
+  path(name: string): string | undefined {
+    return this.#tables.get(name.toLowerCase())?.found?.path
+  }
+
+  names(): readonly string[] {
+    return [...this.#tables.keys()]
+  }
+
+  /** Lists everything anew. */
+  async scan(signal: AbortSignal): Promise<void> {
+    await this.#scanRoot()
+    for (const found of this.#root.tables) {
+      signal.throwIfAborted()
+      await this.#scanTable(found, signal)
+    }
+  }
+
+  /** Looks cheaply whether what these reads stand on is still so, and lists anew what is not. */
+  async refresh(reads: readonly DatasetRead[], signal: AbortSignal): Promise<void> {
+    const { fileSystem } = this.#options
+    if (!this.#root.stamp || !(await isUnchanged(fileSystem, this.#root.stamp))) {
+      const before = new Set(this.#tables.keys())
+      await this.#scanRoot()
+      for (const found of this.#root.tables) if (!before.has(found.name.toLowerCase())) await this.#scanTable(found, signal)
+    }
+    for (const table of this.#toCheck(reads)) {
+      const read = reads.find((candidate) => sameName(candidate.dataset, table))
+      if (table.found && !(await this.#stands(table, read))) await this.#scanTable(table.found, signal)
+    }
+  }
+
+  /** The tables that are read; broken ones too when a plan found none to read. */
+  #toCheck(reads: readonly DatasetRead[]): readonly Table[] {
+    if (reads.length === 0) return [...this.#tables.values()].filter((table) => table.definition.kind === 'broken')
+    return reads.flatMap((read) => this.#tables.get(read.dataset.toLowerCase()) ?? [])
+  }
+
+  async #stands(table: Table, read: DatasetRead | undefined): Promise<boolean> {
+    const { fileSystem } = this.#options
+    const folders = await inBatches(table.listing.folders, statsAtOnce, (stamp) => isUnchanged(fileSystem, stamp))
+    if (folders.includes(false)) return false
+    const kept =
+      table.definition.kind === 'dataset' && read ? keptFiles(table.definition.snapshot.segments, read.segments) : undefined
+    const files = kept ?? table.listing.files
+    const stood = await inBatches([...files], statsAtOnce, async (file) => {
+      const now = await fileSystem.stat(file.path).catch(() => undefined)
+      return now?.size === file.size && now.mtimeNs === file.mtimeNs && now.inode === file.inode
+    })
+    return !stood.includes(false)
+  }
+
+  async #scanRoot(): Promise<void> {
+    this.#root = await listDataFolder(this.#options.fileSystem, this.#options.folder)
+    const present = new Set(this.#root.tables.map((table) => table.name.toLowerCase()))
+    for (const { name, error } of this.#root.clashes) {
+      present.add(name.toLowerCase())
+      this.#set(name, {
+        found: undefined,
+        listing: { files: [], folders: [] },
+        fingerprint: error.message,
+        definition: broken(name, error),
+      })
+    }
+    for (const key of [...this.#tables.keys()]) if (!present.has(key)) await this.#remove(key)
+  }
+
+  /** One scan of a table at a time, so that an older listing never replaces a newer one. */
+  #scanTable(found: FoundTable, signal: AbortSignal): Promise<void> {
+    const key = found.name.toLowerCase()
+    const scan = (this.#scans.get(key) ?? Promise.resolve()).catch(() => undefined).then(() => this.#scanAlone(found, signal))
+    this.#scans.set(key, scan)
+    return scan.finally(() => {
+      if (this.#scans.get(key) === scan) this.#scans.delete(key)
+    })
+  }
+
+  async #scanAlone(found: FoundTable, signal: AbortSignal): Promise<void> {
+    // A file that is replaced while its footer is read is looked at again; after some tries it counts as unreadable.
+    for (let tries = 0; ; tries++) {
+      const listing = await listTable(this.#options.fileSystem, found)
+      if (listing.files.length === 0 && !listing.error) return this.#remove(found.name.toLowerCase())
+      const definition = await this.#define(found, listing, signal)
+      if (definition.kind === 'broken' && definition.error.code === 'SEGMENT_CHANGED' && tries < 3) continue
+      return this.#set(found.name, { found, listing, fingerprint: fingerprintOf(listing), definition })
+    }
+  }
+
+  async #define(found: FoundTable, listing: Listing, signal: AbortSignal): Promise<RelationDefinition> {
+    const { facts, describeFiles, clock } = this.#options
+    const before = this.#tables.get(found.name.toLowerCase())
+    // What was broken is tried again even if nothing seems to have changed: permissions leave no trace in a file's times.
+    if (
+      before?.definition.kind === 'dataset' &&
+      before.found?.path === found.path &&
+      before.fingerprint === fingerprintOf(listing)
+    ) {
+      return before.definition
+    }
+    try {
+      if (listing.error) return broken(found.name, listing.error)
+      const results = await facts.facts(found.path, listing.files, signal)
+      const failed = results.find((result) => 'error' in result)
+      if (failed && 'error' in failed) return broken(found.name, failed.error)
+      const known = results as readonly FileFacts[]
+      const schema = await mergeSchemas(found.name, known, describeFiles, signal)
+      const files = known.map((file) => ({ facts: file, relativePath: belowTable(found, file.version.path) }))
+      const parts = { dataset: found.name, files, schema, partitioned: found.kind === 'folder', createdAt: clock.now() }
+      return { kind: 'dataset', snapshot: await this.#dated(makeSnapshot(parts)) }
+    } catch (error) {
+      signal.throwIfAborted()
+      return broken(found.name, toErrorRecord(error))
+    }
+  }
+
+  /** A snapshot that was known before a restart keeps its date. */
+  async #dated(snapshot: Snapshot): Promise<Snapshot> {
+    const { keyValue } = this.#options
+    const key = `catalog/snapshot/${snapshot.dataset.toLowerCase()}`
+    const known = (await keyValue.get(key).catch(() => undefined)) as { id?: string; createdAt?: number } | null | undefined
+    if (known?.id === snapshot.id && typeof known.createdAt === 'number') return { ...snapshot, createdAt: known.createdAt }
+    await keyValue.put(key, { id: snapshot.id, createdAt: snapshot.createdAt }).catch(() => undefined)
+    return snapshot
+  }
+
+  #set(name: string, table: Table): void {
+    const key = name.toLowerCase()
+    const before = this.#tables.get(key)
+    const same = before !== undefined && sameDefinition(before.definition, table.definition)
+    this.#tables.set(key, same ? { ...table, definition: before.definition } : table)
+    if (!same) this.#options.onChange(name, table.definition)
+  }
+
+  async #remove(key: string): Promise<void> {
+    const table = this.#tables.get(key)
+    if (!table) return
+    this.#tables.delete(key)
+    this.#options.onChange(table.found?.name ?? key, undefined)
+    if (table.found) await this.#options.facts.forget(table.found.path)
+  }
+}
+
+function keptFiles(segments: readonly { readonly file: FileFacts['version'] }[], ordinals: readonly number[]) {
+  return new Map(ordinals.flatMap((ordinal) => segments[ordinal] ?? []).map(({ file }) => [file.path, file])).values()
+}
+
+function sameName(name: string, table: Table): boolean {
+  return table.found?.name.toLowerCase() === name.toLowerCase()
+}
+
+function sameDefinition(a: RelationDefinition, b: RelationDefinition): boolean {
+  if (a.kind === 'dataset' && b.kind === 'dataset') return a.snapshot.id === b.snapshot.id
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+function broken(name: string, error: ErrorRecord): RelationDefinition {
+  return { kind: 'broken', name, error }
+}
+
+function belowTable(found: FoundTable, path: string): string {
+  return found.kind === 'file' ? '' : relative(found.path, path).split(sep).join('/')
+}
+
+function fingerprintOf(listing: Listing): string {
+  return stableHash([
+    listing.error?.message ?? '',
+    ...listing.files.flatMap((file) => [file.path, String(file.size), file.mtimeNs, file.inode]),
+  ])
+}

@@ -1,0 +1,153 @@
+import { ForebayError } from '../model/errors.js'
+import type { SnapshotEvent } from '../model/lineage-event.js'
+import { type BaseSegment, type Column, type ColumnStatistics, type Snapshot, stableHash } from '../model/segment.js'
+import type { FileFacts, RangeFacts } from './file-facts.js'
+import {
+  byBytes,
+  inferPartitionType,
+  type Partitions,
+  type PartitionType,
+  partitionsOf,
+  partitionValue,
+} from './hive-partitions.js'
+import type { Schema } from './schema.js'
+import { keepsBounds } from './statistics.js'
+
+/** One file of a table, where it lies below the table's folder. */
+export interface TableFile {
+  readonly facts: FileFacts
+  /** With `/`; decides the partitions and, with the file's version, the segments' ids. */
+  readonly relativePath: string
+}
+
+/** Everything that a snapshot is made of. */
+export interface SnapshotParts {
+  readonly dataset: string
+  /** In the order of the snapshot. */
+  readonly files: readonly TableFile[]
+  readonly schema: Schema
+  /** False for tables whose paths say nothing. */
+  readonly partitioned: boolean
+  readonly createdAt: number
+}
+
+interface PartitionColumn {
+  readonly key: string
+  readonly name: string
+  readonly type: PartitionType
+}
+
+/** A snapshot with ids that depend on its content alone. Throws FILES_DISAGREE where files have different partition keys. */
+export function makeSnapshot({ dataset, files, schema, partitioned, createdAt }: SnapshotParts): Snapshot {
+  const partitions = files.map((file) => (partitioned ? partitionsOf(file.relativePath) : new Map<string, string>()))
+  refuseMixedKeys(dataset, files, partitions)
+  const partitionColumns = partitionColumnsOf(schema.columns, partitions)
+  const columns = columnsOf(schema.columns, partitionColumns)
+  const segments: BaseSegment[] = []
+  files.forEach((file, index) => {
+    const partition: Record<string, string | null> = {}
+    for (const { key, name, type } of partitionColumns)
+      partition[name] = partitionValue(partitions[index]?.get(key) ?? 'NULL', type)
+    for (const range of file.facts.ranges) {
+      segments.push(makeSegment(dataset, segments.length, file, range, columns, partition))
+    }
+  })
+  const description = JSON.stringify([dataset, columns, partitionColumns, schema.mixed])
+  const id = `v-${stableHash([description, ...segments.map((segment) => segment.id)])}`
+  return {
+    id,
+    dataset,
+    columns,
+    partitionColumns: partitionColumns.map((column) => column.name),
+    segments,
+    mixedSchemas: schema.mixed,
+    createdAt,
+  }
+}
+
+/** The news of a snapshot for the lineage log. */
+export function snapshotEvent(snapshot: Snapshot, atMicros: number): SnapshotEvent {
+  return {
+    kind: 'snapshot',
+    id: `snapshot-${snapshot.id}`,
+    at: atMicros,
+    snapshot: snapshot.id,
+    dataset: snapshot.dataset,
+    segments: snapshot.segments.map(({ id, rows, bytes, columnBytes }) => ({ id, rows, bytes, columnBytes })),
+    locations: snapshot.segments.map(({ file }) => ({
+      path: file.path,
+      version: `${file.size}-${file.mtimeNs}-${file.inode}-${file.footerHash}`,
+    })),
+  }
+}
+
+function refuseMixedKeys(dataset: string, files: readonly TableFile[], partitions: readonly Partitions[]): void {
+  const keys = (index: number): string => JSON.stringify([...(partitions[index]?.keys() ?? [])])
+  const misfit = files.findIndex((_, index) => keys(index) !== keys(0))
+  if (misfit < 0) return
+  throw new ForebayError(
+    'FILES_DISAGREE',
+    `files of table "${dataset}" disagree: "${files[misfit]?.facts.version.path}" and "${files[0]?.facts.version.path}" have different key=value folders`,
+    { hint: 'every file of a table lies below the same keys' },
+  )
+}
+
+/** In byte order of the keys; a key that is also a column of the files takes that column's name and replaces its values. */
+function partitionColumnsOf(columns: readonly Column[], partitions: readonly Partitions[]): readonly PartitionColumn[] {
+  const keys = [...(partitions[0]?.keys() ?? [])].sort(byBytes)
+  return keys.map((key) => ({
+    key,
+    name: columns.find((column) => column.name.toLowerCase() === key.toLowerCase())?.name ?? key,
+    type: inferPartitionType(partitions.map((values) => values.get(key) as string)),
+  }))
+}
+
+function columnsOf(fileColumns: readonly Column[], partitionColumns: readonly PartitionColumn[]): readonly Column[] {
+  const byName = new Map(partitionColumns.map((column) => [column.name, column.type]))
+  const columns = fileColumns.map((column) => ({ name: column.name, type: byName.get(column.name) ?? column.type }))
+  const present = new Set(fileColumns.map((column) => column.name))
+  return [...columns, ...partitionColumns.filter(({ name }) => !present.has(name)).map(({ name, type }) => ({ name, type }))]
+}
+
+function makeSegment(
+  dataset: string,
+  ordinal: number,
+  file: TableFile,
+  range: RangeFacts,
+  columns: readonly Column[],
+  partition: Readonly<Record<string, string | null>>,
+): BaseSegment {
+  const { version, ranges } = file.facts
+  const whole = ranges.length === 1
+  const identity = [dataset, file.relativePath, String(version.size), version.mtimeNs, version.inode, version.footerHash]
+  const columnBytes: Record<string, number> = {}
+  const statistics: Record<string, ColumnStatistics> = {}
+  for (const column of columns) {
+    if (column.name in partition) continue
+    const own = file.facts.columns.find((candidate) => candidate.name.toLowerCase() === column.name.toLowerCase())
+    // A column that the file does not have has no entry: readers tell by this what to fill with nulls.
+    if (own !== undefined) columnBytes[column.name] = range.columnBytes[own.name] ?? 0
+    const known = statisticsOf(own, column, range)
+    if (known) statistics[column.name] = known
+  }
+  return {
+    id: `s-${stableHash(whole ? identity : [...identity, `${range.from}-${range.to}`])}`,
+    dataset,
+    ordinal,
+    file: version,
+    ...(whole ? {} : { rowRange: { from: range.from, to: range.to } }),
+    rows: range.to - range.from,
+    bytes: range.bytes,
+    columnBytes,
+    partition,
+    statistics,
+  }
+}
+
+/** A column that the file does not have is null in all rows; bounds of another type than the table's are not kept. */
+function statisticsOf(own: Column | undefined, column: Column, range: RangeFacts): ColumnStatistics | undefined {
+  if (own === undefined) return { nulls: range.to - range.from }
+  const known = range.statistics[own.name]
+  if (known === undefined || keepsBounds(own.type, column.type)) return known
+  return known.nulls === undefined ? undefined : { nulls: known.nulls }
+}
