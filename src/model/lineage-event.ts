@@ -55,6 +55,7 @@ export interface LineageOutput {
   readonly version?: string
   readonly rows: number
   readonly bytes: number
+  /** Where the bytes stand; empty when they were not kept, so that the vertex is folded at once. */
   readonly location: string
 }
 
@@ -148,4 +149,19 @@ export interface AnswerEvent {
   readonly reused: boolean
 }
 
-export type LineageEvent = TaskEvent | SnapshotEvent | ColumnEvent | EvictionEvent | AnswerEvent
+/**
+ * A write was committed: the files that the tasks of this query wrote (events of kind `write` or `import` without an output of
+ * their own) became these base segments. Recorded by the coordinator; order does not matter.
+ */
+export interface WrittenEvent {
+  readonly kind: 'written'
+  readonly id: string
+  readonly at: number
+  readonly queryId: string
+  readonly table: string
+  readonly snapshot: SnapshotId
+  /** The new segments only, not those that the table had before. */
+  readonly segments: readonly { readonly id: SegmentId; readonly rows: number; readonly bytes: number }[]
+}
+
+export type LineageEvent = TaskEvent | SnapshotEvent | ColumnEvent | EvictionEvent | AnswerEvent | WrittenEvent
