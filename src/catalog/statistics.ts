@@ -53,10 +53,10 @@ const integer = /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/
 
 /** Orders two texts of a type; NaN where it cannot. */
 function comparison(type: string): ((a: string, b: string) => number) | undefined {
-  if (integer.test(type)) return (a, b) => order(BigInt(a), BigInt(b))
+  if (integer.test(type)) return (a, b) => compareValues(BigInt(a), BigInt(b))
   if (type.startsWith('DECIMAL')) return compareDecimals
   if (type === 'VARCHAR') return byBytes
-  if (type === 'BOOLEAN') return (a, b) => order(a === 'true', b === 'true')
+  if (type === 'BOOLEAN') return (a, b) => compareValues(a === 'true', b === 'true')
   if (type === 'FLOAT' || type === 'DOUBLE') return (a, b) => Number(a) - Number(b)
   if (type === 'DATE' || type === 'TIME' || type.startsWith('TIMESTAMP')) return compareTimes
   return undefined
@@ -65,7 +65,7 @@ function comparison(type: string): ((a: string, b: string) => number) | undefine
 function compareDecimals(a: string, b: string): number {
   // Both texts have the column's scale, so that without the point they are integers in the same unit.
   const [left, right] = [a.replace('.', ''), b.replace('.', '')]
-  return fraction(a) === fraction(b) ? order(BigInt(left), BigInt(right)) : Number.NaN
+  return fraction(a) === fraction(b) ? compareValues(BigInt(left), BigInt(right)) : Number.NaN
 }
 
 function fraction(text: string): number {
@@ -79,6 +79,6 @@ function compareTimes(a: string, b: string): number {
   return plain.test(a) && plain.test(b) ? byBytes(a.replace('+00', ''), b.replace('+00', '')) : Number.NaN
 }
 
-function order<T>(a: T, b: T): number {
+function compareValues<T>(a: T, b: T): number {
   return a < b ? -1 : a > b ? 1 : 0
 }

@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ForebayError } from '../model/errors.js'
+import type { ImportFormat } from './import-plan.js'
+
+/** An uploaded file, whole on disk until it is removed. */
+export interface StagedFile {
+  readonly path: string
+  readonly bytes: number
+  remove(): Promise<void>
+}
+
+export interface StageOptions {
+  readonly format: ImportFormat
+  /** A larger upload is refused with DISK_EXCEEDED. */
+  readonly bytesMax: number
+  readonly signal: AbortSignal
+}
+
+/** Where uploads wait for a node to read them: `imports/` of the state folder. Nothing in it outlives the server. */
+export class ImportStaging {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** Makes the folder and removes what an earlier server left. */
+  async open(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true })
+    await mkdir(this.#folder, { recursive: true })
+  }
+
+  /** Saves an upload. Rejects with DISK_EXCEEDED, REQUEST_INVALID (nothing in it) or what the stream fails with; then no file is left. */
+  async stage(body: AsyncIterable<Uint8Array>, { format, bytesMax, signal }: StageOptions): Promise<StagedFile> {
+    const folder = join(this.#folder, randomBytes(8).toString('hex'))
+    await mkdir(folder)
+    const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
+    try {
+      return { ...(await save(body, folder, format, bytesMax, signal)), remove }
+    } catch (error) {
+      await remove()
+      const full = (error as NodeJS.ErrnoException).code === 'ENOSPC'
+      throw full ? new ForebayError('DISK_EXCEEDED', 'no disk is left for the upload', { cause: error }) : error
+    }
+  }
+}
+
+async function save(
+  body: AsyncIterable<Uint8Array>,
+  folder: string,
+  format: ImportFormat,
+  bytesMax: number,
+  signal: AbortSignal,
+) {
+  let [bytes, path] = [0, '']
+  let file: Awaited<ReturnType<typeof open>> | undefined
+  try {
+    for await (const chunk of body) {
+      signal.throwIfAborted()
+      if (chunk.byteLength === 0) continue
+      bytes += chunk.byteLength
+      if (bytes > bytesMax) throw new ForebayError('DISK_EXCEEDED', `the upload is larger than the limit of ${bytesMax} bytes`)
+      if (!file) {
+        // DuckDB tells compression by the name.
+        path = join(folder, `upload.${format}${isGzip(chunk) && format !== 'parquet' ? '.gz' : ''}`)
+        file = await open(path, 'wx', 0o600)
+      }
+      await file.write(chunk)
+    }
+  } finally {
+    await file?.close()
+  }
+  if (!file) throw new ForebayError('REQUEST_INVALID', 'the upload is empty')
+  return { path, bytes }
+}
+
+function isGzip(chunk: Uint8Array): boolean {
+  return chunk[0] === 0x1f && chunk[1] === 0x8b
+}
