@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 
 /**
  * DuckDB's AST as JSON text, without loss. JSON.parse would round integers beyond 2^53 (constants, and the "no location" of
- * 2^64 - 1, which DuckDB then refuses to read back) and refuse the Infinity that DuckDB writes for 1e400. Such numbers are
+ * 2^64 - 1, which DuckDB then refuses to read back), print 1000.0 as 1000 and refuse Infinity. Such numbers are
  * kept as strings behind a mark that no SQL text can guess, and turned back when the tree is printed.
  */
 export interface AstObject {
@@ -16,15 +16,12 @@ const marked = new RegExp(`"${mark}([^"]*)"`, 'g')
 
 /** Reads DuckDB's JSON. */
 export function parseAst(json: string): AstValue {
-  return JSON.parse(
-    json.replace(stringOrNumber, (token) => (token.length < 3 || isPlain(token) ? token : `"${mark}${token}"`)),
-  ) as AstValue
+  return JSON.parse(json.replace(stringOrNumber, (token) => (isExact(token) ? token : `"${mark}${token}"`))) as AstValue
 }
 
-function isPlain(token: string): boolean {
-  if (token.startsWith('"')) return true
-  if (token.endsWith('Infinity') || token === 'NaN') return false
-  return token.length < 16 || token.includes('.') || token.includes('e') || token.includes('E')
+/** True for strings, and for numbers that JavaScript would print as they stand here (not so `1000.0`, which is a DOUBLE). */
+function isExact(token: string): boolean {
+  return token.startsWith('"') || String(Number(token)) === token
 }
 
 /** Writes a tree as DuckDB reads it: numbers come out as they came in. */

@@ -101,3 +101,33 @@ export function nullConstant(): AstObject {
     value: { type: { id: 'NULL', type_info: null }, is_null: true },
   }
 }
+
+/** A SELECT of nothing from nothing, to be spread and filled. */
+export const emptySelect: AstObject = {
+  type: 'SELECT_NODE',
+  modifiers: [],
+  cte_map: { map: [] },
+  from_table: { type: 'EMPTY', alias: '', sample: null, query_location: 0 },
+  where_clause: null,
+  group_expressions: [],
+  group_sets: [],
+  aggregate_handling: 'STANDARD_HANDLING',
+  having: null,
+  sample: null,
+  qualify: null,
+}
+
+/** `*` in a select list. */
+export const starItem: AstObject = {
+  class: 'STAR',
+  type: 'STAR',
+  alias: '',
+  query_location: 0,
+  relation_name: '',
+  exclude_list: [],
+  replace_list: [],
+  columns: false,
+  expr: null,
+  qualified_exclude_list: [],
+  rename_list: [],
+}

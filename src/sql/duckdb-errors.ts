@@ -27,9 +27,14 @@ export function planningError(error: unknown, locate: (name: string) => number |
 function read(raw: string): Reading {
   const kind = /^([A-Za-z ]+?) Error:/.exec(raw)?.[1] ?? ''
   const [first = '', ...more] = withoutPointer(raw).replace(prefix, '').split('\n')
-  const message = lowerFirst(hideInternals(first.trim()))
+  const message = lowerFirst(hideInternals(first.trim().replace(/!$/, '')))
   const hint = hintOf(more)
-  const name = /"([^"]+)"/.exec(first)?.[1] ?? /with name (\S+) does not exist/.exec(first)?.[1]
+  const name =
+    /"([^"]+)"/.exec(first)?.[1] ??
+    /with name (\S+) does not exist|'(\S+?)\(/
+      .exec(first)
+      ?.slice(1)
+      .find((found) => found !== undefined)
   const about = { message, ...(hint === undefined ? {} : { hint }), ...(name === undefined ? {} : { name }) }
   return { code: codeOf(kind, first), ...about }
 }

@@ -156,7 +156,7 @@ function exactConstant(node: AstObject): AstObject | undefined {
   const value = child(node, 'value')
   const text = value === undefined ? undefined : numberText(value.value)
   if (text === undefined) return undefined
-  return typedConstant(doubleText(Number(text)), textOf(child(value as AstObject, 'type') ?? {}, 'id'), node.alias ?? '')
+  return typedConstant(text, textOf(child(value as AstObject, 'type') ?? {}, 'id'), node.alias ?? '')
 }
 
 function doubleText(value: number): string {

@@ -1,8 +1,8 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement, LIST, listValue, VARCHAR } from '@duckdb/node-api'
-import { ForebayError } from '../../model/errors.js'
-import type { Column } from '../../model/segment.js'
-import { type AstObject, parseAst, printAst } from '../ast-text.js'
-import { child, children, isObject, quoteName, textOf } from '../ast-walk.js'
+import { ForebayError } from '../model/errors.js'
+import type { Column } from '../model/segment.js'
+import { type AstObject, parseAst, printAst } from './ast-text.js'
+import { child, children, isObject, quoteName, textOf } from './ast-walk.js'
 
 /**
  * DuckDB as a planner uses it: to parse, to print and to bind, never to run a user's statement over data. It has no files,
@@ -101,6 +101,12 @@ export class DuckDBSession {
     this.#standIns.delete(name)
     await this.#connection.run(`CREATE OR REPLACE TEMP TABLE ${quoteName(name)} (${definition})`)
     this.#standIns.set(name, definition)
+  }
+
+  /** Lower-case names of every function that DuckDB has. */
+  async functionNames(): Promise<ReadonlySet<string>> {
+    const rows = await this.rows('SELECT DISTINCT lower(function_name) FROM duckdb_functions()')
+    return new Set(rows.map(([name]) => String(name)))
   }
 
   /** Rows of a statement of our own making. */

@@ -1,0 +1,192 @@
+import { type Clock, systemClock } from '../model/clock.js'
+import { type FooterResult, type RelationDefinition, relationName } from '../model/catalogue.js'
+import { ForebayError, fromErrorRecord } from '../model/errors.js'
+import type { Plan } from '../model/query.js'
+import { foldName } from './ast-walk.js'
+import { FooterReader } from './footers/footer-reader.js'
+import type { PlannerPool, PlannerStats, PlanRequest, UnionResult } from './planner.js'
+import type { ToPlanner } from './planner/messages.js'
+import { cacheKey, PlanCache } from './planner/plan-cache.js'
+import { type PlanAttempt, PlannerProcess } from './planner/planner-process.js'
+import { Quarantine, quarantined } from './planner/quarantine.js'
+
+export interface PlannerPoolOptions {
+  /** Planner processes; at least two, so that one that is being replaced does not stop everybody. */
+  readonly planners?: number
+  /** A plan that takes longer costs its process. */
+  readonly planMsMax?: number
+  /** The footer process ends after so long without work. */
+  readonly footerIdleMs?: number
+  readonly quarantineMs?: number
+  readonly clock?: Clock
+}
+
+/** Starts the planners; resolves when one of them can answer. */
+export async function openPlannerPool(options: PlannerPoolOptions = {}): Promise<PlannerPool> {
+  const pool = new ProcessPlannerPool(options)
+  await pool.start()
+  return pool
+}
+
+/**
+ * Planners in processes of their own. Each works on one statement at a time; a statement waits for the first free one. What
+ * a killed or crashed planner was working on is tried once more on another; a second crash puts the statement's text aside.
+ */
+class ProcessPlannerPool implements PlannerPool {
+  readonly #definitions = new Map<string, ToPlanner>()
+  readonly #planners: readonly PlannerProcess[]
+  readonly #free: PlannerProcess[]
+  readonly #queue: ((planner: PlannerProcess) => void)[] = []
+  readonly #cache = new PlanCache(2_000, 20_000)
+  readonly #quarantine: Quarantine
+  readonly #footers: FooterReader
+  readonly #closing = new AbortController()
+  readonly #recentMs: number[] = []
+  readonly #planMsMax: number
+  #plans = 0
+  #cacheHits = 0
+  #lost = 0
+
+  constructor(options: PlannerPoolOptions) {
+    this.#planMsMax = options.planMsMax ?? 1_000
+    this.#planners = Array.from(
+      { length: Math.max(1, options.planners ?? 2) },
+      () => new PlannerProcess(() => this.#definitions.values(), this.#planMsMax),
+    )
+    this.#free = [...this.#planners]
+    this.#quarantine = new Quarantine(options.clock ?? systemClock, options.quarantineMs ?? 600_000)
+    this.#footers = new FooterReader(options.footerIdleMs ?? 10_000, () => this.#lost++)
+  }
+
+  async start(): Promise<void> {
+    const starts = this.#planners.map((planner) => planner.start())
+    for (const start of starts) start.catch(() => undefined)
+    try {
+      await Promise.any(starts)
+    } catch (cause) {
+      throw new ForebayError('PLANNER_LOST', 'no planner process could be started', { cause })
+    }
+  }
+
+  define(definition: RelationDefinition): void {
+    const message: ToPlanner = { type: 'define', definition: JSON.stringify(definition) }
+    this.#definitions.set(foldName(relationName(definition)), message)
+    this.#tellAll(message)
+  }
+
+  forget(name: string): void {
+    this.#definitions.delete(foldName(name))
+    this.#tellAll({ type: 'forget', name })
+  }
+
+  async plan(request: PlanRequest, signal: AbortSignal): Promise<Plan> {
+    const key = cacheKey(request)
+    const cached = this.#cache.find(key)
+    if (cached !== undefined) {
+      this.#cacheHits++
+      return { ...cached, planMs: 0 }
+    }
+    this.#quarantine.check(request.sql)
+    const stop = AbortSignal.any([signal, this.#closing.signal])
+    const first = await this.#attempt(key, request, stop)
+    const last = first.outcome === 'died' || first.outcome === 'slow' ? await this.#attempt(key, request, stop) : first
+    return this.#conclude(first, last, request)
+  }
+
+  readFooters(paths: readonly string[], signal: AbortSignal): Promise<readonly FooterResult[]> {
+    return this.#footers.read(paths, AbortSignal.any([signal, this.#closing.signal]))
+  }
+
+  describeFiles(paths: readonly string[], signal: AbortSignal): Promise<UnionResult> {
+    return this.#footers.describe(paths, AbortSignal.any([signal, this.#closing.signal]))
+  }
+
+  stats(): PlannerStats {
+    const sorted = [...this.#recentMs].sort((a, b) => a - b)
+    return {
+      planners: this.#planners.filter((planner) => planner.running).length,
+      plans: this.#plans,
+      cacheHits: this.#cacheHits,
+      lost: this.#lost,
+      relations: this.#definitions.size,
+      planMsP50: sorted[sorted.length >> 1] ?? 0,
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new ForebayError('UNAVAILABLE', 'the planners are closing'))
+    await Promise.all([...this.#planners.map((planner) => planner.stop()), this.#footers.close()])
+  }
+
+  #tellAll(message: ToPlanner): void {
+    this.#cache.definitionsChanged()
+    for (const planner of this.#planners) planner.tell(message)
+  }
+
+  async #attempt(key: string, request: PlanRequest, signal: AbortSignal): Promise<PlanAttempt> {
+    const planner = await this.#take(signal)
+    const version = this.#cache.version
+    const attempt = await planner.plan(request, signal)
+    if (attempt.outcome === 'answered') {
+      this.#plans++
+      if (this.#recentMs.push(attempt.message.plan.planMs) > 101) this.#recentMs.shift()
+      if (attempt.message.cacheable) this.#cache.keep(key, attempt.message.plan, version)
+    }
+    if (!planner.running && !this.#closing.signal.aborted) {
+      if (attempt.outcome !== 'aborted') this.#lost++
+      // Not waited for: whoever needs it next waits for its start.
+      planner.start().catch(() => undefined)
+    }
+    this.#give(planner)
+    return attempt
+  }
+
+  #conclude(first: PlanAttempt, last: PlanAttempt, request: PlanRequest): Plan {
+    if (last.outcome === 'answered') return last.message.plan
+    if (last.outcome === 'failed') throw fromErrorRecord(last.message.error)
+    if (last.outcome === 'aborted') {
+      if (this.#closing.signal.aborted) throw this.#closing.signal.reason
+      throw new ForebayError('CANCELLED', 'the query was cancelled while it was planned')
+    }
+    if (last.outcome === 'died' && first.outcome === 'died') {
+      this.#quarantine.add(request.sql)
+      throw quarantined(600)
+    }
+    throw new ForebayError('PLANNER_LOST', `planning the statement took longer than ${this.#planMsMax} ms`, {
+      hint: 'make the statement smaller: split it, or keep intermediate results in a table',
+    })
+  }
+
+  /** The first free planner, a running one if there is one; waits in line otherwise. */
+  #take(signal: AbortSignal): Promise<PlannerProcess> {
+    const index = Math.max(
+      0,
+      this.#free.findIndex((planner) => planner.running),
+    )
+    const planner = this.#free.splice(index, 1)[0]
+    if (planner !== undefined) return Promise.resolve(planner)
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#queue.splice(this.#queue.indexOf(take), 1)
+        reject(
+          this.#closing.signal.aborted
+            ? this.#closing.signal.reason
+            : new ForebayError('CANCELLED', 'the query was cancelled while it waited for a planner'),
+        )
+      }
+      const take = (free: PlannerProcess): void => {
+        signal.removeEventListener('abort', onAbort)
+        resolve(free)
+      }
+      this.#queue.push(take)
+      if (signal.aborted) onAbort()
+      else signal.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  #give(planner: PlannerProcess): void {
+    const next = this.#queue.shift()
+    if (next === undefined) this.#free.push(planner)
+    else next(planner)
+  }
+}

@@ -1,0 +1,296 @@
+import { performance } from 'node:perf_hooks'
+import { ForebayError } from '../../model/errors.js'
+import type { Plan, Statement } from '../../model/query.js'
+import { type Column, stableHash } from '../../model/segment.js'
+import { volatileFunctions } from '../allow/allowed-functions.js'
+import { checkAllowed, type Locate } from '../allow/check-allowed.js'
+import { type AstObject, numberText } from '../ast-text.js'
+import { child, children, emptySelect, foldName, isClass, quoteName, textOf, texts, walk } from '../ast-walk.js'
+import { planningError } from '../duckdb-errors.js'
+import type { PlanRequest } from '../planner.js'
+import { bindValues, checkParameters, checkSessionColumns, columnNames, itemsToName } from '../resolve/bind-values.js'
+import { type Moment, readsClock } from '../resolve/clock-functions.js'
+import type { Definitions } from '../resolve/definitions.js'
+import { MetadataTables } from '../resolve/metadata-tables.js'
+import { NameResolver, type Relation } from '../resolve/resolve-names.js'
+import { ViewTrees } from '../resolve/view-trees.js'
+import { type Body, type Header, readHeader } from '../statement/header.js'
+import { shapeOf, templateText } from '../template.js'
+import { characterOffset, type DuckDBSession } from '../duckdb-session.js'
+import { planReads } from './plan-reads.js'
+import { planWork } from './plan-work.js'
+import { wrapForInsert } from './wrap-insert.js'
+
+export interface PlannedStatement {
+  readonly plan: Plan
+  readonly cacheable: boolean
+}
+
+/** A SELECT with every name, value and function settled. */
+interface SettledSelect {
+  readonly node: AstObject
+  readonly sql: string
+  readonly columns: readonly Column[]
+  readonly relations: readonly Relation[]
+  readonly template: string
+  readonly literals: readonly string[]
+  readonly parameterTypes: readonly string[]
+  readonly repeatable: boolean
+  readonly readsClock: boolean
+}
+
+/**
+ * Makes plans, one at a time. The stages: header, parse, allow, resolve names, settle values, bind, then what the plan tells
+ * (reads, lineage, work). DuckDB sees a user's text only as something to parse; what it binds is a tree that has passed.
+ */
+export class StatementPlanner {
+  readonly #session: DuckDBSession
+  readonly #definitions: Definitions
+  readonly #views: ViewTrees
+  readonly #metadata: MetadataTables
+  readonly #functions: ReadonlySet<string>
+
+  constructor(session: DuckDBSession, definitions: Definitions, functions: ReadonlySet<string>) {
+    this.#session = session
+    this.#definitions = definitions
+    this.#functions = functions
+    this.#views = new ViewTrees(session, definitions, functions)
+    this.#metadata = new MetadataTables(session, definitions, (name) => this.#viewColumns(name))
+  }
+
+  async plan(request: PlanRequest): Promise<PlannedStatement> {
+    const startedAt = performance.now()
+    try {
+      const header = readHeader(request.sql)
+      await this.#session.useTimeZone(request.timeZone)
+      return await this.#planHeader(header, request, startedAt)
+    } catch (error) {
+      if (error instanceof RangeError) {
+        throw new ForebayError('NOT_SUPPORTED', 'the statement nests too deep', { hint: 'split it', cause: error })
+      }
+      throw error
+    }
+  }
+
+  async #planHeader(header: Header, request: PlanRequest, startedAt: number): Promise<PlannedStatement> {
+    if (header.kind === 'drop-table' || header.kind === 'drop-view') return withoutSelect(header, startedAt)
+    const select = await this.#settle(header.body, request, header)
+    const root = await this.#bind(() => this.#session.boundPlan(select.sql), select.node, header.body)
+    const { reads, columnLineage } = planReads(root, select.node, select.relations, select.columns)
+    const work = await planWork(this.#session, select, reads, request)
+    const prefix = statementPrefix(header)
+    const template = `${prefix}${select.template}`
+    const plan: Plan = {
+      statement: statementOf(header),
+      template,
+      fingerprint: stableHash([template], 16),
+      literals: select.literals,
+      columns: select.columns,
+      reads,
+      work,
+      columnLineage,
+      repeatable: select.repeatable,
+      ordered: children(select.node, 'modifiers').some((modifier) => modifier.type === 'ORDER_MODIFIER'),
+      parameterTypes: select.parameterTypes,
+      planMs: performance.now() - startedAt,
+    }
+    return { plan, cacheable: select.repeatable && !select.readsClock }
+  }
+
+  async #settle(body: Body, request: PlanRequest, header?: Header): Promise<SettledSelect> {
+    const parsed = await this.#parse(body)
+    const locate = locator(body)
+    checkAllowed(parsed, (name) => this.#functions.has(name), locate)
+    if (header?.kind === 'create-view') refuseParameters(parsed, locate)
+    else checkParameters(parsed, request.params, locate)
+    await this.#views.load(parsed)
+    const resolver = new NameResolver(this.#definitions, this.#views.trees, locate)
+    const resolved = resolver.resolve(parsed)
+    for (const { relation, snapshot } of resolver.relations) await this.#session.standIn(relation, snapshot.columns)
+    const described = await this.#bind(() => this.#metadata.fill(resolved), resolved, body)
+    const names = columnNames(
+      described,
+      resolver.relations.flatMap(({ snapshot }) => snapshot.columns.map((column) => column.name)),
+    )
+    const isColumn = (name: string): boolean => names.has(name)
+    checkSessionColumns(described, isColumn, locate)
+    const shape = shapeOf(parsed, (name) => String(request.params[name] ?? null))
+    const clock = usesClock(described, isColumn)
+    await this.#nameItems(described, isColumn)
+    const moment = clock ? await this.#moment(request.nowMs) : noMoment
+    const bound = bindValues(described, { params: request.params, moment, isColumn })
+    const node = header?.kind === 'insert' ? await this.#insertNode(bound.node, header, body) : bound.node
+    const [sql = '', template = ''] = await this.#session.print([node, shape.node])
+    return {
+      node,
+      sql,
+      columns: await this.#bind(() => this.#session.describe(sql), node, body),
+      relations: usedRelations(node, resolver.relations),
+      template: templateText(template),
+      literals: shape.literals,
+      parameterTypes: bound.parameterTypes,
+      repeatable: isRepeatable(node),
+      readsClock: clock,
+    }
+  }
+
+  async #parse(body: Body): Promise<AstObject> {
+    try {
+      return await this.#session.parse(body.text)
+    } catch (error) {
+      if (!(error instanceof ForebayError)) throw planningError(error, () => undefined)
+      const position = error.position === undefined ? {} : { position: error.position + body.offset }
+      throw new ForebayError(error.code, error.message, {
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        ...position,
+      })
+    }
+  }
+
+  /** Runs something that binds, and puts DuckDB's complaint into our words with the place in the user's text. */
+  async #bind<T>(run: () => Promise<T>, node: AstObject, body: Body): Promise<T> {
+    try {
+      return await run()
+    } catch (error) {
+      throw planningError(error, (name) => findName(node, name, locator(body)))
+    }
+  }
+
+  /** Gives select-list items that are about to change the names that they have now. */
+  async #nameItems(node: AstObject, isColumn: (name: string) => boolean): Promise<void> {
+    const items = itemsToName(node, isColumn)
+    if (items.length === 0) return
+    const selects = items.map((item) => ({ ...emptySelect, select_list: [item] }))
+    const printed = await this.#session.print(selects).catch(() => [])
+    for (const [index, item] of items.entries()) item.alias = printed[index]?.replace(/^SELECT /, '') ?? ''
+  }
+
+  async #moment(nowMs: number): Promise<Moment> {
+    const instant = `make_timestamptz(${Math.trunc(nowMs)}000)`
+    const casts = ['TIMESTAMPTZ', 'TIMESTAMP', 'DATE', 'TIMESTAMP::TIME', 'TIMETZ'].map(
+      (type) => `(${instant}::${type})::VARCHAR`,
+    )
+    const [row = []] = await this.#session.rows(`SELECT ${casts.join(', ')}`)
+    const [timestampTz = '', timestamp = '', date = '', time = '', timeTz = ''] = row.map(String)
+    return { timestampTz, timestamp, date, time, timeTz }
+  }
+
+  async #insertNode(node: AstObject, header: Header & { kind: 'insert' }, body: Body): Promise<AstObject> {
+    const target = this.#definitions.find(header.table)
+    if (target === undefined || target.kind === 'view') {
+      const near = this.#definitions.nearest(header.table)
+      throw new ForebayError(
+        'NAME_NOT_FOUND',
+        `table "${header.table}" does not exist`,
+        near === undefined ? {} : { hint: `did you mean "${near}"?` },
+      )
+    }
+    // A broken table refuses writes with its own error, by the catalogue.
+    if (target.kind === 'broken') return node
+    const [sql = ''] = await this.#session.print([node])
+    const given = await this.#bind(() => this.#session.describe(sql), node, body)
+    return this.#session.parse(wrapForInsert(sql, given, target.snapshot.columns, header))
+  }
+
+  async #viewColumns(name: string): Promise<readonly Column[]> {
+    const request = { sql: '', params: {}, timeZone: 'UTC', nowMs: 0, tree: 'never' } as const
+    return (await this.#settle({ text: `SELECT * FROM ${quoteName(name)}`, offset: 0 }, request)).columns
+  }
+}
+
+const noMoment: Moment = { timestampTz: '', timestamp: '', date: '', time: '', timeTz: '' }
+
+function withoutSelect(header: Header & { kind: 'drop-table' | 'drop-view' }, startedAt: number): PlannedStatement {
+  const name = header.kind === 'drop-table' ? header.table : header.view
+  const template = `${header.kind === 'drop-table' ? 'DROP TABLE' : 'DROP VIEW'} ${quoteName(name)}`
+  const stage = { sql: 'SELECT 0 AS "Count" WHERE false', columns: [{ name: 'Count', type: 'INTEGER' }], operators: [] }
+  const plan: Plan = {
+    statement: header,
+    template,
+    fingerprint: stableHash([template], 16),
+    literals: [],
+    columns: stage.columns,
+    reads: [],
+    work: { shape: 'whole', whole: stage, why: 'nothing is read' },
+    columnLineage: [],
+    repeatable: true,
+    ordered: false,
+    parameterTypes: [],
+    planMs: performance.now() - startedAt,
+  }
+  return { plan, cacheable: false }
+}
+
+function statementOf(header: Exclude<Header, { kind: 'drop-table' | 'drop-view' }>): Statement {
+  if (header.kind === 'select' || header.kind === 'explain') return { kind: header.kind }
+  if (header.kind === 'insert') return { kind: 'insert', table: header.table }
+  if (header.kind === 'create-table') {
+    return { kind: 'create-table', table: header.table, replace: header.replace, ifNotExists: header.ifNotExists }
+  }
+  const names = header.columns.map(quoteName).join(', ')
+  const sql = names === '' ? header.body.text : `SELECT * FROM (${header.body.text}\n) AS renamed(${names})`
+  return { kind: 'create-view', view: header.view, replace: header.replace, sql }
+}
+
+function statementPrefix(header: Exclude<Header, { kind: 'drop-table' | 'drop-view' }>): string {
+  if (header.kind === 'create-table') return `CREATE TABLE ${quoteName(header.table)} AS `
+  if (header.kind === 'insert') return `INSERT INTO ${quoteName(header.table)} `
+  return header.kind === 'create-view' ? `CREATE VIEW ${quoteName(header.view)} AS ` : ''
+}
+
+function refuseParameters(node: AstObject, locate: Locate): void {
+  walk(node, (part) => {
+    if (!isClass(part, 'PARAMETER')) return true
+    const position = locate(part)
+    throw new ForebayError('PARAMETER_INVALID', 'a view cannot have parameters', position === undefined ? {} : { position })
+  })
+}
+
+/** Places of nodes in the user's text: DuckDB counts bytes of the body, users see characters of the whole. */
+function locator(body: Body): Locate {
+  return (node) => {
+    const bytes = Number(numberText(node.query_location) ?? Number.NaN)
+    return Number.isFinite(bytes) && bytes < 1e9 ? body.offset + characterOffset(body.text, bytes) : undefined
+  }
+}
+
+/** The place of the first column, table or function of this name. */
+function findName(node: AstObject, name: string, locate: Locate): number | undefined {
+  const wanted = foldName(name)
+  let position: number | undefined
+  walk(node, (part) => {
+    if (position !== undefined) return false
+    const names = [...texts(part, 'column_names'), textOf(part, 'function_name'), textOf(part, 'relation_name')]
+    if (names.some((candidate) => candidate !== '' && foldName(candidate) === wanted)) position = locate(part)
+    return true
+  })
+  return position
+}
+
+function usesClock(node: AstObject, isColumn: (name: string) => boolean): boolean {
+  let found = false
+  walk(node, (part) => {
+    found ||= readsClock(part, isColumn)
+    return !found
+  })
+  return found
+}
+
+function usedRelations(node: AstObject, relations: readonly Relation[]): readonly Relation[] {
+  const used = new Set<string>()
+  walk(node, (part) => {
+    if (part.type === 'BASE_TABLE') used.add(textOf(part, 'table_name'))
+    return true
+  })
+  return relations.filter(({ relation }) => used.has(relation))
+}
+
+function isRepeatable(node: AstObject): boolean {
+  let repeatable = true
+  walk(node, (part) => {
+    if (isClass(part, 'FUNCTION') && volatileFunctions.has(foldName(textOf(part, 'function_name')))) repeatable = false
+    if (child(part, 'sample') !== undefined) repeatable = false
+    return repeatable
+  })
+  return repeatable
+}

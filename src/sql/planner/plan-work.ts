@@ -1,0 +1,84 @@
+import type { DatasetRead, Stage, Work } from '../../model/query.js'
+import { partialsRelation } from '../../model/query.js'
+import type { Column } from '../../model/segment.js'
+import type { AstObject } from '../ast-text.js'
+import type { DuckDBSession } from '../duckdb-session.js'
+import { operatorsOf } from '../operators.js'
+import type { PlanRequest } from '../planner.js'
+import type { Relation } from '../resolve/resolve-names.js'
+import type { SplitContext, SplitTrees } from '../split/split.js'
+import { splitSelect } from '../split/split-select.js'
+
+/** What is settled of a SELECT before its work is laid out. */
+export interface SelectToWork {
+  readonly node: AstObject
+  readonly sql: string
+  readonly columns: readonly Column[]
+  readonly relations: readonly Relation[]
+  readonly repeatable: boolean
+}
+
+/** Lays out the work of a SELECT: split where that is provably the same, else whole. */
+export async function planWork(
+  session: DuckDBSession,
+  select: SelectToWork,
+  reads: readonly DatasetRead[],
+  request: PlanRequest,
+): Promise<Work> {
+  const names = new Map(reads.map((read) => [read.relation, read.dataset]))
+  const whole: Stage = { sql: select.sql, columns: select.columns, operators: operatorsOf(select.node, names) }
+  const asWhole = (why: string): Work => ({ shape: 'whole', whole, why })
+  if (request.tree === 'never') return asWhole('the request wants no tree')
+  if (!select.repeatable) return asWhole('the statement does not repeat: random(), uuid() or a sample')
+  if (reads.length === 0) return asWhole('no dataset is read')
+  const split = await splitSelect(select.node, splitContext(session, select.relations, reads))
+  if (split.shape === 'whole') return asWhole(split.why)
+  return { ...(await splitWork(session, split, names)), whole }
+}
+
+async function splitWork(
+  session: DuckDBSession,
+  split: SplitTrees,
+  names: ReadonlyMap<string, string>,
+): Promise<Omit<Work & { shape: 'split' }, 'whole'>> {
+  const [leafSql = '', mergeSql = '', rootSql = ''] = await session.print([split.leaf, split.merge, split.root])
+  const partials = await session.describe(leafSql)
+  await session.standIn(partialsRelation, partials)
+  const stage = (sql: string, columns: readonly Column[], tree: AstObject): Stage => ({
+    sql,
+    columns,
+    operators: operatorsOf(tree, names),
+  })
+  const { partialRowsMax } = split
+  return {
+    shape: 'split',
+    why: split.why,
+    distributed: split.distributed,
+    leaf: stage(leafSql, partials, split.leaf),
+    merge: stage(mergeSql, await session.describe(mergeSql), split.merge),
+    root: stage(rootSql, await session.describe(rootSql), split.root),
+    partial: split.partial,
+    ...(partialRowsMax === undefined ? {} : { partialRowsMax }),
+    groupColumns: split.groupColumns,
+  }
+}
+
+function splitContext(session: DuckDBSession, relations: readonly Relation[], reads: readonly DatasetRead[]): SplitContext {
+  const snapshots = new Map(relations.map(({ relation, snapshot }) => [relation, snapshot]))
+  return {
+    relations: reads.map(({ relation, dataset, segments }) => {
+      const snapshot = snapshots.get(relation)
+      let rows = 0
+      let bytes = 0
+      for (const ordinal of segments) {
+        rows += snapshot?.segments[ordinal]?.rows ?? 0
+        bytes += snapshot?.segments[ordinal]?.bytes ?? 0
+      }
+      return { relation, dataset, columns: snapshot?.columns ?? [], segments: segments.length, rows, bytes }
+    }),
+    bind: async (select) => {
+      const [sql = ''] = await session.print([select])
+      return session.describe(sql)
+    },
+  }
+}

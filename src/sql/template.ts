@@ -1,0 +1,83 @@
+import type { AstObject, AstValue } from './ast-text.js'
+import { numberText } from './ast-text.js'
+import { child, children, isClass, isObject, textConstant, textOf } from './ast-walk.js'
+
+/** Stands for a literal in the tree until the tree is text: a private character that no SQL is likely to hold. */
+const hole = '\ue0f0'
+
+export interface Shape {
+  /** The tree with every literal taken out: print it and give the text to `templateText`. */
+  readonly node: AstObject
+  /** Text of each literal, in the order of the tree. */
+  readonly literals: readonly string[]
+}
+
+/**
+ * Takes literals and parameters out of a tree, so that the same question about another day has the same text. Positions in
+ * GROUP BY and ORDER BY are shape, not literals.
+ */
+export function shapeOf(node: AstObject, parameter: (name: string) => string): Shape {
+  const literals: string[] = []
+  const take = (value: AstValue): AstValue => {
+    if (Array.isArray(value)) return value.map(take)
+    if (!isObject(value)) return value
+    if (isClass(value, 'CONSTANT')) {
+      literals.push(literalText(value))
+      return { ...textConstant(hole), alias: value.alias ?? '' }
+    }
+    if (isClass(value, 'PARAMETER')) {
+      literals.push(parameter(textOf(value, 'identifier')))
+      return { ...textConstant(hole), alias: value.alias ?? '' }
+    }
+    const copy: AstObject = {}
+    for (const key in value) {
+      const inner = value[key] as AstValue
+      const positions = key === 'group_expressions' || key === 'orders'
+      copy[key] = positions && Array.isArray(inner) ? inner.map((item) => (isPosition(item) ? item : take(item))) : take(inner)
+    }
+    return copy
+  }
+  return { node: take(node) as AstObject, literals }
+}
+
+/** `x IN (?, ?)` → `x IN (?)`: lists of any length are one shape, as are rows of VALUES. */
+export function templateText(printed: string): string {
+  return printed
+    .replaceAll(`'${hole}'`, '?')
+    .replace(/\?(?:, \?)+/g, '?')
+    .replace(/\(\?\)(?:, \(\?\))+/g, '(?)')
+}
+
+function isPosition(item: AstValue): boolean {
+  if (!isObject(item)) return false
+  const expression = isClass(item, 'CONSTANT') ? item : child(item, 'expression')
+  const type = child(child(expression ?? {}, 'value') ?? {}, 'type')
+  return expression !== undefined && isClass(expression, 'CONSTANT') && type?.id === 'INTEGER'
+}
+
+/** The text of a constant as SQL would have it, without quotes. */
+export function literalText(constant: AstObject): string {
+  const value = child(constant, 'value') ?? {}
+  if (value.is_null === true) return 'NULL'
+  const inner = value.value
+  if (isObject(inner) && 'upper' in inner) {
+    const upper = BigInt(numberText(inner.upper) ?? '0')
+    return String((upper << 64n) + BigInt(numberText(inner.lower) ?? '0'))
+  }
+  if (isObject(inner))
+    return children(inner, 'children')
+      .map((item) => literalText({ value: item }))
+      .join(', ')
+  const digits = numberText(inner)
+  if (digits === undefined) return inner === undefined ? '' : String(inner)
+  const type = child(value, 'type') ?? {}
+  return type.id === 'DECIMAL' ? decimalText(digits, Number(child(type, 'type_info')?.scale ?? 0)) : digits
+}
+
+/** Unscaled digits → decimal notation: `-15`, scale 1 → `-1.5`. */
+export function decimalText(digits: string, scale: number): string {
+  if (scale === 0) return digits
+  const negative = digits.startsWith('-')
+  const padded = digits.replace('-', '').padStart(scale + 1, '0')
+  return `${negative ? '-' : ''}${padded.slice(0, -scale)}.${padded.slice(-scale)}`
+}
