@@ -3,7 +3,7 @@ import type { Clock } from '../../model/clock.js'
 import type { LineageEvent } from '../../model/lineage-event.js'
 import type { NodeId } from '../../model/node.js'
 import type { DatasetRead, QueryStatus } from '../../model/query.js'
-import type { Column, SegmentId, Snapshot, SnapshotId } from '../../model/segment.js'
+import type { BaseSegment, Column, SegmentId, Snapshot, SnapshotId } from '../../model/segment.js'
 import type { Miss, NodeWork, Prediction, PredictionInput, QueryOutcome } from '../../predict/prediction.js'
 import type { PlannerPool } from '../../sql/planner.js'
 
@@ -14,11 +14,19 @@ export interface WrittenFile {
   readonly bytes: number
 }
 
+/** Remembered in the same commit, so that a repeated write can be answered without being done again. */
+export interface CommitOptions {
+  readonly idempotencyKey?: string
+  readonly result?: unknown
+}
+
 /** A write under way: files go into `folder`, nobody sees them until `commit`. Exactly one of `commit` and `abort` ends it. */
 export interface PendingWrite {
   readonly folder: string
+  /** Columns of the table as it will be. */
+  readonly columns: readonly Column[]
   /** First commit wins, the other gets WRITE_CONFLICT. Resolves when it would survive a crash. */
-  commit(files: readonly WrittenFile[]): Promise<Snapshot>
+  commit(files: readonly WrittenFile[], options?: CommitOptions): Promise<Snapshot>
   abort(): Promise<void>
 }
 
@@ -26,12 +34,23 @@ export interface PendingWrite {
 export interface EngineCatalog {
   snapshot(id: SnapshotId): Snapshot | undefined
   current(name: string): Snapshot | undefined
+  /** Keeps snapshots and their files until the answer is called. */
+  pin(ids: readonly SnapshotId[]): () => void
   /** False when something on disk had changed: new snapshots are defined by then, plan again. */
   confirm(reads: readonly DatasetRead[]): Promise<boolean>
   beginWrite(table: string, mode: 'create' | 'replace' | 'insert', columns: readonly Column[]): Promise<PendingWrite>
-  dropTable(table: string, ifExists: boolean): Promise<void>
-  createView(view: string, sql: string, replace: boolean): Promise<void>
-  dropView(view: string, ifExists: boolean): Promise<void>
+  /** The result of the write with this idempotency key, if it was committed. */
+  rememberedResult(key: string): unknown
+  dropTable(table: string, ifExists: boolean, options?: CommitOptions): Promise<boolean>
+  createView(view: string, sql: string, replace: boolean, options?: CommitOptions): Promise<void>
+  dropView(view: string, ifExists: boolean, options?: CommitOptions): Promise<boolean>
+  /** Which columns' checksums are to be verified before a read, and recorded after it. */
+  readonly checksums?: {
+    verificationNeeded(segment: BaseSegment, columns: readonly string[]): readonly string[]
+    recordingNeeded(segment: BaseSegment, columns: readonly string[]): readonly string[]
+    markVerified(segment: BaseSegment, columns: readonly string[]): void
+    markRecorded(segment: BaseSegment, columns: readonly string[]): void
+  }
 }
 
 /** What the engine asks of the lineage recorder. */
@@ -39,13 +58,15 @@ export interface EngineRecorder {
   /** Resolves when the events are durable; calls keep their order. */
   record(events: readonly LineageEvent[]): Promise<void>
   saveQuery(status: QueryStatus): void
-  put(key: string, value: unknown): Promise<void>
-  get(key: string): Promise<unknown>
+  put(key: string, json: string): Promise<void>
+  get(key: string): Promise<string | undefined>
+  /** Says which derived segments still have bytes, after a start: all others are evicted. */
+  reconcile(existing: readonly SegmentId[]): Promise<number>
 }
 
 /** The lineage graph's word on which nodes worked on some segments. */
 export interface WorkReader {
-  work(segments: readonly SegmentId[], atMicros: number): Promise<readonly NodeWork[]>
+  work(segments: readonly SegmentId[], atMs: number): Promise<readonly NodeWork[]>
 }
 
 /** What the engine asks of prediction. It may throw, hang (when it answers with a promise) or talk nonsense: only speed may suffer. */

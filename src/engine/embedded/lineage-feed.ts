@@ -1,0 +1,109 @@
+/**
+ * What the engine itself tells the lineage log, and what it passes on from nodes. Nothing here is waited for by a query. A
+ * node's batch is acknowledged when it is durable and not before; until then the node keeps it.
+ */
+import type { FleetListener, NodeFleet } from '../../allocate/node-fleet.js'
+import type { Clock } from '../../model/clock.js'
+import type { LineageEvent } from '../../model/lineage-event.js'
+import type { Plan, QueryId } from '../../model/query.js'
+import type { SegmentId, Snapshot, SnapshotId, StoredSegment } from '../../model/segment.js'
+import type { EngineRecorder } from './engine-options.js'
+
+const retryMs = 1_000
+const snapshotsKnownMax = 100_000
+
+export interface LineageFeedOptions {
+  readonly recorder: EngineRecorder
+  readonly fleet: NodeFleet
+  readonly clock: Clock
+  readonly onError: (error: unknown) => void
+}
+
+export class LineageFeed {
+  readonly #options: LineageFeedOptions
+  readonly #known = new Set<SnapshotId>()
+  readonly #pending = new Set<Promise<void>>()
+  #evictions = 0
+
+  constructor(options: LineageFeedOptions) {
+    this.#options = options
+    const listener: FleetListener = {
+      message: (node, incarnation, message) => {
+        if (message.type === 'lineage') this.#forward(node, incarnation, message.batch, message.events)
+      },
+      changed: () => {},
+      lost: () => {},
+    }
+    options.fleet.subscribe(listener)
+  }
+
+  /** Logs snapshots that no event has named yet. Called before the first task that reads them. */
+  snapshots(snapshots: readonly Snapshot[]): void {
+    const news = snapshots.filter((snapshot) => !this.#known.has(snapshot.id))
+    if (news.length === 0) return
+    if (this.#known.size > snapshotsKnownMax) this.#known.clear()
+    for (const snapshot of news) this.#known.add(snapshot.id)
+    this.record(
+      news.map((snapshot) => ({
+        kind: 'snapshot',
+        id: `snapshot:${snapshot.id}`,
+        at: this.micros(),
+        snapshot: snapshot.id,
+        dataset: snapshot.dataset,
+        segments: snapshot.segments.map(({ id, rows, bytes, columnBytes }) => ({ id, rows, bytes, columnBytes })),
+        locations: snapshot.segments.map(({ file }) => ({ path: file.path, version: `${file.footerHash}-${file.mtimeNs}` })),
+      })),
+    )
+  }
+
+  columns(queryId: QueryId, plan: Plan, table?: string): void {
+    if (plan.columnLineage.length === 0) return
+    const columns = plan.columnLineage
+    const event: LineageEvent = { kind: 'columns', id: `columns:${queryId}`, at: this.micros(), queryId, columns }
+    this.record([table === undefined ? event : { ...event, table }])
+  }
+
+  evicted(segments: readonly StoredSegment[]): void {
+    const ids = segments.map((segment): SegmentId => segment.id)
+    const at = this.micros()
+    this.record([{ kind: 'eviction', id: `eviction:${at}-${process.pid}-${++this.#evictions}`, at, segments: ids }])
+  }
+
+  record(events: readonly LineageEvent[]): void {
+    this.#track(this.#options.recorder.record(events).catch(this.#options.onError))
+  }
+
+  /** Epoch microseconds, by the engine's clock. */
+  micros(): number {
+    return Math.round(this.#options.clock.now() * 1000)
+  }
+
+  /** Resolves when all that was handed over so far is durable or has failed. */
+  async settled(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.all([...this.#pending])
+  }
+
+  #forward(node: string, incarnation: number, batch: number, events: readonly LineageEvent[]): void {
+    const { recorder, fleet, onError } = this.#options
+    const current = (): boolean => fleet.nodes().some((each) => each.id === node && each.incarnation === incarnation)
+    const attempt = async (): Promise<void> => {
+      for (;;) {
+        try {
+          await recorder.record(events)
+          break
+        } catch (error) {
+          onError(error)
+          // The node keeps its batch, and so do we: events of a node that died meanwhile are in our hands alone.
+          await new Promise((resolve) => setTimeout(resolve, retryMs).unref())
+        }
+      }
+      if (current()) fleet.send(node, { type: 'lineage-acknowledged', batch })
+    }
+    this.#track(attempt())
+  }
+
+  #track(work: Promise<void>): void {
+    this.#pending.add(work)
+    void work.finally(() => this.#pending.delete(work))
+  }
+}
