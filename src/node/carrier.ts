@@ -44,7 +44,7 @@ export function carrierOf(columns: readonly Column[]): Carrier {
 export function physicalNames(columns: readonly Column[]): readonly string[] {
   const names = columns.map((column) => column.name)
   const distinct = new Set(names.map((name) => name.toLowerCase())).size === names.length
-  const plain = names.every((name) => name !== '' && !/[\0-\x1f]/.test(name))
+  const plain = names.every((name) => name !== '' && !name.includes('\0'))
   return distinct && plain ? names : names.map((_, index) => `c${index}`)
 }
 

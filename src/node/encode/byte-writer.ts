@@ -32,6 +32,22 @@ export class ByteWriter {
     this.length += this.bytes.write(text, this.length, 'utf8')
   }
 
+  /** Bytes [from, to) of another array. */
+  raw(source: Uint8Array, from: number, to: number): void {
+    const count = to - from
+    this.reserve(count)
+    if (count > 64) this.bytes.set(source.subarray(from, to), this.length)
+    else for (let at = 0; at < count; at++) this.bytes[this.length + at] = source[from + at] as number
+    this.length += count
+  }
+
+  /** The same byte several times. */
+  fill(value: number, count: number): void {
+    this.reserve(count)
+    this.bytes.fill(value, this.length, this.length + count)
+    this.length += count
+  }
+
   /** A whole number within ±2^53. */
   integer(value: number): void {
     this.reserve(20)
@@ -60,7 +76,9 @@ export class ByteWriter {
 
   /** Takes what was written; the writer is empty then. */
   take(): Buffer {
-    const taken = Buffer.from(this.bytes.subarray(0, this.length))
+    // A buffer of its own rather than of the pool: it starts aligned for any number.
+    const taken = Buffer.allocUnsafeSlow(this.length)
+    this.bytes.copy(taken, 0, 0, this.length)
     this.length = 0
     return taken
   }

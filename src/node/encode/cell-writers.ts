@@ -143,7 +143,8 @@ function safeValue(items: Halves, row: number): number | undefined {
 
 function bigint(style: TextStyle, signed: boolean): CellWriter {
   return flat(style, halves, (out, items, row) => {
-    const safe = safeValue(items, row)
+    // The sign bit of an unsigned value is a part of its size.
+    const safe = signed || (items.high[2 * row + 1] ?? 0) >= 0 ? safeValue(items, row) : undefined
     if (safe !== undefined) out.integer(safe)
     else {
       const value = items.wide[row] ?? 0n

@@ -1,0 +1,224 @@
+import { writeFileSync } from 'node:fs'
+import { tableFromIPC } from 'apache-arrow'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ResultFormat } from '../../../src/model/query.js'
+import { duckdb, jsonRowsOf, NodeUnderTest, task, testFolder, toClient } from '../node-under-test.js'
+
+const folder = testFolder()
+const node = new NodeUnderTest(folder.path)
+beforeAll(() => node.ready())
+afterAll(async () => {
+  await node.stop()
+  folder.remove()
+})
+
+async function answer(sql: string, format: ResultFormat, names: readonly string[], timeZone = 'UTC'): Promise<Buffer> {
+  const columns = names.map((name) => ({ name, type: 'VARCHAR' }))
+  const output = toClient(columns, { format, inlineBytesMax: 1 << 26 })
+  const outcome = await node.finished(task(sql, output, [], { timeZone }))
+  if (outcome.result.to !== 'client' || outcome.result.inline === undefined) throw new Error('no inline answer')
+  return Buffer.from(outcome.result.inline)
+}
+
+/** SQL of a value, what JSON holds for it, and what CSV holds where that differs. */
+const values: readonly (readonly [sql: string, json: unknown, csv?: string | undefined])[] = [
+  ['true', true],
+  ['NULL::INTEGER', null, ''],
+  ['NULL', null, ''],
+  ['(-128)::TINYINT', -128],
+  ['255::UTINYINT', 255],
+  ['(-32768)::SMALLINT', -32768],
+  ['65535::USMALLINT', 65535],
+  ['(-2147483648)::INTEGER', -2147483648],
+  ['4294967295::UINTEGER', 4294967295],
+  ['9007199254740991::BIGINT', 9007199254740991],
+  ['9007199254740992::BIGINT', 9007199254740992],
+  ['9007199254740993::BIGINT', '9007199254740993'],
+  ['(-9007199254740993)::BIGINT', '-9007199254740993'],
+  ['(-9223372036854775808)::BIGINT', '-9223372036854775808'],
+  ['18446744073709551615::UBIGINT', '18446744073709551615'],
+  ['9223372036854775808::UBIGINT', '9223372036854775808'],
+  ['1::HUGEINT', '1'],
+  ['(-170141183460469231731687303715884105728)::HUGEINT', '-170141183460469231731687303715884105728'],
+  ['340282366920938463463374607431768211455::UHUGEINT', '340282366920938463463374607431768211455'],
+  ['0.1::FLOAT', 0.1],
+  ['3.4028235e38::FLOAT', 3.4028235e38],
+  ['16777217.0::FLOAT', 16777216],
+  ['0.1::DOUBLE', 0.1],
+  ['1e300::DOUBLE', 1e300],
+  ["'-0.0'::DOUBLE", -0, '-0.0'],
+  ["'NaN'::DOUBLE", 'NaN'],
+  ["'Infinity'::DOUBLE", 'Infinity'],
+  ["'-Infinity'::FLOAT", '-Infinity'],
+  ['1.50::DECIMAL(4,2)', '1.50'],
+  ['-0.01::DECIMAL(4,2)', '-0.01'],
+  ['-12345.678::DECIMAL(9,3)', '-12345.678'],
+  ['0.000001::DECIMAL(18,6)', '0.000001'],
+  ['999999999999999999::DECIMAL(18,0)', '999999999999999999'],
+  ['-12345678901234567890.123456::DECIMAL(38,6)', '-12345678901234567890.123456'],
+  ["'plain'", 'plain'],
+  [
+    '\'a "quoted", text that is long enough\'',
+    'a "quoted", text that is long enough',
+    '"a ""quoted"", text that is long enough"',
+  ],
+  ["''", '', '""'],
+  ["'ünï😀code which is longer than twelve'", 'ünï😀code which is longer than twelve'],
+  ["'line' || chr(10) || chr(13) || chr(9) || chr(1) || '\\'", 'line\n\r\t\u0001\\', '"line\n\r\t\u0001\\"'],
+  ["'\\xAA\\x00\\xFF'::BLOB", 'qgD/'],
+  ["''::BLOB", '', '""'],
+  ["DATE '2026-01-31'", '2026-01-31'],
+  ["DATE '0044-03-15 (BC)'", '-0043-03-15'],
+  ["DATE '12345-06-07'", '12345-06-07'],
+  ["DATE 'infinity'", 'infinity'],
+  ["DATE '-infinity'", '-infinity'],
+  ["TIME '10:00:00.5'", '10:00:00.5'],
+  ["TIMETZ '10:00:00+02'", '10:00:00+02:00'],
+  ["TIMESTAMP '2026-01-31 10:00:00.123456'", '2026-01-31T10:00:00.123456'],
+  ["TIMESTAMP '2026-01-31 10:00:00'", '2026-01-31T10:00:00'],
+  ["TIMESTAMP '1969-12-31 23:59:59.999999'", '1969-12-31T23:59:59.999999'],
+  ["TIMESTAMP '2300-01-01 00:00:00.1'", '2300-01-01T00:00:00.1'],
+  ["TIMESTAMP '9999-12-31 23:59:59.999999'", '9999-12-31T23:59:59.999999'],
+  ["TIMESTAMP 'infinity'", 'infinity'],
+  ["TIMESTAMP_S '2026-01-31 10:00:00'", '2026-01-31T10:00:00'],
+  ["TIMESTAMP_MS '2026-01-31 10:00:00.120'", '2026-01-31T10:00:00.12'],
+  ["TIMESTAMP_NS '2026-01-31 10:00:00.123456789'", '2026-01-31T10:00:00.123456789'],
+  ["TIMESTAMPTZ '2026-01-31 10:00:00+02'", '2026-01-31T08:00:00Z'],
+  ["TIMESTAMPTZ '-infinity'", '-infinity'],
+  ["INTERVAL '1 year 2 months 3 days 4 hours 5 minutes 6.5 seconds'", 'P1Y2M3DT4H5M6.5S'],
+  ["INTERVAL '-1 month 3 days -90 minutes'", 'P-1M3DT-1H-30M'],
+  ["INTERVAL '0 seconds'", 'PT0S'],
+  ["'6d3a7a3e-3a0c-4f0a-9d5e-2f1a5a6b7c8d'::UUID", '6d3a7a3e-3a0c-4f0a-9d5e-2f1a5a6b7c8d'],
+  ["'10101'::BIT", '10101'],
+  ["'b'::ENUM('a','b')", 'b'],
+  ['\'{"a": 1}\'::JSON', '{"a": 1}', '"{""a"": 1}"'],
+  ['123456789012345678901234567890::BIGNUM', '123456789012345678901234567890'],
+  ['[1, NULL, 3]', [1, null, 3], '"[1,null,3]"'],
+  ['[]::INTEGER[]', []],
+  ['NULL::INTEGER[]', null, ''],
+  ["[['a'], [], NULL]", [['a'], [], null], '"[[""a""],[],null]"'],
+  ['[1.5, 2.5]::DOUBLE[2]', [1.5, 2.5], '"[1.5,2.5]"'],
+  ["{'b': 1, 'a': DATE '2026-01-31', '1': 9007199254740993}", { b: 1, a: '2026-01-31', 1: '9007199254740993' }, undefined],
+  ["{'x': {'y': [TIMESTAMP '2026-01-31 10:00:00']}}", { x: { y: ['2026-01-31T10:00:00'] } }, undefined],
+  ['row(1, 2)', [1, 2], '"[1,2]"'],
+  [
+    "MAP {'k': 1, 'l': NULL}",
+    [
+      ['k', 1],
+      ['l', null],
+    ],
+    undefined,
+  ],
+  ["MAP {1: {'a': 'long enough for the heap'}}", [[1, { a: 'long enough for the heap' }]], undefined],
+  ['union_value(num := 2)', { num: 2 }, undefined],
+]
+
+describe('JSON', () => {
+  it.each(values)('writes %s', async (sql, expected) => {
+    // The value among NULLs and other rows, so that validity and offsets count.
+    const text = (await answer(`SELECT ${sql} AS v UNION ALL SELECT NULL UNION ALL SELECT ${sql}`, 'json', ['v'])).toString()
+    expect(JSON.parse(`[${text}]`)).toEqual([[expected], [null], [expected]])
+  })
+
+  it('separates rows by a comma and a newline and nothing else by a newline', async () => {
+    const text = (await answer("SELECT 1 AS a, 'x' || chr(10) AS b UNION ALL SELECT 2, 'y'", 'json', ['a', 'b'])).toString()
+    expect(text).toBe('[1,"x\\n"],\n[2,"y"]')
+  })
+
+  it('writes nothing for no rows', async () => {
+    expect((await answer('SELECT 1 AS a WHERE false', 'json', ['a'])).length).toBe(0)
+  })
+
+  it('keeps long texts apart wherever they stand in memory', async () => {
+    const sql = 'SELECT repeat(chr(97 + (i % 26)::INTEGER), (i * 7919 % 300)::INTEGER) FROM range(20000) t(i) ORDER BY hash(i)'
+    const text = (await answer(sql, 'json', ['v'])).toString()
+    const expected = (await duckdb(sql)).map(([value]) => [value])
+    expect(JSON.parse(`[${text}]`)).toEqual(expected)
+  })
+
+  it('reads texts of a dictionary that repeats out of order', async () => {
+    const path = `${folder.path}/lake/dictionary.parquet`
+    await duckdb(`COPY (SELECT 'a rather long category ' || (hash(i) % 500) AS s FROM range(50000) t(i)) TO '${path}'`)
+    const outcome = await node.finished(
+      task(`SELECT s FROM read_parquet('${path}')`, toClient([{ name: 's', type: 'VARCHAR' }], { inlineBytesMax: 1 << 26 })),
+    )
+    expect(jsonRowsOf(outcome)).toEqual(await duckdb(`SELECT s FROM '${path}'`))
+  })
+})
+
+describe('CSV', () => {
+  it.each(values.filter(([sql, json, csv]) => csv !== undefined || typeof json !== 'object'))(
+    'writes %s',
+    async (sql, json, csv) => {
+      const text = (await answer(`SELECT ${sql} AS v, 1 AS w`, 'csv', ['v', 'a "b"'])).toString()
+      expect(text).toBe(`v,"a ""b"""\r\n${csv ?? String(json)},1\r\n`)
+    },
+  )
+
+  it('writes the header without rows', async () => {
+    expect((await answer('SELECT 1 AS a WHERE false', 'csv', ['a'])).toString()).toBe('a\r\n')
+  })
+})
+
+describe('NDJSON', () => {
+  it('writes an object a line and keeps equal names apart', async () => {
+    const text = (await answer('SELECT 1 AS a, NULL AS a, [1] AS c FROM range(2)', 'ndjson', ['a', 'a', 'c'])).toString()
+    expect(text).toBe('{"a":1,"a_1":null,"c":[1]}\n{"a":1,"a_1":null,"c":[1]}\n')
+  })
+})
+
+describe('Arrow', () => {
+  // The reader cannot make a date of an infinity, so those are left to JSON and CSV.
+  it.each(values.filter(([sql]) => !sql.includes('infinity')))('carries %s', async (sql, expected) => {
+    const bytes = await answer(`SELECT ${sql} AS v UNION ALL SELECT NULL UNION ALL SELECT ${sql}`, 'arrow', ['v'])
+    const table = tableFromIPC(bytes)
+    expect(table.numRows).toBe(3)
+    const column = table.getChildAt(0)
+    expect(column?.get(1)).toBeNull()
+    if (expected === null) return
+    expect(column?.get(0)).not.toBeNull()
+    expect(String(column?.get(2))).toBe(String(column?.get(0)))
+  })
+
+  it('reads back as DuckDB values', async () => {
+    const sql = `SELECT i AS a, i % 3 = 0 AS b, CASE WHEN i % 2 = 0 THEN 'text ' || i END AS c, [i, NULL, i + 1] AS d,
+      {'x': i, 'y': 'long text number ' || i} AS e, (i / 100)::DECIMAL(10,2) AS f, DATE '2026-01-01' + i::INTEGER AS g
+      FROM range(40000) t(i) WHERE i % 7 <> 0`
+    const columns = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => ({ name, type: 'VARCHAR' }))
+    const outcome = await node.finished(task(sql, toClient(columns, { format: 'arrow', inlineBytesMax: 1 << 26 })))
+    if (outcome.result.to !== 'client' || outcome.result.inline === undefined) throw new Error('no answer')
+    const table = tableFromIPC(outcome.result.inline)
+    const expected = await duckdb(sql)
+    expect(table.numRows).toBe(expected.length)
+    for (const at of [0, 1, 2047, 2048, 16385, 34284]) {
+      const row = table.get(at)?.toJSON() as Record<string, unknown>
+      const [a, b, c] = expected[at] ?? []
+      expect([String(row['a']), row['b'], row['c']]).toEqual([a, b, c])
+      expect(JSON.parse(JSON.stringify(row['d'], (_key, value) => (typeof value === 'bigint' ? String(value) : value)))).toEqual(
+        expected[at]?.[3],
+      )
+      expect(String((row['e'] as { y: string }).y)).toBe(`long text number ${a}`)
+    }
+  })
+
+  it('gives the schema without rows', async () => {
+    const table = tableFromIPC(await answer('SELECT 1 AS a, NULL::VARCHAR AS b WHERE false', 'arrow', ['a', 'b']))
+    expect(table.schema.fields.map((field) => `${field.name} ${field.type}`)).toEqual(['a Int32', 'b Utf8'])
+  })
+})
+
+describe('Parquet', () => {
+  it('keeps 128-bit sums exact and names apart', async () => {
+    const columns = [
+      { name: 's', type: 'HUGEINT' },
+      { name: 'S', type: 'VARCHAR' },
+    ]
+    const outcome = await node.finished(
+      task("SELECT 12345678901234567890123::HUGEINT, 'x'", toClient(columns, { format: 'parquet' })),
+    )
+    if (outcome.result.to !== 'client' || outcome.result.inline === undefined) throw new Error('no answer')
+    const path = `${folder.path}/answer.parquet`
+    writeFileSync(path, outcome.result.inline)
+    expect(await duckdb(`SELECT s::VARCHAR, "S_1" FROM '${path}'`)).toEqual([['12345678901234567890123', 'x']])
+  })
+})
