@@ -9,6 +9,8 @@ export class ResourceMeter {
   #lastAt: number
   #reservedBytes = 0
   #byteSeconds = 0
+  /** CPU-seconds of processes that have ended, and of those that run, by node and incarnation. */
+  readonly #cpuSeconds = new Map<string, number>()
 
   constructor(startAt: number) {
     this.#lastAt = startAt
@@ -17,13 +19,14 @@ export class ResourceMeter {
   sample(now: number, nodes: readonly NodeStatus[]): void {
     this.#byteSeconds += (this.#reservedBytes * Math.max(0, now - this.#lastAt)) / 1000
     this.#lastAt = now
+    for (const node of nodes) this.#cpuSeconds.set(`${node.id} ${node.incarnation}`, node.cpuSeconds)
     this.#reservedBytes = nodes
       .filter((node) => node.kind === 'duckdb' && node.state !== 'absent' && node.state !== 'lost')
       .reduce((total, node) => total + node.memoryLimitBytes, 0)
   }
 
-  held(cpuSeconds: number): HeldResources {
-    return { byteSeconds: this.#byteSeconds, cpuSeconds }
+  held(): HeldResources {
+    return { byteSeconds: this.#byteSeconds, cpuSeconds: [...this.#cpuSeconds.values()].reduce((sum, value) => sum + value, 0) }
   }
 }
 

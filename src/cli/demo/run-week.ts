@@ -103,8 +103,7 @@ export async function runWeek(options: WeekOptions): Promise<Week> {
   await Promise.all(pending)
   await advanceTo(until)
   if (failure !== undefined) throw failure
-  const cpuSeconds = server.nodes().reduce((total, node) => total + node.cpuSeconds, 0)
-  return { asked: asked.toSorted((a, b) => a.at - b.at), held: meter.held(cpuSeconds) }
+  return { asked: asked.toSorted((a, b) => a.at - b.at), held: meter.held() }
 }
 
 async function ask(
