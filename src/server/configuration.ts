@@ -8,7 +8,7 @@ import { resolve } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { ForebayError } from '../model/errors.js'
-import { parseBytes, parseDurationMs } from './units.js'
+import { parseBytes, parseDurationMs } from '../model/units.js'
 
 const bytes = (key: string, min: number) =>
   z.union([z.string(), z.number()]).transform((value, context) => {
@@ -68,6 +68,11 @@ const schema = z.strictObject({
   allowedHosts: z.array(z.string().min(1)).max(100).default([]),
   allowedOrigins: z.array(z.url()).max(100).default([]),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  /** Nodes stop after so long without a query; 0 keeps them. */
+  keepAlive: duration('keepAlive').default(0),
+  nodesMin: whole(0, 256).default(0),
+  /** Share of forecasts that are not acted on, so that there is something to compare with. */
+  heldOutShare: z.coerce.number().min(0).max(0.5).default(0.05),
   /** Waiting for running queries at a graceful shutdown. */
   drain: duration('drain').default(30_000),
   limits: limitsSchema,

@@ -6,8 +6,7 @@ export interface ServerEvent {
   /** Ascending within one run of the server. */
   readonly id: number
   readonly kind: EventKind
-  /** One line of JSON. */
-  readonly data: string
+  readonly payload: unknown
 }
 
 export interface Subscription {
@@ -29,9 +28,9 @@ export class EventHub {
     return this.#subscribers.size
   }
 
-  /** Makes an event of `payload`, which is only turned into text when somebody may want it. */
+  /** Tells everybody who listens. The payload must not change any more. */
   publish(kind: EventKind, payload: unknown): void {
-    const event: ServerEvent = { id: ++this.#lastId, kind, data: JSON.stringify(payload) }
+    const event: ServerEvent = { id: ++this.#lastId, kind, payload }
     this.#recent.push(event)
     if (this.#recent.length > 2 * rememberedMax) this.#recent.splice(0, rememberedMax)
     for (const subscriber of this.#subscribers) subscriber.offer(event)

@@ -76,6 +76,13 @@ export function idempotencyKey(header: string | string[] | undefined): string | 
   throw new ForebayError('REQUEST_INVALID', 'header idempotency-key: must be 1–200 printable characters without blanks')
 }
 
+/** `x-forebay-query-id`: a client that brings the id of its query can watch and cancel it before the first byte. */
+export function wantedId(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined
+  if (typeof header === 'string' && /^q-[a-z0-9-]{8,64}$/.test(header)) return header
+  throw new ForebayError('REQUEST_INVALID', 'header x-forebay-query-id: must be q- and 8–64 of a–z, 0–9 and -')
+}
+
 /** A whole number of a query string. */
 export const wholeNumber = (min: number, max: number) =>
   z

@@ -51,9 +51,12 @@ export class QueryBook {
     this.#options = options
   }
 
-  /** Starts a query whose answer is streamed by the caller, who says when it is over. */
-  run(request: QueryRequest): RunningQuery {
-    const execution = this.#submit(newQueryId(this.#options.clock.now()), request)
+  /** Starts a query whose answer is streamed by the caller, who says when it is over, and may bring an id of its own. */
+  run(request: QueryRequest, wantedId?: string): RunningQuery {
+    if (wantedId !== undefined && (this.#live.has(wantedId) || this.#ended.has(wantedId))) {
+      throw new ForebayError('CONFLICT', `there is a query "${wantedId}" already`, { hint: 'leave the id to the server' })
+    }
+    const execution = this.#submit(wantedId ?? newQueryId(this.#options.clock.now()), request)
     const { queryId } = execution
     this.#live.set(queryId, { execution })
     return { execution, over: () => this.#end(queryId) }

@@ -1,0 +1,52 @@
+/** The one mapping from failures to exit codes and to the lines on stderr. */
+import { CommanderError } from 'commander'
+import { type ErrorCode, ForebayError } from '../model/errors.js'
+
+export const exitCodes = { fine: 0, failed: 1, wrongUsage: 2, interrupted: 130 } as const
+
+/** What the user typed is wrong: exit 2. */
+export class UsageError extends Error {
+  readonly hint: string | undefined
+
+  constructor(message: string, hint?: string) {
+    super(message)
+    this.name = 'UsageError'
+    this.hint = hint
+  }
+}
+
+/** The user pressed Ctrl-C: exit 130, nothing to say. */
+export class Interrupted extends Error {}
+
+/** Hints for codes whose error brings none. */
+const hints: Partial<Record<ErrorCode, string>> = {
+  SQL_SYNTAX: 'look at the position that the message names; docs/sql.md says what is understood',
+  NAME_NOT_FOUND: 'forebay tables lists the tables and their columns',
+  UNAUTHORIZED: 'add --token-file FILE, or set FOREBAY_TOKEN_FILE',
+  CONFIGURATION_INVALID: 'forebay serve --help lists the flags',
+  STATE_IN_USE: 'stop the other server, or use another folder with --state DIR',
+  QUEUE_FULL: 'try again in a moment',
+  DEADLINE_EXCEEDED: 'give it more time with --timeout, or ask for less',
+  UNAVAILABLE: 'forebay status shows what the server is doing',
+}
+
+/** Writes `error: …` and, where there is one, `try: …`; returns the exit code. */
+export function report(error: unknown, stderr: { write(text: string): unknown }): number {
+  if (error instanceof Interrupted) return exitCodes.interrupted
+  // Commander has written its message itself; asking for help or the version is no error.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.fine : exitCodes.wrongUsage
+  const message = error instanceof Error ? error.message : String(error)
+  const hint = hintOf(error)
+  stderr.write(`error: ${oneLine(message)}\n`)
+  if (hint !== undefined) stderr.write(`try: ${oneLine(hint)}\n`)
+  return error instanceof UsageError ? exitCodes.wrongUsage : exitCodes.failed
+}
+
+function hintOf(error: unknown): string | undefined {
+  if (error instanceof UsageError) return error.hint
+  if (error instanceof ForebayError) return error.hint ?? hints[error.code]
+  return undefined
+}
+
+/** A server's text must not steer the terminal. */
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').replace(/[\x00-\x1f\x7f-\x9f]/g, '')

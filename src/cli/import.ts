@@ -1,0 +1,60 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { type CommandContext, text } from './context.js'
+import { UsageError } from './exit-code.js'
+import { bytesText, printJson, printTable } from './output.js'
+import { withProgress } from './progress.js'
+
+const contentTypes: Readonly<Record<string, string>> = {
+  csv: 'text/csv',
+  tsv: 'text/csv',
+  json: 'application/x-ndjson',
+  jsonl: 'application/x-ndjson',
+  ndjson: 'application/x-ndjson',
+  parquet: 'application/vnd.apache.parquet',
+}
+
+/** `forebay import FILE… --table NAME`. All files are looked at before the first is sent. */
+export async function importFiles(context: CommandContext, ...files: readonly string[]): Promise<void> {
+  const { options, output, signal } = context
+  const table = text(options['table']) ?? ''
+  const format = text(options['format'])
+  const sizes: number[] = []
+  for (const file of files) sizes.push(await sizeOf(file))
+  const client = context.client()
+  const imported: Record<string, unknown>[] = []
+  for (const [index, file] of files.entries()) {
+    const size = sizes[index] ?? 0
+    const stream = createReadStream(file)
+    const answer = client.json<Record<string, unknown>>(
+      `/v1/tables/${encodeURIComponent(table)}/import${format === undefined ? '' : `?format=${format}`}`,
+      {
+        method: 'POST',
+        stream,
+        headers: { 'content-type': contentTypeOf(file, format), 'content-length': String(size) },
+        signal,
+      },
+    )
+    const read = () => ({ share: size === 0 ? 0 : stream.bytesRead / size, text: `${file}, ${bytesText(size)}` })
+    imported.push({ file, ...(await withProgress(output, read, answer)) })
+  }
+  if (output.json) return printJson(output, { table, imported })
+  await printTable(
+    output,
+    ['file', 'rows', 'segments'],
+    imported.map(({ file, rows, segments }) => [file, rows, Array.isArray(segments) ? segments.length : segments]),
+  )
+}
+
+async function sizeOf(file: string): Promise<number> {
+  const found = await stat(file).catch((error: Error) => {
+    throw new UsageError(`file ${file} cannot be read: ${error.message}`)
+  })
+  if (!found.isFile()) throw new UsageError(`${file} is not a file`)
+  return found.size
+}
+
+function contentTypeOf(file: string, format: string | undefined): string {
+  const extension = format ?? /\.([a-z]+)$/i.exec(file)?.[1]?.toLowerCase() ?? ''
+  return contentTypes[extension] ?? 'application/octet-stream'
+}

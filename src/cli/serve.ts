@@ -1,0 +1,61 @@
+import { readConfiguration } from '../server/configuration.js'
+import { openServer } from '../server/open-server.js'
+import { type CommandContext, text } from './context.js'
+
+/** Flags of `forebay serve` and `forebay doctor` by the key of the configuration that they set. */
+export function configurationFlags(options: CommandContext['options']): Record<string, unknown> {
+  const { data, state, host, port, nodes, tree, memory, disk, tokenFile, engine, lineage, queue, proactive, logLevel } = options
+  const tls = { certFile: options['tlsCert'], keyFile: options['tlsKey'] }
+  return {
+    data,
+    state,
+    host,
+    port,
+    nodes,
+    tree,
+    memory,
+    disk,
+    tokenFile,
+    engine,
+    lineage,
+    queue,
+    proactive,
+    logLevel,
+    ...(tls.certFile === undefined && tls.keyFile === undefined ? {} : { tls }),
+  }
+}
+
+/** `forebay serve`: resolves when the server has been stopped. */
+export async function serve(context: CommandContext): Promise<void> {
+  const { options, output, environment } = context
+  const file = text(options['config'])
+  const configuration = readConfiguration({
+    flags: configurationFlags(options),
+    environment,
+    ...(file === undefined ? {} : { file }),
+  })
+  const stop = new AbortController()
+  const stopped = untilToldToStop(stop)
+  const server = await openServer(configuration)
+  output.stdout.write(`forebay ready ${server.url}\n`)
+  await stopped
+  await server.close(stop.signal)
+  // Whatever still keeps the process alive must not keep a supervisor waiting.
+  process.exit(0)
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second one aborts what is waited for, the third one ends the process. */
+function untilToldToStop(stop: AbortController): Promise<void> {
+  return new Promise((resolve) => {
+    let told = 0
+    const onSignal = (signal: NodeJS.Signals): void => {
+      told += 1
+      if (told === 1) resolve()
+      else if (told === 2) stop.abort(new Error(`${signal} came twice`))
+      else process.exit(1)
+    }
+    process.removeAllListeners('SIGINT')
+    process.on('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
+  })
+}

@@ -1,0 +1,88 @@
+import type { Allocator } from '../allocate/allocator.js'
+import type { Activity } from '../model/activity.js'
+import type { RelationChange } from '../model/catalogue.js'
+import type { LedgerEntry } from '../model/forecast.js'
+import type { LineageEvent, Transfer } from '../model/lineage-event.js'
+import type { Predictor } from '../predict/predictor.js'
+import type { EventHub } from './event-hub.js'
+import { presentLedgerEntry, presentNode, presentQuery, presentTransfer } from './http/present.js'
+import type { Metrics } from './metrics/metrics.js'
+
+export interface BroadcastOptions {
+  readonly hub: EventHub
+  readonly predictor: Pick<Predictor, 'arrivals'>
+  readonly onError: (error: unknown) => void
+}
+
+interface Listeners {
+  readonly metrics: Metrics
+  readonly allocator: Allocator
+}
+
+/**
+ * Carries what happens to all who want to know: metrics, listeners of events, the predictor's arrivals, the allocator. A
+ * listener that fails is reported and fails nobody else: no query may suffer from who watches it.
+ */
+export class Broadcast {
+  readonly #options: BroadcastOptions
+  #listeners: Listeners | undefined
+  /** True once the first sight of every table is over: what comes then is a change. */
+  #ready = false
+
+  constructor(options: BroadcastOptions) {
+    this.#options = options
+  }
+
+  connect(listeners: Listeners): void {
+    this.#listeners = listeners
+  }
+
+  ready(): void {
+    this.#ready = true
+  }
+
+  notice(activity: Activity): void {
+    const { hub, predictor } = this.#options
+    this.#tell(() => this.#listeners?.metrics.notice(activity))
+    this.#tell(() => this.#listeners?.allocator.notice(activity))
+    if (activity.type === 'arrival') this.#tell(() => predictor.arrivals.observe(activity))
+    else if (activity.type === 'query') this.#tell(() => hub.publish('query', presentQuery(activity.status)))
+    else if (activity.type === 'node') this.#tell(() => hub.publish('node', presentNode(activity.node, 0)))
+  }
+
+  recorded(events: readonly LineageEvent[]): void {
+    this.#tell(() => this.#listeners?.metrics.recorded(events))
+    for (const event of events) {
+      if (event.kind === 'answer') this.#publishTransfer(event.transfer, event.queryId)
+      else if ('transfers' in event) for (const transfer of event.transfers) this.#publishTransfer(transfer, event.queryId)
+    }
+  }
+
+  committed(micros: number): void {
+    this.#tell(() => this.#listeners?.metrics.committed(micros))
+  }
+
+  settled(entry: LedgerEntry): void {
+    this.#tell(() => this.#listeners?.metrics.settled(entry))
+    this.#tell(() => this.#options.hub.publish('allocation', presentLedgerEntry(entry)))
+  }
+
+  relationChanged(change: RelationChange, now: number): void {
+    if (!this.#ready || change.kind !== 'dataset') return
+    const { dataset } = change.snapshot
+    this.#tell(() => this.#options.predictor.arrivals.written(dataset, now))
+    this.#tell(() => this.#listeners?.allocator.datasetChanged(dataset))
+  }
+
+  #publishTransfer(transfer: Transfer, queryId: string | undefined): void {
+    this.#tell(() => this.#options.hub.publish('transfer', { ...presentTransfer(transfer), queryId }))
+  }
+
+  #tell(listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      this.#options.onError(error)
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/** The HTTP server: its limits, its doors and its routes. What a route does stands in the file named after it. */
+
+import type { Socket } from 'node:net'
+import swagger from '@fastify/swagger'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyServerOptions } from 'fastify'
+import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { Logger } from 'pino'
+import { ForebayError } from '../../model/errors.js'
+import type { Rooms } from '../rooms.js'
+import { type ErrorAnswer, errorAnswer } from './error-envelope.js'
+import { eventRoutes } from './event-routes.js'
+import { makeGuard } from './guard.js'
+import { healthRoutes } from './health-routes.js'
+import { importRoutes } from './import-routes.js'
+import { learnRoutes } from './learn-routes.js'
+import { lineageRoutes } from './lineage-routes.js'
+import { nodeRoutes } from './node-routes.js'
+import { predictRoutes } from './predict-routes.js'
+import { queriesRoutes } from './queries-routes.js'
+import { queryRoutes } from './query-routes.js'
+import { tableRoutes } from './table-routes.js'
+
+/** A server whose routes validate and type their input with zod. */
+export type App = FastifyInstance<
+  import('node:http').Server,
+  import('node:http').IncomingMessage,
+  import('node:http').ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+const loopbackNames = ['127.0.0.1', 'localhost', '[::1]']
+
+/** Sent with every answer: an answer of the API is never a page, and what it quotes may be an attacker's text. */
+const securityHeaders = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+}
+
+/** Escaped JSON may be this many times as long as the SQL in it. */
+const jsonOverhead = 3
+
+/** Builds the server; it does not listen yet. */
+export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
+  const { configuration, credentials } = rooms
+  const app = fastify({
+    ...serverOptions(rooms, log),
+    ...(credentials.tls === undefined ? {} : { https: { ...credentials.tls } }),
+  } as FastifyServerOptions) as unknown as App
+  app.setValidatorCompiler(validatorCompiler)
+  // Answers are made by our own code from typed records: the schemas of answers document them and do not cost time.
+  app.setSerializerCompiler(() => (body) => JSON.stringify(body))
+  const guard = makeGuard({
+    token: credentials.token,
+    hosts: [...loopbackNames, configuration.host, ...configuration.allowedHosts],
+    origins: configuration.allowedOrigins,
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(securityHeaders)
+    guard(request.headers, request.url.split('?', 1)[0] ?? '')
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const answer = errorAnswer(error)
+    if (answer.status >= 500) request.log.error({ err: error }, 'request failed')
+    sendError(reply as FastifyReply, answer)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0]?.slice(0, 200)
+    const error = new ForebayError('NOT_FOUND', `there is no call ${request.method} ${path}`, {
+      hint: 'GET /openapi.json lists every call',
+    })
+    sendError(reply as FastifyReply, errorAnswer(error))
+  })
+  limitSockets(app, configuration.limits.connections)
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Forebay',
+        version: rooms.version,
+        description: 'SQL over a hierarchy of nodes, lineage of every transfer, prediction, and proactive allocation.',
+        license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+      },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+    },
+    transform: jsonSchemaTransform,
+  })
+  const routes = [
+    queryRoutes,
+    queriesRoutes,
+    predictRoutes,
+    tableRoutes,
+    importRoutes,
+    lineageRoutes,
+    nodeRoutes,
+    eventRoutes,
+    learnRoutes,
+    healthRoutes,
+  ]
+  for (const register of routes) await app.register(async (scope) => register(scope as unknown as App, rooms))
+  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+  await app.ready()
+  return app
+}
+
+function sendError(reply: FastifyReply, answer: ErrorAnswer): void {
+  reply.code(answer.status).type('application/json; charset=utf-8').send(JSON.stringify(answer.body))
+}
+
+function serverOptions({ configuration }: Rooms, log: Logger): FastifyServerOptions {
+  return {
+    loggerInstance: log as unknown as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: configuration.limits.sqlBytes * jsonOverhead + 65_536,
+    // A request must arrive within this time, its headers within limits of `limitSockets`.
+    requestTimeout: 300_000,
+    keepAliveTimeout: 72_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 2_000 },
+    frameworkErrors: (error, _request, reply) => {
+      sendError(reply.headers(securityHeaders) as FastifyReply, errorAnswer(error))
+    },
+    clientErrorHandler: refuseMalformed,
+  }
+}
+
+function limitSockets(app: App, connections: number): void {
+  app.server.maxConnections = connections
+  app.server.headersTimeout = 10_000
+  // How often Node looks for requests that are too slow.
+  Object.assign(app.server, { connectionsCheckingInterval: 2_000 })
+}
+
+/** Bytes that are not HTTP, or come too slowly: one answer, then the connection ends. */
+function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const slow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  const large = error.code === 'HPE_HEADER_OVERFLOW'
+  const message = slow ? 'the request did not arrive in time' : large ? 'the headers are too large' : 'the request is not HTTP'
+  const status = slow ? '408 Request Timeout' : large ? '431 Request Header Fields Too Large' : '400 Bad Request'
+  const body = JSON.stringify({ error: { code: 'REQUEST_INVALID', message } })
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  )
+}

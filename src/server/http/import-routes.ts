@@ -1,0 +1,79 @@
+import type { Readable } from 'node:stream'
+import { z } from 'zod'
+import { type ImportFormat, importFormats } from '../../catalog/import-plan.js'
+import { ForebayError } from '../../model/errors.js'
+import type { Rooms } from '../rooms.js'
+import type { App } from './build-app.js'
+import { untilClosed } from './until-closed.js'
+
+const importQuery = z.strictObject({
+  format: z.enum(importFormats).optional().describe('Taken from the content type, or from the bytes, when absent.'),
+  mode: z.enum(['auto', 'create', 'insert']).default('auto').describe('`auto` creates the table or appends to it.'),
+})
+
+const kindByContentType: Readonly<Record<string, ImportFormat>> = {
+  'text/csv': 'csv',
+  'application/json': 'json',
+  'application/x-ndjson': 'json',
+  'application/ndjson': 'json',
+  'application/jsonl': 'json',
+  'application/vnd.apache.parquet': 'parquet',
+}
+
+/** `POST /v1/tables/{name}/import`: a file in the body becomes segments of a written table. */
+export function importRoutes(app: App, rooms: Rooms): void {
+  // Bodies of this scope are files: they go to the disk as they come and are never parsed here.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  app.post(
+    '/v1/tables/:name/import',
+    {
+      schema: {
+        summary: 'A CSV, JSON lines or Parquet file in the body becomes segments of a written table.',
+        params: z.object({ name: z.string().min(1).max(200) }),
+        querystring: importQuery,
+        consumes: ['text/csv', 'application/x-ndjson', 'application/vnd.apache.parquet', 'application/octet-stream'],
+      },
+    },
+    async (request, reply) => {
+      const { format, mode } = request.query
+      const body = request.body as Readable | undefined
+      if (body === undefined)
+        throw new ForebayError('REQUEST_INVALID', 'the body is empty', { hint: 'send the file as the body' })
+      const signal = untilClosed(reply.raw)
+      const declared = kindByContentType[(request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '']
+      const { head, whole } = await peek(body)
+      const kind = format ?? declared ?? sniff(head)
+      const staged = await rooms.staging.stage(whole, { format: kind, bytesMax: rooms.configuration.limits.importBytes, signal })
+      try {
+        const { name: table } = request.params
+        return await rooms.engine.importFiles({ table, paths: [staged.path], kind, mode }, signal)
+      } finally {
+        await staged.remove()
+      }
+    },
+  )
+}
+
+/** The first bytes of a stream, and a stream that still has them. */
+async function peek(body: Readable): Promise<{ readonly head: Uint8Array; readonly whole: AsyncIterable<Uint8Array> }> {
+  const source = (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]()
+  const first = await source.next()
+  const head = first.done === true ? new Uint8Array() : first.value
+  const whole = async function* (): AsyncGenerator<Uint8Array> {
+    yield head
+    try {
+      for (let next = await source.next(); next.done !== true; next = await source.next()) yield next.value
+    } catch (error) {
+      throw new ForebayError('REQUEST_INVALID', 'the file broke off before its end', { cause: error })
+    }
+  }
+  return { head, whole: whole() }
+}
+
+/** What a file is by its first bytes: Parquet's mark, a JSON object, else CSV. */
+function sniff(head: Uint8Array): ImportFormat {
+  const text = Buffer.from(head.subarray(0, 256)).toString('utf8')
+  if (text.startsWith('PAR1')) return 'parquet'
+  return /^\uFEFF?\s*[{[]/.test(text) ? 'json' : 'csv'
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod'
+import type { Rooms } from '../rooms.js'
+import type { App } from './build-app.js'
+import { presentForecast, presentLedgerEntry, presentNode } from './present.js'
+import { wholeNumber } from './request-schemas.js'
+
+const hourMs = 3_600_000
+
+/** Nodes, what is expected, and what was done about it. */
+export function nodeRoutes(app: App, rooms: Rooms): void {
+  app.get('/v1/nodes', { schema: { summary: 'Every node with its state, roles and load.' } }, () => {
+    const scores = rooms.engine.loadScores()
+    return rooms.engine.nodes().map((node) => presentNode(node, scores.get(node.id) ?? 0))
+  })
+
+  app.get(
+    '/v1/forecast',
+    {
+      schema: {
+        summary: 'Queries that are expected, soonest first.',
+        querystring: z.strictObject({ horizonMs: wholeNumber(1, 14 * 24 * hourMs).default(24 * hourMs) }),
+      },
+    },
+    (request) => {
+      const now = rooms.clock.now()
+      return rooms.predictor.arrivals.forecast(now, request.query.horizonMs).map((forecast) => presentForecast(forecast, {}))
+    },
+  )
+
+  app.get(
+    '/v1/allocations',
+    {
+      schema: {
+        summary: 'The ledger of proactive actions, newest first.',
+        querystring: z.strictObject({ limit: wholeNumber(1, 5_000).default(1_000) }),
+      },
+    },
+    (request) => rooms.allocator.ledger.entries(request.query.limit).toReversed().map(presentLedgerEntry),
+  )
+}

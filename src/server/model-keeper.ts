@@ -1,0 +1,67 @@
+import type { Recorder } from '../lineage/recorder.js'
+
+/** Something that learns and whose learning survives a restart. */
+export interface KeptModel {
+  snapshot(): unknown
+  /** Takes up a snapshot; leaves alone what it does not understand. */
+  restore(kept: unknown): void
+}
+
+export interface ModelKeeperOptions {
+  readonly recorder: Pick<Recorder, 'put' | 'get'>
+  readonly onError: (error: unknown) => void
+  readonly everyMs?: number
+}
+
+/** Saves what models have learned now and then and at the end, and gives it back at the start. What is lost of it costs time only. */
+export class ModelKeeper {
+  readonly #options: ModelKeeperOptions
+  readonly #models = new Map<string, KeptModel>()
+  readonly #saved = new Map<string, string>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: ModelKeeperOptions) {
+    this.#options = options
+  }
+
+  add(name: string, model: KeptModel): void {
+    this.#models.set(name, model)
+  }
+
+  async restore(): Promise<void> {
+    await Promise.all(
+      [...this.#models].map(async ([name, model]) => {
+        try {
+          const json = await this.#options.recorder.get(`model/${name}`)
+          if (json !== undefined) model.restore(JSON.parse(json))
+        } catch (error) {
+          this.#options.onError(error)
+        }
+      }),
+    )
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.save(), this.#options.everyMs ?? 30_000)
+    this.#timer.unref()
+  }
+
+  /** Saves what has changed. */
+  async save(): Promise<void> {
+    for (const [name, model] of this.#models) {
+      try {
+        const json = JSON.stringify(model.snapshot())
+        if (json === this.#saved.get(name)) continue
+        await this.#options.recorder.put(`model/${name}`, json)
+        this.#saved.set(name, json)
+      } catch (error) {
+        this.#options.onError(error)
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.save()
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * The composition root: the only place that knows which adapter stands behind each port. Rooms open side by side where they
+ * do not need each other, and close in the opposite order; whatever fails half way closes what was open by then.
+ */
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { type Logger, pino } from 'pino'
+import { Allocator } from '../allocate/allocator.js'
+import { openCatalog } from '../catalog/catalog.js'
+import { ImportStaging } from '../catalog/import-staging.js'
+import { snapshotEvent } from '../catalog/snapshot.js'
+import { openEmbeddedEngine } from '../engine/embedded/embedded-engine.js'
+import { openLineageReader } from '../lineage/lineage-reader.js'
+import { openRecorder } from '../lineage/recorder.js'
+import type { RelationChange } from '../model/catalogue.js'
+import { type Clock, systemClock } from '../model/clock.js'
+import { ForebayError } from '../model/errors.js'
+import type { LedgerEntry } from '../model/forecast.js'
+import type { NodeStatus } from '../model/node.js'
+import { Predictor } from '../predict/predictor.js'
+import { openPlannerPool } from '../sql/planner-pool.js'
+import { Broadcast } from './broadcast.js'
+import { ClosingOrder } from './closing-order.js'
+import { readCredentials, type ServerConfiguration } from './configuration.js'
+import { EventHub } from './event-hub.js'
+import { Health } from './health.js'
+import { buildApp } from './http/build-app.js'
+import { learnFrom } from './learn-from.js'
+import { Metrics } from './metrics/metrics.js'
+import { ModelKeeper } from './model-keeper.js'
+import { packageVersion } from './package-version.js'
+import { PromiseFolder } from './queries/promise-folder.js'
+import { QueryBook } from './queries/query-book.js'
+import { ResultStore } from './queries/result-store.js'
+import type { Rooms } from './rooms.js'
+import { openStateFolder } from './state-folder.js'
+import { TappedRecorder } from './tapped-recorder.js'
+
+export interface ServerOptions {
+  /** Domain time: submission, history, forecasts, ledger. Supervision and HTTP use the machine's own clock. */
+  readonly clock?: Clock
+  readonly log?: Logger
+}
+
+export interface Server {
+  /** `http://127.0.0.1:4180`. */
+  readonly url: string
+  /** True while no query waits or runs and nothing is prepared. */
+  quiet(): boolean
+  nodes(): readonly NodeStatus[]
+  ledger(): readonly LedgerEntry[]
+  /** Drains running queries, then closes everything. An abort of the signal ends the draining. */
+  close(signal?: AbortSignal): Promise<void>
+}
+
+/** Opens everything and serves. Rejects with an error that names what was in the way; nothing is left open then. */
+export async function openServer(configuration: ServerConfiguration, options: ServerOptions = {}): Promise<Server> {
+  const closing = new ClosingOrder()
+  try {
+    return await open(configuration, options, closing)
+  } catch (error) {
+    await closing.close()
+    throw error
+  }
+}
+
+async function open(configuration: ServerConfiguration, options: ServerOptions, closing: ClosingOrder): Promise<Server> {
+  const clock = options.clock ?? systemClock
+  const log = options.log ?? pino({ level: configuration.logLevel }, pino.destination(2))
+  const onError = (error: unknown): void => log.error({ err: error }, 'background work failed')
+  refuseUnavailable(configuration)
+  const credentials = readCredentials(configuration)
+  const { limits } = configuration
+
+  const state = openStateFolder(configuration.state, limits.diskFree)
+  closing.add(async () => state.release())
+  const lineageFolder = state.inner('lineage')
+  const opening = {
+    recorder: closing.track(openRecorder({ folder: lineageFolder, clock, onFailure: onError })),
+    planner: closing.track(openPlannerPool()),
+  }
+  const hub = new EventHub()
+  const predictor = new Predictor({ clock })
+  const plainRecorder = await opening.recorder
+  const reader = await closing.track(openLineageReader({ folder: lineageFolder, onFailure: onError }))
+  const planner = await opening.planner
+
+  // Activities may come while the engine opens, before the listeners below exist.
+  const broadcast = new Broadcast({ hub, predictor, onError })
+  const recorder = new TappedRecorder(plainRecorder, {
+    recorded: (events) => broadcast.recorded(events),
+    committed: (micros) => broadcast.committed(micros),
+  })
+  const models = new ModelKeeper({ recorder: plainRecorder, onError })
+  models.add('predictor', {
+    snapshot: () => predictor.snapshot(),
+    restore: (kept) => void predictor.restore(kept),
+  })
+  const staging = new ImportStaging(state.inner('imports'))
+  const results = new ResultStore({
+    folder: state.inner('results'),
+    bytesMax: Math.floor(configuration.disk / 4),
+    resultBytesMax: limits.resultBytes,
+  })
+  const [catalog] = await Promise.all([
+    closing.track(
+      openCatalog({
+        dataFolder: configuration.data,
+        stateFolder: state.path,
+        readFooters: (paths, signal) => planner.readFooters(paths, signal),
+        describeFiles: (paths, signal) => planner.describeFiles(paths, signal),
+        keyValue: recorder,
+        clock,
+        onError,
+      }),
+    ),
+    staging.open(),
+    results.open(),
+  ])
+  catalog.onChange((change: RelationChange) => {
+    if (change.kind === 'forgotten') planner.forget(change.name)
+    else planner.define(change)
+    if (change.kind === 'dataset') recorder.record([snapshotEvent(change.snapshot, clock.now() * 1000)]).catch(onError)
+  })
+
+  const engine = await closing.track(
+    openEmbeddedEngine({
+      stateFolder: state.path,
+      dataFolders: [configuration.data, join(state.path, 'tables'), join(state.path, 'imports')],
+      writableFolders: [join(state.path, 'tables')],
+      checksumFolder: join(state.path, 'checksums'),
+      nodes: configuration.nodes,
+      memoryBytes: configuration.memory,
+      diskBytes: configuration.disk,
+      catalog,
+      planner,
+      recorder,
+      reader,
+      predictor,
+      clock,
+      limits: {
+        queriesWaitingMax: limits.queuedQueries,
+        queriesRunningMax: limits.runningQueries,
+        resultBytesMax: limits.resultBytes,
+      },
+      onActivity: (activity) => broadcast.notice(activity),
+      onError,
+    }),
+  )
+
+  const allocator = new Allocator({
+    mode: configuration.proactive,
+    clock,
+    actuator: engine.actuator,
+    forecast: (now, horizonMs) => predictor.arrivals.forecast(now, horizonMs),
+    heldOutShare: configuration.heldOutShare,
+    keepAliveMs: configuration.keepAlive,
+    nodesMin: configuration.nodesMin,
+    memoryBytes: configuration.memory,
+    onLedger: (entry) => broadcast.settled(entry),
+    onError,
+  })
+  models.add('allocator', { snapshot: () => allocator.snapshot(), restore: (kept) => allocator.restore(kept) })
+  await models.restore()
+
+  const metrics = new Metrics({
+    queueDepth: () => engine.queueDepth(),
+    nodes: () => engine.nodes(),
+    loadScores: () => engine.loadScores(),
+    lineageLag: () => plainRecorder.lag(),
+    segments: () => ({
+      pack: engine.packs().length,
+      parquet: catalog.tables().reduce((sum, table) => sum + table.segments, 0),
+      derived: engine.derivedSegments(),
+    }),
+    coverage: () => predictor.coverage(),
+  })
+  broadcast.connect({ metrics, allocator })
+  catalog.onChange((change) => broadcast.relationChanged(change, clock.now()))
+  broadcast.ready()
+
+  const queries = new QueryBook({
+    engine,
+    clock,
+    results,
+    promises: new PromiseFolder(state.inner('promises')),
+    past: (queryId) => reader.query(queryId),
+    onError,
+  })
+  const health = new Health({
+    writeLog: () => plainRecorder.put('health', JSON.stringify(clock.now())),
+    freeBytes: () => state.freeBytes(),
+    freeBytesMin: limits.diskFree,
+    probePlanner: async () => {
+      if (planner.stats().planners === 0) throw new Error('no planner answers')
+    },
+  })
+  const rooms: Rooms = {
+    version: packageVersion(),
+    configuration,
+    credentials,
+    clock,
+    catalog,
+    engine,
+    lineage: reader,
+    predictor,
+    allocator,
+    queries,
+    results,
+    queryDefaults: { timeoutMs: limits.queryTimeout, tree: configuration.tree, sqlBytesMax: limits.sqlBytes },
+    hub,
+    metrics,
+    health,
+    learn: (body) => learnFrom(body, predictor),
+    staging,
+  }
+  const app = await buildApp(rooms, log)
+  await Promise.all([listen(app, configuration), engine.probe(AbortSignal.timeout(30_000))])
+  health.probed = true
+  const url = urlOf(configuration, app.server.address() as AddressInfo)
+  await state.announce(url)
+  catalog.start()
+  allocator.start()
+  models.start()
+  const resumed = await queries.resume()
+  log.info({ url, resumed, data: configuration.data, state: configuration.state }, 'serving')
+
+  closing.add(async () => models.stop())
+  closing.add(async () => allocator.stop())
+  const close = async (signal?: AbortSignal): Promise<void> => {
+    health.stopping = true
+    const patience = AbortSignal.any([AbortSignal.timeout(configuration.drain), ...(signal === undefined ? [] : [signal])])
+    const closed = app.close()
+    await queries.drain(patience)
+    // Answers that were cut off have a moment to say so.
+    const impatient = setTimeout(() => app.server.closeAllConnections(), 1_000)
+    await closed
+    clearTimeout(impatient)
+    await closing.close()
+  }
+  let closed: Promise<void> | undefined
+  return {
+    url,
+    quiet: () => !engine.actuator.busy() && !allocator.acting && queries.running().length === 0,
+    nodes: () => engine.nodes(),
+    ledger: () => allocator.ledger.entries(),
+    close: (signal) => (closed ??= close(signal)),
+  }
+}
+
+function refuseUnavailable(configuration: ServerConfiguration): void {
+  const { engine, lineage, queue } = configuration
+  const missing =
+    engine === 'embedded' ? (lineage === 'sqlite' ? (queue === 'embedded' ? undefined : 'queue') : 'lineage') : 'engine'
+  if (missing === undefined) return
+  throw new ForebayError(
+    'CONFIGURATION_INVALID',
+    `configuration key "${missing}": "${configuration[missing]}" is not built into this version`,
+    {
+      hint: `leave --${missing} away: the embedded one is used then`,
+    },
+  )
+}
+
+async function listen(app: Awaited<ReturnType<typeof buildApp>>, { host, port }: ServerConfiguration): Promise<void> {
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const why =
+      code === 'EADDRINUSE' ? 'is taken' : code === 'EACCES' ? 'is not allowed for this user' : `cannot be used: ${message}`
+    throw new ForebayError('CONFIGURATION_INVALID', `port ${port} of ${host} ${why}`, {
+      hint: 'stop what listens there, or choose another with --port N; --port 0 takes a free one',
+      cause: error,
+    })
+  }
+}
+
+function urlOf({ host, tls }: ServerConfiguration, { port }: AddressInfo): string {
+  const name = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+  return `${tls === undefined ? 'http' : 'https'}://${name}:${port}`
+}
