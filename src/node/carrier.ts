@@ -29,10 +29,12 @@ const keptByParquet = new Set([
   'UUID',
 ])
 const carriedAsText = new Set(['HUGEINT', 'UHUGEINT'])
+/** The type of a NULL that nothing gave a type: no file has it, but all its values are known. */
+const untyped = '"NULL"'
 
 /** The carrier that brings every value of these columns back as it was. */
 export function carrierOf(columns: readonly Column[]): Carrier {
-  return columns.every((column) => carriedAsText.has(column.type) || isKeptByParquet(parseType(column.type)))
+  return columns.every(({ type }) => type === untyped || carriedAsText.has(type) || isKeptByParquet(parseType(type)))
     ? 'parquet'
     : 'duckdb'
 }
@@ -51,9 +53,10 @@ export function physicalNames(columns: readonly Column[]): readonly string[] {
 /** `SELECT …` that writes the rows of `sql` (a SELECT) in the physical form. */
 export function storeSql(sql: string, columns: readonly Column[], carrier: Carrier): string {
   const names = physicalNames(columns).map(quoteName)
-  const list = columns.map((column, index) => {
+  const list = columns.map(({ type }, index) => {
     const name = names[index] ?? ''
-    return carrier === 'parquet' && carriedAsText.has(column.type) ? `CAST(${name} AS VARCHAR) AS ${name}` : name
+    if (type === untyped) return `CAST(NULL AS INTEGER) AS ${name}`
+    return carrier === 'parquet' && carriedAsText.has(type) ? `CAST(${name} AS VARCHAR) AS ${name}` : name
   })
   return `SELECT ${list.join(', ')} FROM (${sql}) AS __stored(${names.join(', ')})`
 }
@@ -62,26 +65,29 @@ export function storeSql(sql: string, columns: readonly Column[], carrier: Carri
 export function restoreSql(from: string, columns: readonly Column[], carrier: Carrier): string {
   const physical = physicalNames(columns).map(quoteName)
   const logical = distinctNames(columns).map(quoteName)
-  const list = columns.map((column, index) => {
+  const list = columns.map(({ type }, index) => {
     const name = physical[index] ?? ''
-    const value = carrier === 'parquet' && carriedAsText.has(column.type) ? `CAST(${name} AS ${column.type})` : name
+    if (type === untyped) return `NULL AS ${logical[index] ?? ''}`
+    const value = carrier === 'parquet' && carriedAsText.has(type) ? `CAST(${name} AS ${type})` : name
     return `${value} AS ${logical[index] ?? ''}`
   })
   return `SELECT ${list.join(', ')} FROM ${from}`
 }
 
-/** Column names as a relation can have them: the later of two equal ones gets a number, as DuckDB does it. */
+/** Column names as a relation can have them: the later of two equal ones gets a number, as DuckDB does it; none is empty. */
 export function distinctNames(columns: readonly Column[]): readonly string[] {
   const taken = new Set<string>()
   return columns.map((column) => {
-    let name = column.name
-    for (let count = 1; taken.has(name.toLowerCase()); count++) name = `${column.name}_${count}`
+    const wanted = column.name === '' ? 'column' : column.name
+    let name = wanted
+    for (let count = 1; taken.has(name.toLowerCase()); count++) name = `${wanted}_${count}`
     taken.add(name.toLowerCase())
     return name
   })
 }
 
-function isKeptByParquet(type: TypeTree): boolean {
+/** True where Parquet gives every value of the type back as it was, and the type with it. */
+export function isKeptByParquet(type: TypeTree): boolean {
   switch (type.kind) {
     case 'scalar':
       return keptByParquet.has(type.name) || /^DECIMAL\(\d+,\s?\d+\)$/.test(type.name)

@@ -12,6 +12,7 @@ import {
 import type { Pack } from '../model/segment.js'
 import { openSegmentBringer } from '../transfer/bring-segment.js'
 import { ColumnChecksums } from '../transfer/column-checksums.js'
+import { readChunkPlaces } from './chunk-places.js'
 import { isFatal } from './duckdb-error.js'
 import { FileRows } from './file-rows.js'
 import { Instance } from './instance.js'
@@ -221,7 +222,7 @@ export class NodeProcess {
     const { requestId, segment, columns } = message
     try {
       const instance = await this.#instance('one')
-      await this.#tools.checksums.record(segment, columns, instance)
+      await this.#tools.checksums.record(segment, columns, (path) => readChunkPlaces(instance, path))
       this.#send({ type: 'checksums', requestId, ok: true })
     } catch (error) {
       this.#send({ type: 'checksums', requestId, ok: false, error: toErrorRecord(error) })

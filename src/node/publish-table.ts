@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TaskOutput, TaskResult } from '../model/messages.js'
-import { stableHash } from '../model/segment.js'
+import { type Column, stableHash } from '../model/segment.js'
+import { distinctNames, isKeptByParquet } from './carrier.js'
 import { publishDurably } from './durable-file.js'
-import { parquetSql } from './encode/parquet.js'
 import { fileBytes } from './file-bytes.js'
-import { quoteText } from './quote.js'
+import { quoteName, quoteText } from './quote.js'
 import type { Session } from './session.js'
+import { parseType } from './type-tree.js'
 
 export type TableOutput = Extract<TaskOutput, { to: 'table' }>
 
@@ -24,7 +25,7 @@ export async function publishTable(
     const described = await session.rows(`DESCRIBE ${sql}`)
     const columns = described.map(([column, type]) => ({ name: String(column), type: String(type) }))
     const [row] = await session.rows(
-      `COPY (${parquetSql(sql, columns)}) TO ${quoteText(temporary)} (FORMAT parquet, ROW_GROUP_SIZE ${output.rowGroupRows})`,
+      `COPY (${tableSql(sql, columns)}) TO ${quoteText(temporary)} (FORMAT parquet, ROW_GROUP_SIZE ${output.rowGroupRows})`,
     )
     const rows = Number(row?.[0] ?? 0)
     await publishDurably(temporary, path)
@@ -33,4 +34,14 @@ export async function publishTable(
     await rm(temporary, { force: true })
     throw error
   }
+}
+
+/** Types that Parquet would change go as text; the table's snapshot names the declared type, and readers cast back to it. */
+function tableSql(sql: string, columns: readonly Column[]): string {
+  const names = distinctNames(columns).map(quoteName)
+  const list = columns.map(({ type }, index) => {
+    const value = isKeptByParquet(parseType(type)) ? `c${index}` : `CAST(c${index} AS VARCHAR)`
+    return `${value} AS ${names[index] ?? ''}`
+  })
+  return `SELECT ${list.join(', ')} FROM (${sql}) AS __rows(${columns.map((_, index) => `c${index}`).join(', ')})`
 }

@@ -7,7 +7,7 @@ import { quoteName } from '../quote.js'
  * DECIMAL(38,0): left alone, DuckDB would write them as DOUBLE and lose digits.
  */
 export function parquetSql(sql: string, columns: readonly Column[]): string {
-  const names = distinctNames(columns).map((name, index) => quoteName(name === '' ? `column${index}` : name))
+  const names = distinctNames(columns).map(quoteName)
   const inner = columns.map((_, index) => `c${index}`)
   const list = columns.map((column, index) => `${portable(inner[index] ?? '', column.type)} AS ${names[index] ?? ''}`)
   return `SELECT ${list.join(', ')} FROM (${sql}) AS __answer(${inner.join(', ')})`
