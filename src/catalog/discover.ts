@@ -59,7 +59,11 @@ export async function listDataFolder(fileSystem: FileSystem, folder: string): Pr
   return { tables, clashes, stamp }
 }
 
-/** Lists one table, following links, without going round in circles. */
+/**
+ * Lists one table, following links, without going round in circles. Order decides the order of columns, so it is DuckDB's:
+ * folders in byte order of their paths (a folder is looked into after all that sort before it, however deep), the files of
+ * each by name; the folders that give the first two files count as one, sorted by path.
+ */
 export async function listTable(fileSystem: FileSystem, table: FoundTable): Promise<Listing> {
   if (table.kind === 'file') {
     const stamp = await fileSystem.stat(table.path)
@@ -69,38 +73,49 @@ export async function listTable(fileSystem: FileSystem, table: FoundTable): Prom
   const files: FileStamp[] = []
   const folders: FolderStamp[] = []
   let error: ErrorRecord | undefined
-  const walk = async (folder: string, above: readonly string[]): Promise<void> => {
-    const stamp = await stampFolder(fileSystem, folder)
-    if (!stamp || above.includes(stamp.inode) || above.length >= depthMax) return
-    folders.push(stamp)
-    const entries = visible((await fileSystem.list(folder)) ?? [])
-    const inner: string[] = []
-    await inBatches(entries, statsAtOnce, async (entry) => {
-      const path = join(folder, entry.name)
-      const parquet = entry.name.endsWith('.parquet')
-      if (entry.kind === 'folder') inner.push(path)
-      else if (entry.kind === 'link' || (entry.kind === 'file' && parquet)) {
-        const found = await fileSystem.stat(path)
-        if (found?.kind === 'folder') inner.push(path)
-        else if (parquet && found?.kind === 'file') files.push(found)
-        else if (parquet && entry.kind === 'link') error ??= unreadable(path, 'its link leads nowhere')
-      }
-    })
-    for (const path of inner) await walk(path, [...above, stamp.inode])
-  }
+  // The next one is the last.
+  const pending: PendingFolder[] = [{ path: table.path, above: [] }]
   try {
-    await walk(table.path, [])
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      const found = await listFolder(fileSystem, next)
+      if (!found) continue
+      error ??= found.error
+      folders.push(found.stamp)
+      const first = files.length < 2
+      files.push(...found.files)
+      if (first && files.length >= 2) files.sort((a, b) => byBytes(a.path, b.path))
+      if (found.inner.length > 0) pending.push(...found.inner)
+      if (found.inner.length > 0) pending.sort((a, b) => byBytes(b.path, a.path))
+    }
   } catch (cause) {
-    error ??= toErrorRecord(
-      new ForebayError(
-        'FILE_UNREADABLE',
-        `folder "${table.path}" is not readable: ${cause instanceof Error ? cause.message : cause}`,
-        { cause },
-      ),
-    )
+    error ??= unlistable(table.path, cause)
   }
-  files.sort((a, b) => byBytes(a.path, b.path))
   return { files, folders, ...(error === undefined ? {} : { error }) }
+}
+
+interface PendingFolder {
+  readonly path: string
+  /** Inodes of the folders that lead to it. */
+  readonly above: readonly string[]
+}
+
+/** The files of one folder by name, and the folders in it; undefined when it is gone, too deep or above itself. */
+async function listFolder(fileSystem: FileSystem, { path: folder, above }: PendingFolder) {
+  const stamp = await stampFolder(fileSystem, folder)
+  if (!stamp || above.includes(stamp.inode) || above.length >= depthMax) return undefined
+  const files: FileStamp[] = []
+  const inner: PendingFolder[] = []
+  let error: ErrorRecord | undefined
+  await inBatches(visible((await fileSystem.list(folder)) ?? []), statsAtOnce, async (entry) => {
+    const path = join(folder, entry.name)
+    const parquet = entry.name.endsWith('.parquet')
+    const found = entry.kind === 'link' || (entry.kind === 'file' && parquet) ? await fileSystem.stat(path) : undefined
+    if (entry.kind === 'folder' || found?.kind === 'folder') inner.push({ path, above: [...above, stamp.inode] })
+    else if (parquet && found?.kind === 'file') files.push(found)
+    else if (parquet && entry.kind === 'link') error ??= unreadable(path, 'its link leads nowhere')
+  })
+  files.sort((a, b) => byBytes(a.path, b.path))
+  return { stamp, files, inner, error }
 }
 
 /** True when nothing was added to, removed from or renamed in the folder since it was stamped. */
@@ -136,6 +151,11 @@ function clash(first: FoundTable, second: FoundTable): ErrorRecord {
     message: `${first.kind} "${first.path}" and ${second.kind} "${second.path}" both stand for table "${first.name}"`,
     hint: 'rename one of them; names of tables do not differ in case alone',
   }
+}
+
+function unlistable(path: string, cause: unknown): ErrorRecord {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return toErrorRecord(new ForebayError('FILE_UNREADABLE', `folder "${path}" is not readable: ${why}`))
 }
 
 function unreadable(path: string, why: string): ErrorRecord {

@@ -113,7 +113,7 @@ export class DiscoveredTables {
         definition: broken(name, error),
       })
     }
-    for (const key of [...this.#tables.keys()]) if (!present.has(key)) await this.#remove(key)
+    for (const key of this.#tables.keys()) if (!present.has(key)) await this.#remove(key)
   }
 
   /** One scan of a table at a time, so that an older listing never replaces a newer one. */

@@ -97,7 +97,7 @@ function isAbsent(error: unknown): boolean {
 
 /** Runs `work` on each item, at most `width` at a time, results in the order of the items. */
 export async function inBatches<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length)
+  const results: R[] = []
   let next = 0
   const lane = async (): Promise<void> => {
     while (next < items.length) {

@@ -65,7 +65,8 @@ function decodeManifest(text: string, path: string): Manifest {
   if (typeof header?.format === 'number' && header.format > format) {
     throw new ForebayError('STATE_TOO_NEW', `file "${path}" was written by a newer version of forebay`)
   }
-  const manifest = header?.checksum === stableHash([body], 64) ? parse<Manifest>(body) : undefined
+  const whole = header?.format === format && header.checksum === stableHash([body], 64)
+  const manifest = whole ? parse<Manifest>(body) : undefined
   if (manifest !== undefined) return manifest
   throw new ForebayError('CHECKSUM_MISMATCH', `file "${path}" is damaged: its checksum differs`, {
     hint: 'restore the file from a backup of the state folder',
