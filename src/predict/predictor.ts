@@ -8,6 +8,7 @@ import { Contention, type ContentionSnapshot } from './contention.js'
 import { historyLevels } from './cost-history.js'
 import { evidence } from './evidence.js'
 import { hotFrom, hotness, loadScores } from './load-score.js'
+import type { Identity, LoggedQuery } from './log-line.js'
 import { NeedModel, type NeedModelSnapshot, type NodeResource, nodeResources } from './need-model.js'
 import type { Miss, NodeNeed, NodeWork, PlacedWork, Prediction, PredictionInput, QueryOutcome } from './prediction.js'
 import { type Question, question } from './question.js'
@@ -118,6 +119,29 @@ export class Predictor {
     const inside = this.#models[name].observe(given.asked, said, actualLog)
     if (name === 'wallMs') this.#contention.observe(given.asked.load, toLog(actual) - said.log)
     return { resource: name, qError: Math.exp(Math.abs(actualLog - said.log)), inside }
+  }
+
+  /** Takes one line of an old query log as prior experience: its arrival, and what it cost where the log tells. */
+  learn(line: LoggedQuery, { fingerprint, literals, datasets, sql }: Identity): void {
+    const { at, tenant, kind, reads, durationMs, cpuMs, peakMemoryBytes } = line
+    const input: PredictionInput = {
+      at,
+      tenant,
+      fingerprint,
+      literals,
+      kind,
+      operators: [],
+      segments: reads.map(({ segment, bytes }) => ({ id: segment, dataset: segment, bytes, rows: 0, warmOn: [] })),
+      work: [],
+      placement: [],
+      running: 0,
+      queued: 0,
+    }
+    const asked = question(input)
+    if (cpuMs !== undefined) this.#models.cpuMs.learn(asked, toLog(cpuMs))
+    if (peakMemoryBytes !== undefined) this.#models.memoryBytes.learn(asked, toLog(peakMemoryBytes))
+    if (durationMs !== undefined) this.#models.wallMs.learn(asked, toLog(durationMs))
+    this.arrivals.observe({ at, tenant, fingerprint, sql, params: {}, timeZone: 'UTC', literals, datasets })
   }
 
   /** Load score per node of some work, as the graph gave it. */

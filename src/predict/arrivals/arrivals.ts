@@ -40,7 +40,7 @@ export class Arrivals {
       ...this.#habits.forecast(now, horizonMs),
       ...this.#sessions.forecast(now, horizonMs),
     ]
-    return all.sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
+    return all.filter((forecast) => forecast.sql !== '').sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
   }
 
   snapshot(): ArrivalsSnapshot {

@@ -1,0 +1,58 @@
+import { setImmediate } from 'node:timers/promises'
+import { type Identity, type LoggedQuery, parseLogLine } from './log-line.js'
+import type { Predictor } from './predictor.js'
+
+/** What became of a query log. */
+export interface Learned {
+  readonly lines: number
+  readonly learned: number
+  /** The first bad lines, by number from 1, and how many there were. */
+  readonly bad: readonly { readonly line: number; readonly reason: string }[]
+  readonly badLines: number
+}
+
+const badShown = 20
+const sliceMs = 5
+
+/**
+ * Loads an old query log as prior experience. `identify` gives the template that the server would see in a line's SQL; lines
+ * without, or that cannot be planned here, keep the log's own names. Gives way to the event loop every few milliseconds.
+ */
+export async function learn(
+  lines: AsyncIterable<string>,
+  predictor: Predictor,
+  identify: (line: { readonly sql: string; readonly args: string }) => Promise<Identity | undefined>,
+): Promise<Learned> {
+  const bad: { line: number; reason: string }[] = []
+  let count = 0
+  let learned = 0
+  let badLines = 0
+  let sliceEnd = performance.now() + sliceMs
+  for await (const text of lines) {
+    count++
+    if (text.trim() === '') continue
+    const line = parseLogLine(text)
+    if (line.line === 'query') {
+      predictor.learn(line, await identityOf(line, identify))
+      learned++
+    } else if (line.line === 'bad' && ++badLines <= badShown) bad.push({ line: count, reason: line.reason })
+    if (performance.now() < sliceEnd) continue
+    await setImmediate()
+    sliceEnd = performance.now() + sliceMs
+  }
+  return { lines: count, learned, bad, badLines }
+}
+
+async function identityOf(
+  line: LoggedQuery,
+  identify: (line: { readonly sql: string; readonly args: string }) => Promise<Identity | undefined>,
+): Promise<Identity> {
+  const own: Identity = {
+    fingerprint: line.template,
+    literals: line.args,
+    datasets: line.reads.map((read) => read.segment),
+    sql: line.sql ?? '',
+  }
+  if (line.sql === undefined) return own
+  return (await identify({ sql: line.sql, args: line.args })) ?? own
+}

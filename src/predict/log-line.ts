@@ -1,0 +1,105 @@
+/** One query of a query log. */
+export interface LoggedQuery {
+  readonly line: 'query'
+  readonly at: number
+  readonly tenant: string
+  readonly template: string
+  /** Arguments as JSON text: what tells exact repeats apart. */
+  readonly args: string
+  readonly sql?: string
+  readonly kind: 'read' | 'write'
+  readonly reads: readonly { readonly segment: string; readonly bytes: number }[]
+  /** Absent in a log of arrivals only. */
+  readonly durationMs?: number
+  readonly queuedMs: number
+  readonly cpuMs?: number
+  readonly peakMemoryBytes?: number
+  readonly clusterSize?: number
+}
+
+/** A logged query as the running server knows it. */
+export interface Identity {
+  readonly fingerprint: string
+  readonly literals: string
+  readonly datasets: readonly string[]
+  readonly sql: string
+}
+
+/** How many queries of a tenant came within a period. */
+export interface LoggedActivity {
+  readonly line: 'activity'
+  readonly at: number
+  readonly periodMs: number
+  readonly tenant: string
+  readonly count: number
+}
+
+/** A line that is neither, and why. */
+export interface BadLine {
+  readonly line: 'bad'
+  readonly reason: string
+}
+
+export type LogLine = LoggedQuery | LoggedActivity | BadLine
+
+/** Reads one line of a query log. Never throws: what is wrong with a line is said in a sentence that names the field. */
+export function parseLogLine(text: string): LogLine {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    return bad('is not JSON')
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return bad('is not an object')
+  const fields = json as Record<string, unknown>
+  if (!isAmount(fields.at)) return bad('`at` is not a time in epoch milliseconds')
+  if (typeof fields.tenant !== 'string') return bad('`tenant` is not a string')
+  return 'periodMs' in fields ? activityOf(fields) : queryOf(fields)
+}
+
+function activityOf(fields: Record<string, unknown>): LogLine {
+  const { at, tenant, periodMs, count } = fields
+  if (!isAmount(periodMs) || periodMs === 0) return bad('`periodMs` is not a positive number')
+  if (!isAmount(count)) return bad('`count` is not a number ≥ 0')
+  return { line: 'activity', at: at as number, tenant: tenant as string, periodMs, count }
+}
+
+function queryOf(fields: Record<string, unknown>): LogLine {
+  const { template, kind = 'read', reads = [], args = [], sql, queuedMs = 0 } = fields
+  if (typeof template !== 'string') return bad('`template` is not a string')
+  if (kind !== 'read' && kind !== 'write') return bad('`kind` is neither read nor write')
+  if (!isAmount(queuedMs)) return bad('`queuedMs` is not a number ≥ 0')
+  if (!isReads(reads)) return bad('`reads` is not a list of {segment, bytes}')
+  for (const name of ['durationMs', 'cpuMs', 'peakMemoryBytes', 'clusterSize'] as const) {
+    if (fields[name] !== undefined && !isAmount(fields[name])) return bad(`\`${name}\` is not a number ≥ 0`)
+  }
+  const amounts = Object.fromEntries(
+    ['durationMs', 'cpuMs', 'peakMemoryBytes', 'clusterSize'].flatMap((name) =>
+      fields[name] === undefined ? [] : [[name, fields[name] as number]],
+    ),
+  )
+  return {
+    line: 'query',
+    at: fields.at as number,
+    tenant: fields.tenant as string,
+    template,
+    args: JSON.stringify(args),
+    ...(typeof sql === 'string' ? { sql } : {}),
+    kind,
+    reads,
+    queuedMs,
+    ...amounts,
+  }
+}
+
+function isReads(value: unknown): value is LoggedQuery['reads'] {
+  return Array.isArray(value) && value.every((read) => typeof read?.segment === 'string' && isAmount(read?.bytes))
+}
+
+function isAmount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
+
+function bad(reason: string): BadLine {
+  return { line: 'bad', reason }
+}

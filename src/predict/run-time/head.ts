@@ -1,0 +1,98 @@
+import { Blend, type ExpertRecord } from '../blend.js'
+import type { FitJob, FittedPanel, MemberOptions, TreePanel } from '../boosting/tree-panel.js'
+import { ConformalInterval, type ConformalSnapshot } from '../conformal.js'
+import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
+import { ResidualCells, type ResidualCellsSnapshot } from './residual-cells.js'
+import { linearCount } from './run-time-features.js'
+import type { RunTimePrediction, RunTimeQuery } from './run-time-query.js'
+
+export interface HeadSnapshot {
+  readonly ridge: LeastSquaresSnapshot
+  readonly spread: LeastSquaresSnapshot
+  readonly blend: Readonly<Record<string, ExpertRecord>>
+  readonly residuals: ResidualCellsSnapshot
+  readonly interval: ConformalSnapshot
+  readonly fitted?: FittedPanel
+}
+
+interface Label {
+  readonly x: Float64Array
+  readonly target: number
+  readonly offset: number
+}
+
+/** Residuals smaller than this are as good as none: keeps the logarithm of their size from running away. */
+const smallResidual = 0.05
+
+/** The learned parts of one phase: ridge, what it is usually off by, tree panel, mix, and an interval with its scale. */
+export class Head {
+  readonly ridge: RecursiveLeastSquares
+  readonly blend = new Blend()
+  readonly residuals = new ResidualCells()
+  readonly interval = new ConformalInterval({ window: 800, gain: 0.025 })
+  panel: TreePanel | undefined
+  /** Log size of residuals by the same regressors: intervals are wide where the model is known to be unsure. */
+  readonly #spread: RecursiveLeastSquares
+  readonly #rowsMax: number
+  #rows: Label[] = []
+  #fitted: FittedPanel | undefined
+
+  constructor(slots: number, rowsMax: number) {
+    this.ridge = new RecursiveLeastSquares(linearCount + slots, { errorMax: 3 })
+    this.#spread = new RecursiveLeastSquares(linearCount + slots, { errorMax: 1, variance: 0.3 })
+    this.#rowsMax = rowsMax
+  }
+
+  scale(linear: Float64Array): number {
+    if (this.#spread.observed < 50) return 0.5
+    return Math.exp(Math.max(-2.5, Math.min(1, this.#spread.predict(linear))))
+  }
+
+  observe(query: RunTimeQuery, said: RunTimePrediction, durationLog: number): void {
+    const residual = durationLog - said.log
+    const scaled = residual / said.scale
+    this.interval.observe(scaled, scaled >= said.bounds.low && scaled <= said.bounds.high)
+    this.#spread.update(said.linear, Math.log(smallResidual + Math.abs(residual)))
+    this.blend.observe(said.opinions, durationLog)
+    this.residuals.observe(query, this.ridge.update(said.linear, durationLog))
+    this.#rows.push({ x: said.trees, target: durationLog, offset: said.ridgeLog })
+    if (this.#rows.length > this.#rowsMax + 500) this.#rows = this.#rows.slice(-this.#rowsMax)
+  }
+
+  job(members: readonly MemberOptions[]): FitJob {
+    const rows = this.#rows.slice(-this.#rowsMax)
+    return {
+      rows: rows.map((row) => row.x),
+      targets: Float64Array.from(rows, (row) => row.target),
+      offsets: Float64Array.from(rows, (row) => row.offset),
+      members,
+    }
+  }
+
+  adopt(fitted: FittedPanel, panel: TreePanel): void {
+    this.#fitted = fitted
+    this.panel = panel
+  }
+
+  snapshot(): HeadSnapshot {
+    return {
+      ridge: this.ridge.snapshot(),
+      spread: this.#spread.snapshot(),
+      blend: this.blend.snapshot(),
+      residuals: this.residuals.snapshot(),
+      interval: this.interval.snapshot(),
+      ...(this.#fitted === undefined ? {} : { fitted: this.#fitted }),
+    }
+  }
+
+  restore(snapshot: HeadSnapshot, panelOf: (fitted: FittedPanel) => TreePanel): void {
+    this.ridge.restore(snapshot.ridge)
+    this.#spread.restore(snapshot.spread)
+    this.blend.restore(snapshot.blend)
+    this.residuals.restore(snapshot.residuals)
+    this.interval.restore(snapshot.interval)
+    this.#rows = []
+    this.#fitted = snapshot.fitted
+    this.panel = snapshot.fitted === undefined ? undefined : panelOf(snapshot.fitted)
+  }
+}

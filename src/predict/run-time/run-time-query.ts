@@ -1,0 +1,32 @@
+import type { Bounds } from '../conformal.js'
+
+/** What the run-time model knows of a query before it runs. */
+export interface RunTimeQuery {
+  readonly id: string
+  /** Epoch milliseconds of its arrival. */
+  readonly at: number
+  readonly tenant: string
+  readonly template: string
+  /** Names an exact repeat: template, arguments, segments. */
+  readonly exact: string
+  readonly kind: 'read' | 'write'
+  /** Of the segments that lineage names; 0 where it is silent. */
+  readonly bytes: number
+}
+
+/** At arrival, or at dispatch: when its wait before the engine is over. */
+export type Phase = 'arrival' | 'dispatch'
+export const phases: readonly Phase[] = ['arrival', 'dispatch']
+
+/** One prediction of a duration in logs, with what it was made of: kept until the outcome, since that is what is judged. */
+export interface RunTimePrediction {
+  readonly phase: Phase
+  readonly log: number
+  /** Typical size of the residual: the bounds are in its units. */
+  readonly scale: number
+  readonly bounds: Bounds
+  readonly ridgeLog: number
+  readonly linear: Float64Array
+  readonly trees: Float64Array
+  readonly opinions: Readonly<Record<string, number | undefined>>
+}
