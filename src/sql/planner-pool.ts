@@ -1,14 +1,14 @@
-import { type Clock, systemClock } from '../model/clock.js'
 import { type FooterResult, type RelationDefinition, relationName } from '../model/catalogue.js'
+import { type Clock, systemClock } from '../model/clock.js'
 import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { Plan } from '../model/query.js'
 import { foldName } from './ast-walk.js'
 import { FooterReader } from './footers/footer-reader.js'
-import type { PlannerPool, PlannerStats, PlanRequest, UnionResult } from './planner.js'
 import type { ToPlanner } from './planner/messages.js'
 import { cacheKey, PlanCache } from './planner/plan-cache.js'
 import { type PlanAttempt, PlannerProcess } from './planner/planner-process.js'
 import { Quarantine, quarantined } from './planner/quarantine.js'
+import type { PlannerPool, PlannerStats, PlanRequest, UnionResult } from './planner.js'
 
 export interface PlannerPoolOptions {
   /** Planner processes; at least two, so that one that is being replaced does not stop everybody. */

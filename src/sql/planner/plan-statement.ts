@@ -6,8 +6,11 @@ import { volatileFunctions } from '../allow/allowed-functions.js'
 import { checkAllowed, type Locate } from '../allow/check-allowed.js'
 import { type AstObject, numberText } from '../ast-text.js'
 import { child, children, emptySelect, foldName, isClass, quoteName, textOf, texts, walk } from '../ast-walk.js'
+import { columnLineage } from '../columns/column-lineage.js'
 import { planningError } from '../duckdb-errors.js'
+import { characterOffset, type DuckDBSession } from '../duckdb-session.js'
 import type { PlanRequest } from '../planner.js'
+import { Pruner } from '../prune/prune.js'
 import { bindValues, checkParameters, checkSessionColumns, columnNames, itemsToName } from '../resolve/bind-values.js'
 import { type Moment, readsClock } from '../resolve/clock-functions.js'
 import type { Definitions } from '../resolve/definitions.js'
@@ -16,7 +19,6 @@ import { NameResolver, type Relation } from '../resolve/resolve-names.js'
 import { ViewTrees } from '../resolve/view-trees.js'
 import { type Body, type Header, readHeader } from '../statement/header.js'
 import { shapeOf, templateText } from '../template.js'
-import { characterOffset, type DuckDBSession } from '../duckdb-session.js'
 import { planReads } from './plan-reads.js'
 import { planWork } from './plan-work.js'
 import { wrapForInsert } from './wrap-insert.js'
@@ -48,12 +50,14 @@ export class StatementPlanner {
   readonly #definitions: Definitions
   readonly #views: ViewTrees
   readonly #metadata: MetadataTables
+  readonly #pruner: Pruner
   readonly #functions: ReadonlySet<string>
 
   constructor(session: DuckDBSession, definitions: Definitions, functions: ReadonlySet<string>) {
     this.#session = session
     this.#definitions = definitions
     this.#functions = functions
+    this.#pruner = new Pruner(session)
     this.#views = new ViewTrees(session, definitions, functions)
     this.#metadata = new MetadataTables(session, definitions, (name) => this.#viewColumns(name))
   }
@@ -76,8 +80,9 @@ export class StatementPlanner {
     if (header.kind === 'drop-table' || header.kind === 'drop-view') return withoutSelect(header, startedAt)
     const select = await this.#settle(header.body, request, header)
     const root = await this.#bind(() => this.#session.boundPlan(select.sql), select.node, header.body)
-    const { reads, columnLineage } = planReads(root, select.node, select.relations, select.columns)
+    const reads = planReads(root, select.node, select.relations, await this.#pruner.prune(select.node, select.relations))
     const work = await planWork(this.#session, select, reads, request)
+    const datasets = new Map(reads.map((read) => [read.relation, read.dataset]))
     const prefix = statementPrefix(header)
     const template = `${prefix}${select.template}`
     const plan: Plan = {
@@ -88,7 +93,7 @@ export class StatementPlanner {
       columns: select.columns,
       reads,
       work,
-      columnLineage,
+      columnLineage: columnLineage(root, select.columns, (relation) => datasets.get(relation)),
       repeatable: select.repeatable,
       ordered: children(select.node, 'modifiers').some((modifier) => modifier.type === 'ORDER_MODIFIER'),
       parameterTypes: select.parameterTypes,

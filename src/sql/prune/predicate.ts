@@ -1,0 +1,174 @@
+import type { AstObject } from '../ast-text.js'
+import { child, children, foldName, isClass, textOf } from '../ast-walk.js'
+import type { Comparable } from './comparable.js'
+import { type ComparisonOperator, mayBegin, mayCompare, type Range } from './range.js'
+
+/** A question about one column. */
+export type ColumnPredicate =
+  | { readonly kind: 'compare'; readonly column: string; readonly operator: ComparisonOperator; readonly constant: Comparable }
+  | { readonly kind: 'in'; readonly column: string; readonly constants: readonly Comparable[] }
+  | { readonly kind: 'begins'; readonly column: string; readonly prefix: string }
+  | { readonly kind: 'null'; readonly column: string; readonly wanted: boolean }
+
+/** What a conjunct asks of the columns of one relation, as far as ranges can answer it. */
+export type Predicate =
+  | ColumnPredicate
+  | { readonly kind: 'all' | 'any'; readonly of: readonly Predicate[] }
+  /** Cannot be judged: may always be true. */
+  | { readonly kind: 'unknown' }
+  /** Is NULL or false for every row. */
+  | { readonly kind: 'never' }
+
+const unknown: Predicate = { kind: 'unknown' }
+const never: Predicate = { kind: 'never' }
+
+/** How the reader of predicates asks about columns and constants. */
+export interface PredicateContext {
+  /** The column's name in the relation, or undefined where the expression is not one of its columns. */
+  column(node: AstObject): string | undefined
+  /** The constant's value in the domain of a column; `null` for NULL; undefined where it is not known or comparable. */
+  constant(node: AstObject, column: string): Comparable | null | undefined
+}
+
+const operators: Readonly<Record<string, ComparisonOperator>> = {
+  COMPARE_EQUAL: '=',
+  COMPARE_NOTEQUAL: '<>',
+  COMPARE_LESSTHAN: '<',
+  COMPARE_LESSTHANOREQUALTO: '<=',
+  COMPARE_GREATERTHAN: '>',
+  COMPARE_GREATERTHANOREQUALTO: '>=',
+}
+const mirrored: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
+  '=': '=',
+  '<>': '<>',
+  '<': '>',
+  '<=': '>=',
+  '>': '<',
+  '>=': '<=',
+}
+const negated: Readonly<Record<ComparisonOperator, ComparisonOperator>> = {
+  '=': '<>',
+  '<>': '=',
+  '<': '>=',
+  '<=': '>',
+  '>': '<=',
+  '>=': '<',
+}
+
+/** Reads an expression that must be true; with `negate`, one that must be false. What it cannot read is `unknown`. */
+export function readPredicate(node: AstObject, context: PredicateContext, negate = false): Predicate {
+  if (isClass(node, 'CONJUNCTION')) {
+    const parts = children(node).map((part) => readPredicate(part, context, negate))
+    const isAnd = (node.type === 'CONJUNCTION_AND') !== negate
+    return { kind: isAnd ? 'all' : 'any', of: parts }
+  }
+  if (isClass(node, 'COMPARISON')) return readComparison(node, context, negate)
+  if (isClass(node, 'BETWEEN')) return readBetween(node, context, negate)
+  if (isClass(node, 'OPERATOR')) return readOperator(node, context, negate)
+  return isClass(node, 'FUNCTION') && !negate ? readFunction(node, context) : unknown
+}
+
+function readComparison(node: AstObject, context: PredicateContext, negate: boolean): Predicate {
+  const operator = operators[textOf(node, 'type')]
+  const left = child(node, 'left')
+  const right = child(node, 'right')
+  if (operator === undefined || left === undefined || right === undefined) return unknown
+  const effective = negate ? negated[operator] : operator
+  const leftColumn = context.column(left)
+  if (leftColumn !== undefined) return comparison(leftColumn, effective, right, context)
+  const rightColumn = context.column(right)
+  return rightColumn === undefined ? unknown : comparison(rightColumn, mirrored[effective], left, context)
+}
+
+function comparison(column: string, operator: ComparisonOperator, value: AstObject, context: PredicateContext): Predicate {
+  const constant = context.constant(value, column)
+  if (constant === undefined) return unknown
+  return constant === null ? never : { kind: 'compare', column, operator, constant }
+}
+
+function readBetween(node: AstObject, context: PredicateContext, negate: boolean): Predicate {
+  const column = context.column(child(node, 'input') ?? {})
+  const lower = child(node, 'lower')
+  const upper = child(node, 'upper')
+  if (column === undefined || lower === undefined || upper === undefined) return unknown
+  const sides = [comparison(column, negate ? '<' : '>=', lower, context), comparison(column, negate ? '>' : '<=', upper, context)]
+  // DuckDB compares all three in one type: a bound that we cannot follow may change what the other one means.
+  if (sides.some((side) => side.kind === 'unknown')) return unknown
+  return { kind: negate ? 'any' : 'all', of: sides }
+}
+
+function readOperator(node: AstObject, context: PredicateContext, negate: boolean): Predicate {
+  const [first, ...rest] = children(node)
+  if (first === undefined) return unknown
+  switch (node.type) {
+    case 'OPERATOR_NOT':
+      return readPredicate(first, context, !negate)
+    case 'OPERATOR_IS_NULL':
+    case 'OPERATOR_IS_NOT_NULL': {
+      const column = context.column(first)
+      return column === undefined ? unknown : { kind: 'null', column, wanted: (node.type === 'OPERATOR_IS_NULL') !== negate }
+    }
+    case 'COMPARE_IN':
+      return negate ? unknown : readIn(first, rest, context)
+    default:
+      return unknown
+  }
+}
+
+function readIn(input: AstObject, values: readonly AstObject[], context: PredicateContext): Predicate {
+  const column = context.column(input)
+  if (column === undefined) return unknown
+  const constants: Comparable[] = []
+  for (const value of values) {
+    const constant = context.constant(value, column)
+    if (constant === undefined) return unknown
+    if (constant !== null) constants.push(constant)
+  }
+  return { kind: 'in', column, constants }
+}
+
+/** `LIKE 'abc%'` and the like: only the part before the first wildcard is used. */
+function readFunction(node: AstObject, context: PredicateContext): Predicate {
+  const name = foldName(textOf(node, 'function_name'))
+  const [input, pattern, ...more] = children(node)
+  if (input === undefined || pattern === undefined || more.length > 0) return unknown
+  const isLike = name === '~~'
+  if (!isLike && name !== 'starts_with' && name !== 'prefix' && name !== '^@') return unknown
+  const column = context.column(input)
+  if (column === undefined) return unknown
+  const constant = context.constant(pattern, column)
+  if (constant === null) return never
+  if (constant?.domain !== 'text') return unknown
+  const prefix = isLike ? (/^[^%_\\]*/.exec(constant.text)?.[0] ?? '') : constant.text
+  return prefix === '' ? unknown : { kind: 'begins', column, prefix }
+}
+
+
+/** Columns that a predicate looks at. */
+export function columnsOf(predicate: Predicate): readonly string[] {
+  if (predicate.kind === 'all' || predicate.kind === 'any') return predicate.of.flatMap(columnsOf)
+  return predicate.kind === 'unknown' || predicate.kind === 'never' ? [] : [predicate.column]
+}
+
+/** False only where no row of a segment with these ranges can make the predicate true. */
+export function mayBeTrue(predicate: Predicate, range: (column: string) => Range | undefined): boolean {
+  if (predicate.kind === 'unknown') return true
+  if (predicate.kind === 'never') return false
+  if (predicate.kind === 'all') return predicate.of.every((part) => mayBeTrue(part, range))
+  if (predicate.kind === 'any') return predicate.of.some((part) => mayBeTrue(part, range))
+  const known = range(predicate.column)
+  return known === undefined || mayHold(predicate, known)
+}
+
+function mayHold(predicate: ColumnPredicate, range: Range): boolean {
+  switch (predicate.kind) {
+    case 'compare':
+      return mayCompare(range, predicate.operator, predicate.constant)
+    case 'in':
+      return predicate.constants.some((constant) => mayCompare(range, '=', constant))
+    case 'begins':
+      return mayBegin(range, predicate.prefix)
+    case 'null':
+      return predicate.wanted ? range.nulls !== 'none' : range.nulls !== 'all'
+  }
+}
