@@ -160,7 +160,8 @@ export class Catalog {
   async runOnce(): Promise<void> {
     await this.#scan()
     await this.#written.sweep(this.#closed.signal)
-    await this.checksums.sweep(this.#discoveredAndWritten())
+    // What a broken table had is not known now, and its records may be what tells why it broke.
+    if (this.definitions().every((definition) => definition.kind !== 'broken')) await this.checksums.sweep(this.#snapshots())
   }
 
   /** Runs `runOnce` now and then, until `close`. */
@@ -220,7 +221,7 @@ export class Catalog {
     return this.#scanning
   }
 
-  #discoveredAndWritten(): readonly Snapshot[] {
+  #snapshots(): readonly Snapshot[] {
     return [...this.#effective.values()].flatMap((definition) => (definition.kind === 'dataset' ? definition.snapshot : []))
   }
 
