@@ -41,6 +41,11 @@ export class DerivedIndex {
     return this.#entries.size
   }
 
+  /** All that is there, for keeping it across a restart. */
+  entries(): readonly DerivedEntry[] {
+    return [...this.#entries.values()]
+  }
+
   /** Adds a segment whose bytes exist now; what is worth least goes when the budget is full. */
   add(entry: DerivedEntry): void {
     const { stored, work } = entry

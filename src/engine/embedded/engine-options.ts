@@ -1,4 +1,5 @@
 import type { Activity } from '../../model/activity.js'
+import type { RelationDefinition } from '../../model/catalogue.js'
 import type { Clock } from '../../model/clock.js'
 import type { LineageEvent } from '../../model/lineage-event.js'
 import type { NodeId } from '../../model/node.js'
@@ -34,6 +35,8 @@ export interface PendingWrite {
 export interface EngineCatalog {
   snapshot(id: SnapshotId): Snapshot | undefined
   current(name: string): Snapshot | undefined
+  /** Every name that is defined now. */
+  definitions(): readonly RelationDefinition[]
   /** Keeps snapshots and their files until the answer is called. */
   pin(ids: readonly SnapshotId[]): () => void
   /** False when something on disk had changed: new snapshots are defined by then, plan again. */

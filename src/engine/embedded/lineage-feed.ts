@@ -24,6 +24,7 @@ export class LineageFeed {
   readonly #known = new Set<SnapshotId>()
   readonly #pending = new Set<Promise<void>>()
   #evictions = 0
+  #closed = false
 
   constructor(options: LineageFeedOptions) {
     this.#options = options
@@ -78,8 +79,9 @@ export class LineageFeed {
     return Math.round(this.#options.clock.now() * 1000)
   }
 
-  /** Resolves when all that was handed over so far is durable or has failed. */
-  async settled(): Promise<void> {
+  /** Resolves when all that was handed over so far is durable, or has failed once more. */
+  async close(): Promise<void> {
+    this.#closed = true
     while (this.#pending.size > 0) await Promise.all([...this.#pending])
   }
 
@@ -93,6 +95,7 @@ export class LineageFeed {
           break
         } catch (error) {
           onError(error)
+          if (this.#closed) return
           // The node keeps its batch, and so do we: events of a node that died meanwhile are in our hands alone.
           await new Promise((resolve) => setTimeout(resolve, retryMs).unref())
         }

@@ -9,6 +9,7 @@ import { place } from '../../scheduler/place.js'
 import type { TaskDraft } from '../../scheduler/run-task.js'
 import type { LeafWork } from '../../scheduler/run-tree.js'
 import { mergedId, partialId } from './derived-ids.js'
+import { groupBy } from './group-by.js'
 import { transformationOf } from './transformation-of.js'
 
 /** What tasks of one query are made with. */
@@ -80,7 +81,7 @@ export function leafTasks(
     return { segment, pack, bytes: Math.max(1, bytesOf(segment, read)), warmOn: context.warmOn(segment, pack) }
   })
   const shares = [...place(items, nodes)].flatMap(([node, share]) =>
-    [...groupBy(share, (item) => item.pack?.id ?? '')].map((group) => ({ node, segments: group.map((item) => item.segment) })),
+    groupBy(share, (item) => item.pack?.id ?? '').map((group) => ({ node, segments: group.map((item) => item.segment) })),
   )
   // A statement over no segments still has an answer, e.g. a count of 0, so one leaf runs over nothing.
   if (shares.length === 0 && nodes[0] !== undefined) shares.push({ node: nodes[0], segments: [] })
@@ -190,14 +191,4 @@ function readOf(plan: Plan, relation: string): DatasetRead {
   const read = plan.reads.find((each) => each.relation === relation)
   assert(read !== undefined, `the plan has no relation "${relation}"`)
   return read
-}
-
-function* groupBy<T>(items: readonly T[], key: (item: T) => string): Iterable<readonly T[]> {
-  const groups = new Map<string, T[]>()
-  for (const item of items) {
-    const group = groups.get(key(item))
-    if (group === undefined) groups.set(key(item), [item])
-    else group.push(item)
-  }
-  yield* groups.values()
 }

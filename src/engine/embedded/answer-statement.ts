@@ -1,0 +1,143 @@
+/** From the text of a statement to its answer: plan, confirm, and then what its kind asks for. */
+import { ForebayError } from '../../model/errors.js'
+import type { TaskOutput } from '../../model/messages.js'
+import type { NodeId } from '../../model/node.js'
+import type { Plan, QueryRequest } from '../../model/query.js'
+import type { Column, SegmentId } from '../../model/segment.js'
+import type { TaskOutcome } from '../../scheduler/dispatcher.js'
+import { answerId } from './derived-ids.js'
+import { contentTypes, encodeSmall, selectOf } from './encode-small.js'
+import type { EngineParts } from './engine-parts.js'
+import { explainPlan, explainRows } from './explain.js'
+import { resultStream } from './result-stream.js'
+import { identityOf, type QueryRun, type RoundEnd } from './run-plan.js'
+import { confirmedPlan, type OnPlanned, runRounds } from './run-rounds.js'
+import { countColumns, runWrite } from './run-write.js'
+
+/** An answer: whole in `inline`, or as a stream. */
+export interface StatementAnswer {
+  readonly columns: readonly Column[]
+  readonly contentType: string
+  /** Who gives it to the client. */
+  readonly node: NodeId
+  readonly rows: number
+  readonly inline?: Uint8Array
+  readonly stream?: { readonly pieces: AsyncIterable<Uint8Array>; readonly ended: Promise<number> }
+  /** Lineage id; absent where the engine itself had to say something. */
+  readonly segment?: SegmentId
+}
+
+export async function answerStatement(parts: EngineParts, query: QueryRun, onPlanned: OnPlanned): Promise<StatementAnswer> {
+  parts.quarantine.check(query.request.sql)
+  const plan = await confirmedPlan(parts, query.request, query.signal)
+  onPlanned(plan)
+  switch (plan.statement.kind) {
+    case 'select':
+      return answerSelect(parts, query, plan, onPlanned)
+    case 'explain':
+      return answerExplain(parts, query, plan, onPlanned)
+    default:
+      return answerCount(parts, query, await runWrite(parts, query, plan, onPlanned), onPlanned)
+  }
+}
+
+async function answerSelect(parts: EngineParts, query: QueryRun, plan: Plan, onPlanned: OnPlanned): Promise<StatementAnswer> {
+  const { request, accounts, signal } = query
+  const { format, reuse } = request
+  if (reuse && plan.repeatable) {
+    const identity = identityOf(parts, request.timeZone, plan)
+    const segment = answerId(identity, '')
+    const found = parts.answers.get(segment, format)
+    if (found !== undefined) {
+      accounts.found()
+      parts.lineage.snapshots(plan.reads.map(identity.snapshot))
+      query.dispatched()
+      const { bytes: inline, rows, node, contentType } = found
+      return { columns: plan.columns, contentType, node, rows, inline, segment }
+    }
+  }
+  const output = (segment: SegmentId): TaskOutput => clientOutput(parts, request, plan.columns, segment)
+  const end = await runRounds(parts, query, plan, output, onPlanned)
+  keepAnswer(parts, query, end)
+  parts.lineage.columns(query.queryId, end.plan)
+  const { outcome, answer: segment } = end
+  const { result, node } = outcome
+  if (result.to !== 'client') throw new ForebayError('INTERNAL', `an answer came back as "${result.to}"`)
+  const { columns } = end.plan
+  const contentType = contentTypes[format]
+  if (result.streamPath === undefined) {
+    return { columns, contentType, node, rows: result.rows, inline: result.inline ?? new Uint8Array(), segment }
+  }
+  const stream = await resultStream(parts, node, result.streamPath, end.taskId, signal)
+  return { columns, contentType, node, rows: result.rows, stream, segment }
+}
+
+function clientOutput(
+  parts: EngineParts,
+  request: QueryRequest,
+  columns: readonly Column[],
+  segment: SegmentId,
+): Extract<TaskOutput, { to: 'client' }> {
+  const { inlineBytesMax, resultBytesMax } = parts.limits
+  return { to: 'client', format: request.format, columns, segment, inlineBytesMax, resultBytesMax }
+}
+
+/** Small answers are kept: encoded in memory at once, and as a derived segment when the node has stored it. */
+function keepAnswer(parts: EngineParts, query: QueryRun, end: RoundEnd & { readonly plan: Plan }): void {
+  const { answer, outcome, plan, taskId } = end
+  const { result, node } = outcome
+  const savedMs = query.accounts.wallMs()
+  if (!end.reused) {
+    parts.whenStored(taskId, (stored) => {
+      if (plan.repeatable) parts.derived.add({ stored, covers: [], savedMs })
+      else dropStored(parts, stored)
+    })
+  }
+  if (!plan.repeatable || result.to !== 'client' || result.inline === undefined) return
+  if (result.inline.length > parts.limits.answerBytesMax) return
+  const contentType = contentTypes[query.request.format]
+  parts.answers.add(answer, query.request.format, { bytes: result.inline, contentType, rows: result.rows, node }, savedMs)
+}
+
+/** An answer that cannot be asked for again takes no room. */
+function dropStored(parts: EngineParts, stored: Parameters<EngineParts['lineage']['evicted']>[0][number]): void {
+  parts.fleet.send(stored.node, { type: 'drop-segments', segments: [stored.id] })
+  parts.lineage.evicted([stored])
+}
+
+async function answerExplain(parts: EngineParts, query: QueryRun, plan: Plan, onPlanned: OnPlanned): Promise<StatementAnswer> {
+  const rows = explainRows(await explainPlan(parts, query.request, plan))
+  const columns = [
+    { name: 'explain_key', type: 'VARCHAR' },
+    { name: 'explain_value', type: 'VARCHAR' },
+  ]
+  return say(parts, query, plan, columns, rows, onPlanned)
+}
+
+function answerCount(parts: EngineParts, query: QueryRun, written: { count: number; plan: Plan }, onPlanned: OnPlanned): Promise<StatementAnswer> {
+  return say(parts, query, written.plan, countColumns, [[written.count]], onPlanned)
+}
+
+/** Gives rows that the engine knows itself; binary formats are encoded by a node. */
+async function say(
+  parts: EngineParts,
+  query: QueryRun,
+  plan: Plan,
+  columns: readonly Column[],
+  rows: readonly (readonly (string | number)[])[],
+  onPlanned: OnPlanned,
+): Promise<StatementAnswer> {
+  const { format } = query.request
+  const inline = encodeSmall(columns, rows, format)
+  query.dispatched()
+  if (inline !== undefined) return { columns, contentType: contentTypes[format], node: 'storage', rows: rows.length, inline }
+  const work: Plan['work'] = { shape: 'whole', whole: { sql: selectOf(columns, rows), columns, operators: [] }, why: 'its own words' }
+  const spoken: Plan = { ...plan, columns, reads: [], work, columnLineage: [], repeatable: false }
+  const { segment: _, ...output } = clientOutput(parts, query.request, columns, '')
+  const { outcome } = await runRounds(parts, query, spoken, () => output, onPlanned)
+  return { columns, contentType: contentTypes[format], node: outcome.node, rows: rows.length, inline: inlineOf(outcome) }
+}
+
+function inlineOf({ result }: TaskOutcome): Uint8Array {
+  return result.to === 'client' ? (result.inline ?? new Uint8Array()) : new Uint8Array()
+}

@@ -1,0 +1,85 @@
+/**
+ * The bytes behind the index of derived segments. The index is kept in the recorder now and then and at the end, so that
+ * answers outlive a restart; what stands in a spool and is in no index is a leftover and goes. Their checksums are proven by
+ * whoever reads them, so that a spool need not be trusted.
+ */
+import { readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { NodeFleet } from '../../allocate/node-fleet.js'
+import { systemClock } from '../../model/clock.js'
+import type { StoredSegment } from '../../model/segment.js'
+import type { DerivedEntry, DerivedIndex } from '../../scheduler/derived-index.js'
+import type { EngineRecorder } from './engine-options.js'
+import type { LineageFeed } from './lineage-feed.js'
+
+export interface DerivedKeeperOptions {
+  readonly fleet: NodeFleet
+  readonly lineage: LineageFeed
+  readonly recorder: EngineRecorder
+  /** Folder with one folder per node. */
+  readonly nodesFolder: string
+  readonly onError: (error: unknown) => void
+}
+
+const key = 'engine:derived'
+const saveEveryMs = 15_000
+
+export class DerivedKeeper {
+  readonly #options: DerivedKeeperOptions
+  #saved = ''
+
+  constructor(options: DerivedKeeperOptions) {
+    this.#options = options
+  }
+
+  /** The bytes of these are no longer wanted. */
+  evict(evicted: readonly StoredSegment[]): void {
+    const { fleet, lineage } = this.#options
+    lineage.evicted(evicted)
+    for (const { id, node, path } of evicted) {
+      if (!fleet.send(node, { type: 'drop-segments', segments: [id] })) void rm(path, { force: true })
+    }
+  }
+
+  /** Takes up what a former run left, before any node starts. */
+  async restore(derived: DerivedIndex): Promise<void> {
+    const { recorder, nodesFolder } = this.#options
+    const json = await recorder.get(key)
+    const entries = json === undefined ? [] : (JSON.parse(json) as readonly DerivedEntry[])
+    for (const entry of entries) if (await isThere(entry.stored)) derived.add(entry)
+    const known = new Set(derived.entries().map((entry) => entry.stored.path))
+    for (const node of await readdir(nodesFolder).catch(() => [])) {
+      const spool = join(nodesFolder, node, 'spool')
+      for (const name of await readdir(spool).catch(() => [])) {
+        const path = join(spool, name)
+        if (!known.has(path)) await rm(path, { force: true })
+      }
+    }
+    await recorder.reconcile(derived.entries().map((entry) => entry.stored.id))
+  }
+
+  /** Saves the index now and then, until the signal. */
+  start(derived: DerivedIndex, signal: AbortSignal): void {
+    const run = async (): Promise<void> => {
+      for (;;) {
+        await systemClock.sleep(saveEveryMs, signal)
+        await this.save(derived)
+      }
+    }
+    run().catch(() => {})
+  }
+
+  async save(derived: DerivedIndex): Promise<void> {
+    const json = JSON.stringify(derived.entries())
+    if (json === this.#saved) return
+    this.#saved = json
+    await this.#options.recorder.put(key, json).catch(this.#options.onError)
+  }
+}
+
+async function isThere({ path, bytes }: StoredSegment): Promise<boolean> {
+  return stat(path).then(
+    (file) => file.size === bytes,
+    () => false,
+  )
+}

@@ -1,0 +1,351 @@
+/**
+ * The embedded engine: a tree of DuckDB processes on one machine. This file puts its parts together and is what the rest of
+ * the server holds; the path of one query is in query-execution.ts, answer-statement.ts and run-plan.ts, in this order.
+ */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import type { Actuator } from '../../allocate/actions.js'
+import type { NodeFleet } from '../../allocate/node-fleet.js'
+import { ProcessesProvisioner } from '../../allocate/processes/processes-provisioner.js'
+import type { NodeId, NodeStatus } from '../../model/node.js'
+import type { Priority } from '../../model/priority.js'
+import type { Plan, QueryRequest } from '../../model/query.js'
+import type { Pack, SegmentId, StoredSegment } from '../../model/segment.js'
+import type { Prediction } from '../../predict/prediction.js'
+import { EmbeddedTaskQueue } from '../../queue/embedded/embedded-task-queue.js'
+import type { TaskQueue } from '../../queue/task-queue.js'
+import { Admission } from '../../scheduler/admission.js'
+import { DerivedIndex } from '../../scheduler/derived-index.js'
+import { Dispatcher } from '../../scheduler/dispatcher.js'
+import { PackRegistry } from '../../scheduler/pack-registry.js'
+import { Quarantine } from '../../scheduler/quarantine.js'
+import { ReadHeat } from '../../scheduler/read-heat.js'
+import { SegmentHomes } from '../../scheduler/segment-homes.js'
+import { systemClock } from '../../model/clock.js'
+import type { Engine, QueryResult } from '../engine.js'
+import { AnswerCache } from './answer-cache.js'
+import { ChecksumKeeper } from './checksum-keeper.js'
+import { DerivedKeeper } from './derived-keeper.js'
+import { EngineActuator } from './engine-actuator.js'
+import { defaultLimits, type EmbeddedEngineOptions } from './engine-options.js'
+import type { EngineParts } from './engine-parts.js'
+import { type Explanation, explainPlan } from './explain.js'
+import { type ImportRequest, type ImportResult, importFiles } from './import-files.js'
+import { LeafMemory } from './leaf-memory.js'
+import { LineageFeed } from './lineage-feed.js'
+import { NodePool } from './node-pool.js'
+import { NodeReplies } from './node-replies.js'
+import { PackKeeper } from './pack-keeper.js'
+import { Predictions } from './predictions.js'
+import { QueryExecution } from './query-execution.js'
+import { identityOf, predict } from './run-plan.js'
+import { confirmedPlan } from './run-rounds.js'
+import { segmentData } from './segment-data.js'
+import { Warmth } from './warmth.js'
+
+/** Shares of the disk budget. */
+const packShare = 0.5
+const derivedShare = 0.2
+const tempShare = 0.3
+
+/** What the engine starts with besides its options: replaced in tests. */
+export interface EngineAdapters {
+  readonly fleet?: NodeFleet
+  readonly queue?: TaskQueue
+  readonly engineVersion?: string
+}
+
+export class EmbeddedEngine implements Engine {
+  readonly kind = 'embedded'
+  readonly actuator: Actuator
+  readonly #options: EmbeddedEngineOptions
+  readonly #parts: EngineParts
+  readonly #queue: TaskQueue
+  readonly #replies: NodeReplies
+  readonly #packKeeper: PackKeeper
+  readonly #checksumKeeper: ChecksumKeeper
+  readonly #derivedKeeper: DerivedKeeper
+  /** Queries that have not ended, without the engine's own. */
+  readonly #live = new Set<QueryExecution>()
+  readonly #internal = new Set<QueryExecution>()
+  readonly #closed = new AbortController()
+  #idleSince = performance.now()
+
+  constructor(options: EmbeddedEngineOptions, adapters: EngineAdapters) {
+    const { clock, stateFolder } = options
+    const limits = { ...defaultLimits, ...options.limits }
+    const emit = options.onActivity ?? (() => {})
+    const onError = options.onError ?? (() => {})
+    const token = randomBytes(24).toString('hex')
+    const fleet = adapters.fleet ?? openFleet(options, token)
+    const memoryBytesPerNode = Math.floor(options.memoryBytes / options.nodes)
+    this.#options = options
+    this.#queue = adapters.queue ?? new EmbeddedTaskQueue()
+    this.#replies = new NodeReplies(fleet)
+    const lineage = new LineageFeed({ recorder: options.recorder, fleet, clock, onError })
+    const homes = new SegmentHomes()
+    const packs = new PackRegistry({
+      folder: join(stateFolder, 'packs'),
+      bytesMax: options.diskBytes * packShare,
+      detach: (ids) => this.#replies.detachPacks(ids),
+    })
+    const nodesFolder = join(stateFolder, 'nodes')
+    this.#derivedKeeper = new DerivedKeeper({ fleet, lineage, recorder: options.recorder, nodesFolder, onError })
+    this.#parts = {
+      catalog: options.catalog,
+      planner: options.planner,
+      recorder: options.recorder,
+      fleet,
+      pool: new NodePool({ fleet, memoryBytesPerNode }),
+      dispatcher: new Dispatcher({ queue: this.#queue, fleet, slots: limits.tasksPerNode }),
+      admission: new Admission({
+        memoryBytes: options.memoryBytes,
+        runningMax: limits.queriesRunningMax,
+        waitingMax: limits.queriesWaitingMax,
+      }),
+      quarantine: new Quarantine(systemClock),
+      derived: new DerivedIndex({
+        bytesMax: options.diskBytes * derivedShare,
+        onEvict: (evicted) => this.#derivedKeeper.evict(evicted),
+      }),
+      answers: new AnswerCache(limits.answerCacheBytes),
+      packs,
+      heat: new ReadHeat(),
+      homes,
+      warmth: new Warmth(fleet, homes, packs),
+      leafMemory: new LeafMemory(),
+      predictions: new Predictions({ predictor: options.predictor, reader: options.reader, clock, emit, onError }),
+      lineage,
+      limits,
+      clock,
+      token,
+      engineVersion: adapters.engineVersion ?? duckdbVersion(),
+      threads: availableParallelism(),
+      emit,
+      onError,
+      whenStored: (taskId, take) => this.#replies.whenStored(taskId, take),
+      streamEnd: (node, taskId) => this.#replies.streamEnd(node, taskId),
+      parquetRead: (segment, columns) => this.#checksumKeeper.read(segment, columns),
+    }
+    this.#packKeeper = new PackKeeper(this.#parts, (until) => this.#untilIdle(until))
+    this.#checksumKeeper = new ChecksumKeeper(this.#parts, this.#replies)
+    this.actuator = new EngineActuator(this.#parts, this.#packKeeper, this.#replies, {
+      busy: () => this.#live.size > 0,
+      runAhead: (request) => this.#submit(`p-${randomBytes(8).toString('hex')}`, request, true),
+      untilIdle: (signal) => this.#untilIdle(signal),
+    })
+    fleet.subscribe({
+      message: () => {},
+      changed: (node) => emit({ type: 'node', node }),
+      lost: (loss) => onError(new Error(loss.message)),
+    })
+  }
+
+  /** Takes up what former runs left, starts the first nodes and the background work. Resolves when one node is ready. */
+  async open(signal: AbortSignal): Promise<void> {
+    const { nodes, nodesAtStart = nodes, packing = true } = this.#options
+    await this.#parts.packs.open()
+    await this.#derivedKeeper.restore(this.#parts.derived)
+    if (nodesAtStart > 0) await this.#parts.pool.want(nodesAtStart, false, signal)
+    this.#checksumKeeper.start(this.#closed.signal)
+    this.#derivedKeeper.start(this.#parts.derived, this.#closed.signal)
+    if (packing) this.#packKeeper.start(this.#closed.signal)
+  }
+
+  submit(queryId: string, request: QueryRequest): QueryExecution {
+    return this.#submit(queryId, request, false)
+  }
+
+  plan(request: QueryRequest, signal: AbortSignal): Promise<Plan> {
+    return confirmedPlan(this.#parts, request, signal)
+  }
+
+  /** What a query would need, where and why; `prediction` is absent when prediction is off or has nothing to say. */
+  async predict(
+    request: QueryRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly plan: Plan; readonly prediction?: Prediction }> {
+    const plan = await this.plan(request, signal)
+    const identity = identityOf(this.#parts, request.timeZone, plan)
+    const asked = await predict(this.#parts, { request, queryId: '' }, plan, identity, 500)
+    return asked === undefined ? { plan } : { plan, prediction: asked.prediction }
+  }
+
+  async explain(request: QueryRequest, signal: AbortSignal): Promise<Explanation> {
+    return explainPlan(this.#parts, request, await this.plan(request, signal))
+  }
+
+  /** Files of a folder that nodes may read become segments of a written table. */
+  importFiles(request: ImportRequest, signal: AbortSignal): Promise<ImportResult> {
+    return importFiles(this.#parts, request, signal)
+  }
+
+  /** One segment's rows as Parquet with their real column names; NOT_FOUND when its bytes are gone. */
+  segmentData(id: SegmentId, signal: AbortSignal): Promise<QueryResult> {
+    return segmentData(this.#parts, id, signal)
+  }
+
+  /** A planner plans and a node runs a statement; leaves no trace. */
+  async probe(signal: AbortSignal): Promise<void> {
+    const execution = this.#submit(`probe-${randomBytes(6).toString('hex')}`, probeRequest, true)
+    const onAbort = (): void => execution.cancel('the probe was given up')
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      const { body } = await execution.result
+      for await (const _ of body) continue
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  nodes(): readonly NodeStatus[] {
+    return this.#parts.pool.all()
+  }
+
+  packs(): readonly Pack[] {
+    return this.#parts.packs.packs()
+  }
+
+  queueDepth(): Readonly<Record<Priority, number>> {
+    const waiting = this.#parts.admission.depth()
+    const tasks = this.#queue.depth()
+    return {
+      proactive: waiting.proactive + tasks.proactive,
+      interactive: waiting.interactive + tasks.interactive,
+      batch: waiting.batch + tasks.batch,
+      background: waiting.background + tasks.background,
+    }
+  }
+
+  /** Nodes that hold these segments warm. */
+  warmOn(segments: readonly SegmentId[]): ReadonlyMap<SegmentId, readonly NodeId[]> {
+    return new Map(segments.map((id) => [id, this.#parts.warmth.warmOn(id)]))
+  }
+
+  /** Load score by node over the hottest segments that are known to the lineage graph. */
+  async loadScores(segments: readonly SegmentId[]): Promise<ReadonlyMap<NodeId, number>> {
+    return this.#parts.predictions.loadScores(await this.#parts.predictions.work(segments, 500))
+  }
+
+  /** A derived segment whose bytes exist. */
+  stored(id: SegmentId): StoredSegment | undefined {
+    return this.#parts.derived.has(id) ? this.#parts.derived.find(id) : undefined
+  }
+
+  /** Queries of clients that have not ended. */
+  running(): number {
+    return this.#live.size
+  }
+
+  /** Resolves when no query runs; those that still run at the signal's abort are cancelled. */
+  async drain(signal: AbortSignal): Promise<void> {
+    const ended = (): Promise<unknown> => Promise.allSettled([...this.#live].map((query) => query.ended))
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await Promise.race([ended(), aborted])
+    for (const query of this.#live) query.cancel('the server stops')
+    await ended()
+  }
+
+  async close(): Promise<void> {
+    const { dispatcher, fleet, lineage, derived } = this.#parts
+    this.#closed.abort(new Error('the engine closes'))
+    for (const query of [...this.#live, ...this.#internal]) query.cancel('the server stops')
+    await Promise.allSettled([...this.#live, ...this.#internal].map((query) => query.ended))
+    await Promise.all([this.#packKeeper.stopped(), this.#checksumKeeper.stopped()])
+    // Nodes hand over their last lineage while they drain, so the recorder is waited for after them.
+    await fleet.close()
+    await lineage.close()
+    await this.#derivedKeeper.save(derived)
+    await dispatcher.close()
+    await this.#queue.close()
+  }
+
+  #submit(queryId: string, request: QueryRequest, internal: boolean): QueryExecution {
+    const set = internal ? this.#internal : this.#live
+    const execution = new QueryExecution({
+      parts: this.#parts,
+      queryId,
+      request,
+      internal,
+      onEnd: () => {
+        set.delete(execution)
+        this.#idleSince = performance.now()
+      },
+    })
+    set.add(execution)
+    if (!internal) this.#parts.admission.preempt()
+    return execution
+  }
+
+  /** Resolves when no query of a client ran for a while. */
+  async #untilIdle(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted()
+      const idleMs = this.#live.size > 0 ? 0 : performance.now() - this.#idleSince
+      const missing = this.#parts.limits.idleMs - idleMs
+      if (this.#live.size === 0 && missing <= 0) return
+      await systemClock.sleep(this.#live.size > 0 ? 200 : Math.max(10, missing), signal)
+    }
+  }
+}
+
+const probeRequest: QueryRequest = {
+  sql: 'SELECT 1',
+  params: {},
+  priority: 'proactive',
+  tenant: 'forebay',
+  timeZone: 'UTC',
+  timeoutMs: 10_000,
+  tree: 'never',
+  reuse: false,
+  format: 'json',
+}
+
+function openFleet(options: EmbeddedEngineOptions, token: string): NodeFleet {
+  const { stateFolder, nodes, diskBytes } = options
+  const nodesFolder = join(stateFolder, 'nodes')
+  const packsFolder = join(stateFolder, 'packs')
+  return new ProcessesProvisioner({
+    nodes,
+    configure: (id, incarnation, memoryBytes) => ({
+      id,
+      incarnation,
+      token,
+      folder: join(nodesFolder, id),
+      readableFolders: [...options.dataFolders, nodesFolder, packsFolder, join(stateFolder, 'uploads')],
+      writableFolders: [packsFolder, ...options.writableFolders],
+      checksumFolder: options.checksumFolder,
+      memoryBytes,
+      tempBytesMax: Math.floor((diskBytes * tempShare) / nodes),
+      threads: availableParallelism(),
+    }),
+  })
+}
+
+/** The version that nodes will run, known before the first of them does: it is a part of every derived segment's id. */
+function duckdbVersion(): string {
+  const path = createRequire(import.meta.url).resolve('@duckdb/node-api/package.json')
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
+}
+
+/** Opens the engine; resolves when its first node is ready (or at once when no node is to be started). */
+export async function openEmbeddedEngine(
+  options: EmbeddedEngineOptions,
+  adapters: EngineAdapters = {},
+  signal: AbortSignal = AbortSignal.timeout(60_000),
+): Promise<EmbeddedEngine> {
+  const engine = new EmbeddedEngine(options, adapters)
+  try {
+    await engine.open(signal)
+    return engine
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+}

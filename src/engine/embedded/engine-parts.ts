@@ -1,0 +1,63 @@
+import type { NodeFleet } from '../../allocate/node-fleet.js'
+import type { Activity } from '../../model/activity.js'
+import type { Clock } from '../../model/clock.js'
+import type { ErrorRecord } from '../../model/errors.js'
+import type { NodeId } from '../../model/node.js'
+import type { BaseSegment, StoredSegment } from '../../model/segment.js'
+import type { Admission } from '../../scheduler/admission.js'
+import type { DerivedIndex } from '../../scheduler/derived-index.js'
+import type { Dispatcher } from '../../scheduler/dispatcher.js'
+import type { PackRegistry } from '../../scheduler/pack-registry.js'
+import type { Quarantine } from '../../scheduler/quarantine.js'
+import type { ReadHeat } from '../../scheduler/read-heat.js'
+import type { SegmentHomes } from '../../scheduler/segment-homes.js'
+import type { AnswerCache } from './answer-cache.js'
+import type { EngineCatalog, EngineLimits, EngineRecorder } from './engine-options.js'
+import type { LeafMemory } from './leaf-memory.js'
+import type { LineageFeed } from './lineage-feed.js'
+import type { NodePool } from './node-pool.js'
+import type { Predictions } from './predictions.js'
+import type { Warmth } from './warmth.js'
+import type { PlannerPool } from '../../sql/planner.js'
+
+/** What a running query uses of the engine. */
+export interface EngineParts {
+  readonly catalog: EngineCatalog
+  readonly planner: Pick<PlannerPool, 'plan'>
+  readonly recorder: EngineRecorder
+  readonly fleet: NodeFleet
+  readonly pool: NodePool
+  readonly dispatcher: Dispatcher
+  readonly admission: Admission
+  readonly quarantine: Quarantine
+  readonly derived: DerivedIndex
+  readonly answers: AnswerCache
+  readonly packs: PackRegistry
+  readonly heat: ReadHeat
+  readonly homes: SegmentHomes
+  readonly warmth: Warmth
+  readonly leafMemory: LeafMemory
+  readonly predictions: Predictions
+  readonly lineage: LineageFeed
+  readonly limits: EngineLimits
+  readonly clock: Clock
+  /** Token of the nodes' segment servers. */
+  readonly token: string
+  readonly engineVersion: string
+  /** Threads of a whole task. */
+  readonly threads: number
+  readonly emit: (activity: Activity) => void
+  readonly onError: (error: unknown) => void
+  /** Told what to do when the answer of a task has been stored after its outcome. */
+  readonly whenStored: (taskId: string, take: (stored: StoredSegment) => void) => void
+  /** Resolves with the end of a streamed answer. */
+  readonly streamEnd: (node: NodeId, taskId: string) => Promise<StreamEnd>
+  /** A task read these columns of a segment's file, so that their checksums can be recorded. */
+  readonly parquetRead: (segment: BaseSegment, columns: readonly string[]) => void
+}
+
+export interface StreamEnd {
+  readonly rows: number
+  readonly bytes: number
+  readonly error?: ErrorRecord
+}

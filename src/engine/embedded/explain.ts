@@ -1,0 +1,109 @@
+import type { Plan, QueryRequest, Stage } from '../../model/query.js'
+import type { Prediction } from '../../predict/prediction.js'
+import { answerId } from './derived-ids.js'
+import type { EngineParts } from './engine-parts.js'
+import { identityOf, predict, shapeOf } from './run-plan.js'
+import { segmentsOf } from './work-draft.js'
+
+/** What `POST /v1/explain` says: plain data. */
+export interface Explanation {
+  readonly statement: string
+  readonly template: string
+  readonly fingerprint: string
+  readonly columns: Plan['columns']
+  readonly shape: 'whole' | 'split'
+  readonly why: string
+  readonly reads: readonly {
+    readonly dataset: string
+    readonly relation: string
+    readonly snapshot: string
+    readonly columns: readonly string[]
+    readonly segmentsKept: number
+    readonly segmentsPruned: number
+    readonly prunedBy: readonly string[]
+    readonly tiers: { readonly pack: number; readonly parquet: number; readonly reused: number }
+    readonly packs: readonly string[]
+  }[]
+  readonly tree: readonly { readonly role: string; readonly tasks: number }[]
+  readonly tasks: readonly { readonly role: string; readonly sql: string; readonly operators: Stage['operators'] }[]
+  readonly answerStored: boolean
+  readonly repeatable: boolean
+  readonly prediction?: Prediction
+}
+
+/** Explains a plan without running it. */
+export async function explainPlan(
+  parts: EngineParts,
+  request: Pick<QueryRequest, 'tree' | 'reuse' | 'tenant' | 'timeZone' | 'params'> & QueryRequest,
+  plan: Plan,
+): Promise<Explanation> {
+  const identity = identityOf(parts, request.timeZone, plan)
+  const { work } = plan
+  const nodes = parts.pool.all().length
+  const { shape, cover } = shapeOf(parts, request, plan, identity, true, nodes)
+  const asked = await predict(parts, { request, queryId: '' }, plan, identity, 500)
+  const split = shape.shape === 'split' && work.shape === 'split'
+  const distributed = plan.reads.find((read) => split && read.relation === work.distributed)
+  const leaves = split ? Math.min(nodes, Math.max(1, cover.rest.length)) : 0
+  const answer = answerId(identity, '')
+  return {
+    statement: plan.statement.kind,
+    template: plan.template,
+    fingerprint: plan.fingerprint,
+    columns: plan.columns,
+    shape: shape.shape,
+    why: shape.why,
+    reads: plan.reads.map((read) => {
+      const kept = segmentsOf(read, identity.snapshot(read))
+      const open = read === distributed ? new Set(cover.rest) : undefined
+      const toRead = kept.filter((segment) => open === undefined || open.has(segment.id))
+      const names = read.columns.map((column) => column.name)
+      const { packed, unpacked } = parts.packs.choose(read.dataset, names, toRead)
+      return {
+        dataset: read.dataset,
+        relation: read.relation,
+        snapshot: read.snapshot,
+        columns: names,
+        segmentsKept: kept.length,
+        segmentsPruned: read.segmentsTotal - kept.length,
+        prunedBy: read.prunedBy,
+        tiers: { pack: toRead.length - unpacked.length, parquet: unpacked.length, reused: kept.length - toRead.length },
+        packs: packed.map((choice) => choice.pack.id),
+      }
+    }),
+    tree: split
+      ? [
+          { role: 'leaf', tasks: leaves },
+          { role: 'root', tasks: 1 },
+        ]
+      : [{ role: 'root', tasks: 1 }],
+    tasks: split
+      ? [stageOf('leaf', work.leaf), stageOf('aggregator', work.merge), stageOf('root', work.root)]
+      : [stageOf('root', work.whole)],
+    answerStored: plan.repeatable && (parts.derived.has(answer) || parts.answers.has(answer)),
+    repeatable: plan.repeatable,
+    ...(asked === undefined ? {} : { prediction: asked.prediction }),
+  }
+}
+
+/** The same as rows of `EXPLAIN`. */
+export function explainRows(explanation: Explanation): readonly (readonly [string, string])[] {
+  const { reads, tree, tasks, prediction } = explanation
+  const milliseconds = prediction?.total.wallMs.p50
+  return [
+    ['shape', `${explanation.shape}: ${explanation.why}`],
+    ['tree', tree.map((level) => `${level.tasks} ${level.role}`).join(' → ')],
+    ...reads.map((read): readonly [string, string] => [
+      `read ${read.dataset}`,
+      `${read.segmentsKept} segments kept, ${read.segmentsPruned} pruned${read.prunedBy.length > 0 ? ` by ${read.prunedBy.join(', ')}` : ''}; ` +
+        `${read.tiers.pack} from packs, ${read.tiers.parquet} from parquet, ${read.tiers.reused} stored; columns ${read.columns.join(', ')}`,
+    ]),
+    ...tasks.map((task): readonly [string, string] => [`${task.role} sql`, task.sql]),
+    ['answer stored', String(explanation.answerStored)],
+    ...(milliseconds === undefined ? [] : [['predicted wall time', `${milliseconds.toFixed(1)} ms`] as const]),
+  ]
+}
+
+function stageOf(role: string, stage: Stage): Explanation['tasks'][number] {
+  return { role, sql: stage.sql, operators: stage.operators }
+}

@@ -1,0 +1,237 @@
+/**
+ * One query from submission to its end, as the outside holds it. States: queued → planning → waiting → running → finished,
+ * failed or cancelled. What ends it early is one abort with one reason: cancel, deadline, or giving way.
+ */
+import type { Execution, QueryResult } from '../engine.js'
+import { ForebayError, toErrorRecord } from '../../model/errors.js'
+import type { Plan, QueryId, QueryRequest, QueryState, QueryStatus } from '../../model/query.js'
+import type { SegmentId } from '../../model/segment.js'
+import { clientNode } from '../../model/node.js'
+import type { EngineParts } from './engine-parts.js'
+import { QueryAccounts } from './query-accounts.js'
+import { QueryProgress } from './query-progress.js'
+import { answerStatement, type StatementAnswer } from './answer-statement.js'
+import { literalsHash, type QueryRun } from './run-plan.js'
+
+export interface ExecutionOptions {
+  readonly parts: EngineParts
+  readonly queryId: QueryId
+  readonly request: QueryRequest
+  /** Work of the engine's own (computing ahead, probes): no history, no arrivals, and it gives way at once. */
+  readonly internal: boolean
+  readonly onEnd: () => void
+}
+
+export class QueryExecution implements Execution {
+  readonly queryId: QueryId
+  readonly result: Promise<QueryResult>
+  readonly #options: ExecutionOptions
+  readonly #abort = new AbortController()
+  readonly #progress: QueryProgress
+  readonly #accounts = new QueryAccounts()
+  readonly #deadline: NodeJS.Timeout
+  #ended = false
+  /** Resolves when the query has ended, whichever way. */
+  readonly ended: Promise<void>
+  #resolveEnded = (): void => {}
+
+  constructor(options: ExecutionOptions) {
+    const { request, parts } = options
+    this.#options = options
+    this.queryId = options.queryId
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve
+    })
+    this.#progress = new QueryProgress(options.queryId, request, parts.clock.now())
+    this.#deadline = setTimeout(
+      () => this.#abort.abort(new ForebayError('DEADLINE_EXCEEDED', `the query did not finish within ${request.timeoutMs} ms`)),
+      Math.min(request.timeoutMs, 2 ** 31 - 1),
+    )
+    this.#deadline.unref()
+    this.#tell()
+    this.result = this.#run()
+    // A client that went away does not wait for it; the error stands in the status.
+    this.result.catch(() => {})
+  }
+
+  status(): QueryStatus {
+    return this.#progress.status()
+  }
+
+  cancel(reason: string): void {
+    this.#abort.abort(new ForebayError('CANCELLED', `the query was cancelled: ${reason}`))
+  }
+
+  /** CPU milliseconds and bytes that its tasks took so far. */
+  cost(): { readonly cpuMs: number; readonly wallMs: number } {
+    return { cpuMs: this.#accounts.cpuMs(), wallMs: this.#accounts.wallMs() }
+  }
+
+  async #run(): Promise<QueryResult> {
+    // Whoever submits has the execution in hand before anything can end it.
+    await Promise.resolve()
+    try {
+      const answer = await answerStatement(this.#options.parts, this.#queryRun(), (plan) => this.#planned(plan))
+      if (answer.stream !== undefined) return this.#streamed(answer, answer.stream)
+      const bytes = answer.inline ?? new Uint8Array()
+      this.#finish(answer, answer.rows, bytes.length)
+      return { columns: answer.columns, contentType: answer.contentType, body: once(bytes) }
+    } catch (error) {
+      throw this.#fail(error)
+    }
+  }
+
+  #queryRun(): QueryRun {
+    const { parts, request, internal } = this.#options
+    const run: QueryRun = {
+      queryId: this.queryId,
+      request,
+      signal: this.#abort.signal,
+      progress: this.#progress,
+      accounts: this.#accounts,
+      deadlineAt: Date.now() + request.timeoutMs,
+      enter: (state) => this.#enter(state),
+      dispatched: () => {
+        this.#accounts.dispatchedAt ??= performance.now()
+        this.#progress.startedAt ??= parts.clock.now()
+        parts.predictions.dispatched(this.queryId)
+      },
+    }
+    if (!internal) return run
+    return { ...run, onPreempt: () => this.cancel('a query of a client came first') }
+  }
+
+  #planned(plan: Plan): void {
+    const { parts, request, internal } = this.#options
+    const first = this.#progress.fingerprint === undefined
+    this.#progress.template = plan.template
+    this.#progress.fingerprint = plan.fingerprint
+    this.#accounts.planned(plan)
+    if (!first || internal || plan.statement.kind !== 'select' || request.priority === 'background') return
+    parts.emit({
+      type: 'arrival',
+      queryId: this.queryId,
+      at: this.#progress.submittedAt,
+      tenant: request.tenant,
+      fingerprint: plan.fingerprint,
+      sql: request.sql,
+      params: request.params,
+      timeZone: request.timeZone,
+      literals: literalsHash(plan, request),
+      datasets: [...new Set(plan.reads.map((read) => read.dataset))],
+    })
+  }
+
+  #enter(state: QueryState): void {
+    if (this.#progress.state === state) return
+    this.#progress.state = state
+    if (state === 'running') this.#progress.why = () => undefined
+    this.#tell()
+  }
+
+  #streamed(answer: StatementAnswer, stream: NonNullable<StatementAnswer['stream']>): QueryResult {
+    const finish = (rows: number, bytes: number): void => this.#finish(answer, rows, bytes)
+    const fail = (error: unknown): ForebayError => this.#fail(error)
+    const abandon = (): void => {
+      this.cancel('its result was not read to the end')
+      fail(this.#abort.signal.reason)
+    }
+    async function* body(): AsyncIterable<Uint8Array> {
+      let bytes = 0
+      let over = false
+      try {
+        for await (const piece of stream.pieces) {
+          bytes += piece.length
+          yield piece
+        }
+        const rows = await stream.ended
+        over = true
+        finish(rows, bytes)
+      } catch (error) {
+        over = true
+        throw fail(error)
+      } finally {
+        if (!over) abandon()
+      }
+    }
+    return { columns: answer.columns, contentType: answer.contentType, body: body() }
+  }
+
+  #finish(answer: StatementAnswer, rows: number, bytes: number): void {
+    if (this.#ended) return
+    const { parts, internal } = this.#options
+    this.#progress.actual = this.#accounts.actual(rows, bytes)
+    this.#progress.finishedAt = parts.clock.now()
+    if (answer.segment !== undefined) this.#recordAnswer(answer, answer.segment, rows, bytes)
+    const { actual } = this.#progress
+    parts.predictions.observe({
+      queryId: this.queryId,
+      at: this.#progress.finishedAt,
+      finished: !this.#accounts.reused && !internal,
+      actual,
+      nodes: this.#accounts.nodes(),
+    })
+    this.#end('finished')
+  }
+
+  #recordAnswer(answer: StatementAnswer, segment: SegmentId, rows: number, bytes: number): void {
+    const { parts, request } = this.#options
+    const at = parts.lineage.micros()
+    const transfer = { segment, source: answer.node, destination: clientNode, via: 'network', bytes, rows, micros: 0, at } as const
+    parts.lineage.record([
+      {
+        kind: 'answer',
+        id: `answer:${this.queryId}`,
+        at,
+        queryId: this.queryId,
+        tenant: request.tenant,
+        template: this.#progress.fingerprint ?? '',
+        segment,
+        columns: answer.columns,
+        transfer,
+        reused: this.#accounts.reused,
+      },
+    ])
+  }
+
+  #fail(error: unknown): ForebayError {
+    const { parts } = this.#options
+    const aborted = this.#abort.signal.aborted
+    const record = { ...toErrorRecord(aborted ? this.#abort.signal.reason : error), queryId: this.queryId }
+    const failure = new ForebayError(record.code, record.message, { ...record, cause: error })
+    if (this.#ended) return failure
+    if (record.code === 'INTERNAL') parts.onError(error)
+    this.#progress.error = record
+    this.#progress.actual = this.#accounts.actual(0, 0)
+    this.#progress.finishedAt = parts.clock.now()
+    parts.predictions.observe({
+      queryId: this.queryId,
+      at: this.#progress.finishedAt,
+      finished: false,
+      actual: this.#progress.actual,
+      nodes: [],
+    })
+    this.#end(record.code === 'CANCELLED' ? 'cancelled' : 'failed')
+    return failure
+  }
+
+  #end(state: 'finished' | 'failed' | 'cancelled'): void {
+    this.#ended = true
+    clearTimeout(this.#deadline)
+    this.#progress.state = state
+    const { parts, internal, onEnd } = this.#options
+    onEnd()
+    this.#resolveEnded()
+    if (!internal) parts.recorder.saveQuery(this.status())
+    this.#tell()
+  }
+
+  #tell(): void {
+    const { parts, internal } = this.#options
+    if (!internal) parts.emit({ type: 'query', status: this.status() })
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  if (bytes.length > 0) yield bytes
+}

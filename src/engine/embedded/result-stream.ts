@@ -1,0 +1,47 @@
+import { request } from 'undici'
+import { ForebayError, fromErrorRecord } from '../../model/errors.js'
+import { tokenHeader } from '../../model/messages.js'
+import type { NodeId } from '../../model/node.js'
+import type { EngineParts } from './engine-parts.js'
+
+export interface ResultStream {
+  readonly pieces: AsyncIterable<Uint8Array>
+  /** Resolves with the number of rows when the node has said that all went out; rejects with what broke it. */
+  readonly ended: Promise<number>
+}
+
+/** Opens the stream of a large answer. Until the first piece is read nothing has gone to the client. */
+export async function resultStream(
+  parts: EngineParts,
+  node: NodeId,
+  path: string,
+  taskId: string,
+  signal: AbortSignal,
+): Promise<ResultStream> {
+  const url = parts.fleet.nodes().find((each) => each.id === node)?.url
+  if (url === undefined) throw new ForebayError('NODE_LOST', `${node} ended before its answer was read`)
+  const end = parts.streamEnd(node, taskId)
+  end.catch(() => {})
+  const response = await request(`${url}${path}`, { headers: { [tokenHeader]: parts.token }, signal, bodyTimeout: 0 })
+  if (response.statusCode !== 200) {
+    response.body.destroy()
+    throw new ForebayError('NODE_LOST', `${node} refused its answer: status ${response.statusCode}`)
+  }
+  const ended = end.then(({ rows, error }) => {
+    if (error !== undefined) throw fromErrorRecord(error)
+    return rows
+  })
+  ended.catch(() => {})
+  async function* pieces(): AsyncIterable<Uint8Array> {
+    try {
+      for await (const piece of response.body) yield piece as Uint8Array
+    } catch (error) {
+      // The node says why it broke off, if it still lives; else its loss is the reason.
+      await ended
+      throw new ForebayError('NODE_LOST', `the answer broke off on ${node}`, { cause: error })
+    } finally {
+      response.body.destroy()
+    }
+  }
+  return { pieces: pieces(), ended }
+}

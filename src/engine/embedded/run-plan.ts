@@ -1,0 +1,455 @@
+/**
+ * The path of one planned query, from the confirmed plan to the root's outcome: look for its answer, predict, be admitted,
+ * have nodes, choose the shape, run, and keep what was made. Called again with a new plan when its segments changed.
+ */
+import { basename } from 'node:path'
+import { ForebayError } from '../../model/errors.js'
+import type { NodeStatus } from '../../model/node.js'
+import type { DerivedSource, TaskOutput } from '../../model/messages.js'
+import type { DatasetRead, Plan, QueryId, QueryRequest } from '../../model/query.js'
+import { type BaseSegment, type SegmentId, type StoredSegment, stableHash } from '../../model/segment.js'
+import type { PredictionInput } from '../../predict/prediction.js'
+import type { TaskOutcome } from '../../scheduler/dispatcher.js'
+import { elsewhere, runTask, type TaskContext, type TaskDraft } from '../../scheduler/run-task.js'
+import { runTree } from '../../scheduler/run-tree.js'
+import { chooseShape, type Shape } from './choose-shape.js'
+import { answerId, type Identity, keptSegments, leafWork } from './derived-ids.js'
+import type { EngineParts } from './engine-parts.js'
+import type { Asked } from './predictions.js'
+import type { QueryAccounts } from './query-accounts.js'
+import type { QueryProgress } from './query-progress.js'
+import {
+  aggregatorTask,
+  bytesOf,
+  type DraftContext,
+  leafTasks,
+  rootTask,
+  type SplitWork,
+  segmentsOf,
+  storedAnswerTask,
+  warmestNode,
+  wholeTask,
+} from './work-draft.js'
+
+/** One query on its way, as this file sees it. */
+export interface QueryRun {
+  readonly queryId: QueryId
+  readonly request: QueryRequest
+  readonly signal: AbortSignal
+  readonly progress: QueryProgress
+  readonly accounts: QueryAccounts
+  /** Epoch milliseconds of the machine's clock. */
+  readonly deadlineAt: number
+  /** Work of the engine's own: it gives way at once, and teaches nothing about arrivals. */
+  readonly onPreempt?: () => void
+  /** Keeps the state that the outside sees. */
+  readonly enter: (state: 'waiting' | 'running') => void
+  readonly dispatched: () => void
+}
+
+/** How one round is run. */
+export interface Round {
+  readonly number: number
+  readonly plan: Plan
+  /** False after something stored or packed was found damaged: then everything is read from its source. */
+  readonly trustStored: boolean
+  /** Where the rows go; the segment's id is set by the round. */
+  readonly output: (answer: SegmentId) => TaskOutput
+}
+
+export interface RoundEnd {
+  readonly answer: SegmentId
+  readonly outcome: TaskOutcome
+  /** True when nothing was computed: the stored answer was encoded. */
+  readonly reused: boolean
+  readonly taskId: string
+}
+
+/** Small partials move by network from node to node; large ones are read where they stand, since all nodes are on one host. */
+const networkBytesMax = 16e6
+/** Memory that a query is thought to need before anything is known of it. */
+const memoryPriorBytes = 64e6
+
+export async function runRound(parts: EngineParts, query: QueryRun, round: Round): Promise<RoundEnd> {
+  const { plan } = round
+  const identity = identityOf(parts, query.request.timeZone, plan)
+  const answer = answerId(identity, `${query.queryId}-${round.number}`)
+  parts.lineage.snapshots(plan.reads.map(identity.snapshot))
+  const asked = await predict(parts, query, plan, identity, 2)
+  if (asked !== undefined) query.progress.predicted = asked.prediction.total
+  parts.predictions.admitted(query.queryId, asked)
+  const release = await admit(parts, query, asked)
+  try {
+    return await runAdmitted(parts, query, round, identity, answer)
+  } finally {
+    release()
+  }
+}
+
+/** Where the ids of a plan's segments come from. */
+export function identityOf(parts: EngineParts, timeZone: string, plan: Plan): Identity {
+  const snapshots = new Map(plan.reads.map((read) => [read.snapshot, parts.catalog.snapshot(read.snapshot)]))
+  return {
+    plan,
+    timeZone,
+    engineVersion: parts.engineVersion,
+    snapshot: (read) => snapshots.get(read.snapshot) ?? forgotten(read),
+  }
+}
+
+/** What prediction is asked about a plan. */
+export async function predict(
+  parts: EngineParts,
+  query: Pick<QueryRun, 'request' | 'queryId'>,
+  plan: Plan,
+  identity: Identity,
+  workPatienceMs: number,
+): Promise<Asked | undefined> {
+  return parts.predictions.ask(questionOf(parts, query.request, plan, identity), workPatienceMs)
+}
+
+function questionOf(
+  parts: EngineParts,
+  request: QueryRequest,
+  plan: Plan,
+  identity: Identity,
+): Omit<PredictionInput, 'work'> {
+  const { work } = plan
+  const operators = work.shape === 'whole' ? work.whole.operators : [work.leaf, work.merge, work.root].flatMap((s) => s.operators)
+  const touched = plan.reads.flatMap((read) =>
+    segmentsOf(read, identity.snapshot(read)).map((segment) => ({
+      id: segment.id,
+      dataset: read.dataset,
+      bytes: bytesOf(segment, read),
+      rows: segment.rows,
+      warmOn: parts.warmth.warmOn(segment.id),
+      home: parts.homes.home(segment.id),
+    })),
+  )
+  const nodes = parts.pool.ready()
+  const byNode = new Map<string, { bytes: number; warmBytes: number }>()
+  for (const segment of touched) {
+    const node = segment.warmOn[0] ?? segment.home ?? nodes[0] ?? 'n1'
+    const share = byNode.get(node) ?? { bytes: 0, warmBytes: 0 }
+    share.bytes += segment.bytes
+    if (segment.warmOn.includes(node)) share.warmBytes += segment.bytes
+    byNode.set(node, share)
+  }
+  const role = work.shape === 'split' && request.tree === 'always' ? 'leaf' : 'root'
+  const placement = [...byNode].map(([node, share]) => ({ node, role, networkBytes: 0, ...share }) as const)
+  return {
+    at: parts.clock.now(),
+    tenant: request.tenant,
+    fingerprint: plan.fingerprint,
+    literals: literalsHash(plan, request),
+    kind: plan.statement.kind === 'select' || plan.statement.kind === 'explain' ? 'read' : 'write',
+    operators,
+    segments: touched.map(({ home: _, ...segment }) => segment),
+    placement: placement.length > 0 ? placement : [{ node: nodes[0] ?? 'n1', role: 'root', bytes: 0, warmBytes: 0, networkBytes: 0 }],
+    running: Math.max(0, parts.admission.running),
+    queued: parts.admission.waiting,
+  }
+}
+
+/** Hash of what distinguishes one query of a template from another. */
+export function literalsHash(plan: Plan, request: Pick<QueryRequest, 'params'>): string {
+  return stableHash([...plan.literals, JSON.stringify(request.params)], 16)
+}
+
+async function admit(parts: EngineParts, query: QueryRun, asked: Asked | undefined): Promise<() => void> {
+  const estimate = asked?.prediction.total.memoryBytes
+  const memoryBytes = estimate === undefined || estimate.abstained === true ? memoryPriorBytes : estimate.p90
+  query.progress.why = () => parts.admission.why(query.queryId)
+  query.enter('waiting')
+  const { queryId, request, onPreempt } = query
+  const demand = { queryId, priority: request.priority, memoryBytes }
+  return parts.admission.enter(onPreempt === undefined ? demand : { ...demand, onPreempt }, query.signal)
+}
+
+async function runAdmitted(
+  parts: EngineParts,
+  query: QueryRun,
+  round: Round,
+  identity: Identity,
+  answer: SegmentId,
+): Promise<RoundEnd> {
+  const { plan, number: roundNumber, trustStored } = round
+  const { request, signal, progress } = query
+  const everything = request.tree === 'always' || request.priority === 'proactive'
+  const wanted = everything ? parts.pool.all().length : Math.min(parts.pool.all().length, parts.admission.running)
+  progress.why = () => parts.pool.why()
+  const ready = await parts.pool.want(wanted, everything, signal)
+  const draft = draftContext(parts, query, round, identity)
+  const tasks = taskContext(parts, query)
+  const output = round.output(answer)
+  query.enter('running')
+  query.dispatched()
+
+  const stored = request.reuse && trustStored && plan.repeatable ? parts.derived.find(answer) : undefined
+  if (stored !== undefined && output.to === 'client') {
+    const found = await useStoredAnswer(parts, draft, tasks, stored, output, ready)
+    if (found !== undefined) {
+      query.accounts.reused = true
+      query.accounts.levels = 1
+      return { answer, outcome: found, reused: true, taskId: `${query.queryId}-root` }
+    }
+  }
+  const { shape, cover, workKey } = shapeOf(parts, request, plan, identity, trustStored, ready.length)
+  if (shape.shape === 'whole' || plan.work.shape === 'whole') {
+    const task = wholeTask(draft, output)
+    progress.expect([{ role: 'root', tasks: 1 }])
+    query.accounts.levels = 1
+    const outcome = await runTask(task, wholeNode(parts, draft, ready), tasks)
+    noteReads(parts, query, task, outcome.node)
+    return { answer, outcome, reused: false, taskId: task.taskId }
+  }
+  const outcome = await runSplit(parts, query, draft, tasks, plan.work, workKey, cover, output, ready)
+  return { answer, outcome, reused: false, taskId: `${query.queryId}-${roundNumber > 1 ? `t${roundNumber}-` : ''}root` }
+}
+
+/** Encodes a stored answer; undefined when its bytes turn out to be lost or changed, and then it is computed anew. */
+async function useStoredAnswer(
+  parts: EngineParts,
+  draft: DraftContext,
+  tasks: TaskContext,
+  stored: StoredSegment,
+  output: Extract<TaskOutput, { to: 'client' }>,
+  ready: readonly string[],
+): Promise<TaskOutcome | undefined> {
+  const node = ready.includes(stored.node) ? stored.node : elsewhere(ready, undefined, parts.dispatcher)
+  const { segment: _, ...encoded } = output
+  const task = storedAnswerTask(draft, sourceOf(parts, stored, node, 'reused'), encoded)
+  parts.derived.pin(stored.id)
+  try {
+    return await runTask(task, node, tasks)
+  } catch (error) {
+    if (tasks.signal.aborted) throw error
+    loseStored(parts, [stored])
+    return undefined
+  } finally {
+    parts.derived.unpin(stored.id)
+  }
+}
+
+/** Forgets derived segments whose bytes are not what they should be. */
+export function loseStored(parts: EngineParts, segments: readonly StoredSegment[]): void {
+  for (const segment of segments) parts.derived.lose(segment.id)
+  parts.lineage.evicted(segments)
+}
+
+export interface ShapeChoice {
+  readonly shape: Shape
+  readonly workKey: string
+  readonly cover: { readonly found: readonly StoredSegment[]; readonly rest: readonly SegmentId[] }
+}
+
+/** Whole or split for a plan, with the stored partials that a split would use. */
+export function shapeOf(
+  parts: EngineParts,
+  request: Pick<QueryRequest, 'tree' | 'reuse'>,
+  plan: Plan,
+  identity: Identity,
+  trustStored: boolean,
+  nodes: number,
+): ShapeChoice {
+  const { work } = plan
+  const none = { found: [], rest: [] }
+  if (work.shape === 'whole') return { shape: { shape: 'whole', why: work.why }, workKey: '', cover: none }
+  const read = plan.reads.find((each) => each.relation === work.distributed)
+  if (read === undefined) return { shape: { shape: 'whole', why: 'it reads no table' }, workKey: '', cover: none }
+  const segments = segmentsOf(read, identity.snapshot(read))
+  const kept = segments.map((segment) => segment.id)
+  const workKey = leafWork(identity, work.leaf.sql, work.distributed)
+  const usable = request.reuse && trustStored && plan.repeatable
+  const cover = usable ? parts.derived.cover(workKey, kept) : { found: [], rest: kept }
+  const open = new Set(cover.rest)
+  const rest = segments.filter((segment) => open.has(segment.id))
+  const { packed, unpacked } = tiersOf(parts, read, rest, trustStored)
+  const sum = (some: readonly BaseSegment[]): number => some.reduce((total, segment) => total + bytesOf(segment, read), 0)
+  const total = sum(segments)
+  const known = parts.leafMemory.saw(workKey, kept)
+  const shape = chooseShape({
+    mode: request.tree,
+    work,
+    nodes,
+    bytes: sum(unpacked),
+    packedBytes: packed.reduce((bytes, choice) => bytes + sum(choice.segments), 0),
+    coveredShare: total === 0 ? 0 : 1 - sum(rest) / total,
+    segments: rest.length,
+    threads: parts.threads,
+    partialRows: known.rows,
+    grows: known.grows,
+    memoryBytesPerNode: parts.pool.memoryBytesPerNode,
+  })
+  return { shape, workKey, cover }
+}
+
+async function runSplit(
+  parts: EngineParts,
+  query: QueryRun,
+  draft: DraftContext,
+  tasks: TaskContext,
+  work: SplitWork,
+  workKey: string,
+  cover: ShapeChoice['cover'],
+  output: TaskOutput,
+  ready: readonly string[],
+): Promise<TaskOutcome> {
+  const { progress, accounts, request } = query
+  const read = draft.plan.reads.find((each) => each.relation === work.distributed)
+  const open = new Set(cover.rest)
+  const rest = read === undefined ? [] : segmentsOf(read, draft.snapshot(read)).filter((segment) => open.has(segment.id))
+  const leaves = rest.length === 0 && cover.found.length > 0 ? [] : leafTasks(draft, work, workKey, rest, ready)
+  const made: { stored: StoredSegment; covers: readonly SegmentId[]; savedMs: number }[] = []
+  const coverOf = new Map(leaves.map((leaf) => [leaf.task.taskId, leaf.covers]))
+  for (const { id } of cover.found) parts.derived.pin(id)
+  progress.expect([
+    { role: 'leaf', tasks: leaves.length },
+    { role: 'root', tasks: 1 },
+  ])
+  accounts.levels = leaves.length > 0 ? 2 : 1
+  try {
+    return await runTree(
+      {
+        leaves,
+        reused: cover.found.map((stored) => sourceOf(parts, stored, stored.node, 'reused')),
+        aggregator: (taskId, sources) => aggregatorTask(draft, work, taskId, sources),
+        root: (sources) => rootTask(draft, work, sources, output),
+        source: (stored, reader) => sourceOf(parts, stored, reader, cover.found.includes(stored) ? 'reused' : 'remote'),
+        question: {
+          mode: request.tree,
+          fanInMax: parts.limits.fanInMax,
+          aggregateRowsMin: parts.limits.aggregateRowsMin,
+          mergeBytesMax: parts.pool.memoryBytesPerNode / 8,
+        },
+        onPartial: (leaf, stored, outcome) => {
+          const covers = coverOf.get(leaf.task.taskId) ?? []
+          made.push({ stored, covers, savedMs: outcome.report.wallMs })
+          parts.leafMemory.partial(workKey, stored.rows)
+          noteReads(parts, query, leaf.task, outcome.node)
+        },
+        onShape: (widths) => {
+          accounts.levels = (leaves.length > 0 ? 2 : 1) + widths.length
+          progress.expect([
+            { role: 'leaf', tasks: leaves.length },
+            ...widths.map((tasks) => ({ role: 'aggregator' as const, tasks })),
+            { role: 'root', tasks: 1 },
+          ])
+        },
+      },
+      tasks,
+    )
+  } finally {
+    for (const { id } of cover.found) parts.derived.unpin(id)
+    for (const { stored, covers, savedMs } of made) {
+      if (draft.plan.repeatable) parts.derived.add({ stored, work: workKey, covers, savedMs })
+    }
+  }
+}
+
+function draftContext(parts: EngineParts, query: QueryRun, round: Round, identity: Identity): DraftContext {
+  return {
+    queryId: query.queryId,
+    round: round.number,
+    plan: round.plan,
+    tenant: query.request.tenant,
+    timeZone: query.request.timeZone,
+    deadlineAt: query.deadlineAt,
+    memoryBytes: parts.pool.memoryBytesPerNode,
+    snapshot: identity.snapshot,
+    tiers: (read, segments) => tiersOf(parts, read, segments, round.trustStored),
+    verify: (segment, columns) => parts.catalog.checksums?.verificationNeeded(segment, columns) ?? [],
+    warmOn: (segment, pack) => parts.warmth.ofSegment(segment, pack),
+  }
+}
+
+function tiersOf(
+  parts: EngineParts,
+  read: DatasetRead,
+  segments: readonly BaseSegment[],
+  trustStored: boolean,
+): ReturnType<EngineParts['packs']['choose']> {
+  if (!trustStored) return { packed: [], unpacked: segments }
+  return parts.packs.choose(
+    read.dataset,
+    read.columns.map((column) => column.name),
+    segments,
+  )
+}
+
+export function taskContext(parts: EngineParts, query: QueryRun): TaskContext {
+  return {
+    queryId: query.queryId,
+    dispatcher: parts.dispatcher,
+    quarantine: parts.quarantine,
+    priority: query.request.priority,
+    signal: query.signal,
+    statement: query.request.sql,
+    readyNodes: (signal) => parts.pool.want(1, false, signal),
+    onAttempt: (progress) => {
+      query.progress.note(progress)
+      query.accounts.note(progress)
+      if (progress.state !== 'finished' && progress.state !== 'failed') return
+      const { node, task, state } = progress
+      parts.emit({ type: 'task', queryId: query.queryId, node, role: task.role, state })
+    },
+  }
+}
+
+/** How `reader` gets at a derived segment: its own by file, small ones of others over the network, and all else by file. */
+export function sourceOf(
+  parts: EngineParts,
+  stored: StoredSegment,
+  reader: string,
+  tier: DerivedSource['tier'],
+): DerivedSource {
+  const home: NodeStatus | undefined = parts.fleet.nodes().find((node) => node.id === stored.node)
+  const reachable = home?.url !== undefined && home.state === 'ready'
+  const network = reachable && stored.node !== reader && stored.bytes <= networkBytesMax
+  return {
+    stored,
+    url: reachable ? `${home.url}/segments/${encodeURIComponent(basename(stored.path))}` : '',
+    via: network ? 'network' : 'file',
+    tier,
+  }
+}
+
+/** A whole query goes where its data is warm, unless that node has clearly more to do than another. */
+function wholeNode(parts: EngineParts, draft: DraftContext, ready: readonly string[]): string {
+  const idle = elsewhere(ready, undefined, parts.dispatcher)
+  const warm = warmestNode(draft, ready)
+  if (warm === undefined) return idle
+  return parts.dispatcher.load(warm) > parts.dispatcher.load(idle) + 1 ? idle : warm
+}
+
+/** What a finished task read is warm on its node now, and counts for the heat of what is not packed. */
+export function noteReads(parts: EngineParts, query: Pick<QueryRun, 'onPreempt'>, task: TaskDraft, node: string): void {
+  for (const input of task.inputs) {
+    if (input.kind !== 'base') continue
+    const columns = input.columns.map((column) => column.name)
+    for (const part of input.parts) {
+      if (part.from === 'pack') {
+        parts.packs.used(part.pack.id)
+        parts.warmth.read(part.pack.id, node, columns)
+        continue
+      }
+      for (const segment of part.segments) {
+        parts.catalog.checksums?.markVerified(segment, part.verify)
+        parts.parquetRead(segment, columns)
+      }
+      const segments = part.segments.map((segment) => segment.id)
+      parts.homes.read(segments, node)
+      if (query.onPreempt === undefined) parts.heat.note(input.dataset, columns, segments, parts.clock.now())
+    }
+  }
+}
+
+/** The catalogue has forgotten the snapshot: its files may be gone, so the query is planned again. */
+function forgotten(read: DatasetRead): never {
+  throw new ForebayError('SEGMENT_CHANGED', `snapshot "${read.snapshot}" of table "${read.dataset}" is not known any more`)
+}
+
+/** Ids of all segments that a plan keeps, in order. */
+export function keptIds(plan: Plan, identity: Identity): readonly SegmentId[] {
+  return plan.reads.flatMap((read) => keptSegments(read, identity.snapshot(read)))
+}

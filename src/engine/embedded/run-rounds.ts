@@ -1,0 +1,67 @@
+/** Plans that hold, and rounds of running them: what changed on disk or was found damaged costs another one, not the query. */
+import { ForebayError } from '../../model/errors.js'
+import type { Plan, QueryRequest } from '../../model/query.js'
+import type { EngineParts } from './engine-parts.js'
+import { type QueryRun, type Round, type RoundEnd, runRound } from './run-plan.js'
+
+/** New plans after a table has changed under the first one. */
+const plansMax = 3
+/** Rounds after segments changed while they were read, or something stored was found damaged. */
+const roundsMax = 3
+
+export type OnPlanned = (plan: Plan) => void
+
+/** A plan whose snapshots are what is on disk at this moment. */
+export async function confirmedPlan(
+  parts: EngineParts,
+  request: Pick<QueryRequest, 'sql' | 'params' | 'timeZone' | 'tree'>,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const { sql, params, timeZone, tree } = request
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted()
+    try {
+      const plan = await parts.planner.plan({ sql, params, timeZone, nowMs: parts.clock.now(), tree }, signal)
+      if ((await parts.catalog.confirm(plan.reads)) || attempt >= plansMax) return plan
+    } catch (error) {
+      // A table that has just appeared, or was mended, is worth a second look.
+      const unknown = error instanceof ForebayError && ['NAME_NOT_FOUND', 'FILE_UNREADABLE', 'FILES_DISAGREE'].includes(error.code)
+      if (!unknown || attempt >= plansMax || (await parts.catalog.confirm([]))) throw error
+    }
+  }
+}
+
+/** Runs rounds until one ends well; segments that change while they are read cost one more plan, damaged stores one more read. */
+export async function runRounds(
+  parts: EngineParts,
+  query: QueryRun,
+  first: Plan,
+  output: Round['output'],
+  onPlanned: OnPlanned,
+): Promise<RoundEnd & { readonly plan: Plan }> {
+  let plan = first
+  let trustStored = true
+  let replanned = false
+  for (let number = 1; ; number++) {
+    const unpin = parts.catalog.pin(plan.reads.map((read) => read.snapshot))
+    try {
+      return { ...(await runRound(parts, query, { number, plan, trustStored, output })), plan }
+    } catch (error) {
+      const code = error instanceof ForebayError ? error.code : undefined
+      if (query.signal.aborted || number >= roundsMax) throw error
+      if (code === 'SEGMENT_CHANGED' && !replanned) {
+        replanned = true
+        await parts.catalog.confirm(plan.reads)
+        plan = await confirmedPlan(parts, query.request, query.signal)
+        onPlanned(plan)
+      } else if ((code === 'CHECKSUM_MISMATCH' || code === 'FILE_UNREADABLE') && trustStored) {
+        // It may have been a pack or a partial: without them it comes from the files, or the files are at fault.
+        trustStored = false
+        parts.onError(error)
+      } else throw error
+      query.progress.restart()
+    } finally {
+      unpin()
+    }
+  }
+}

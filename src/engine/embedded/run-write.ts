@@ -1,0 +1,98 @@
+/**
+ * Statements that change something. Rows are made by tasks into a folder that nobody sees; the catalogue's commit makes them
+ * the table, or not at all. A write with an idempotency key is answered from the commit that remembered it.
+ */
+import { ForebayError } from '../../model/errors.js'
+import type { TaskOutput } from '../../model/messages.js'
+import type { Plan } from '../../model/query.js'
+import type { Column } from '../../model/segment.js'
+import type { CommitOptions } from './engine-options.js'
+import type { EngineParts } from './engine-parts.js'
+import type { QueryRun } from './run-plan.js'
+import { type OnPlanned, runRounds } from './run-rounds.js'
+
+export const countColumns: readonly Column[] = [{ name: 'Count', type: 'BIGINT' }]
+
+/** Rows of one row group of a written file: DuckDB's own size, so that it reads a group per thread. */
+export const rowGroupRows = 122_880
+
+export interface WriteEnd {
+  readonly count: number
+  readonly plan: Plan
+}
+
+export async function runWrite(parts: EngineParts, query: QueryRun, plan: Plan, onPlanned: OnPlanned): Promise<WriteEnd> {
+  const key = idempotencyKey(query)
+  const remembered = key === undefined ? undefined : asCount(parts.catalog.rememberedResult(key))
+  if (remembered !== undefined) return { count: remembered, plan }
+  return { count: await write(parts, query, plan, onPlanned, key), plan }
+}
+
+async function write(
+  parts: EngineParts,
+  query: QueryRun,
+  plan: Plan,
+  onPlanned: OnPlanned,
+  key: string | undefined,
+): Promise<number> {
+  const { catalog } = parts
+  const { statement } = plan
+  const done: CommitOptions = key === undefined ? {} : { idempotencyKey: key, result: { count: 0 } }
+  query.enter('running')
+  switch (statement.kind) {
+    case 'create-table':
+      if (statement.ifNotExists && catalog.current(statement.table) !== undefined) return 0
+      return writeRows(parts, query, plan, statement.table, statement.replace ? 'replace' : 'create', onPlanned, key)
+    case 'insert':
+      return writeRows(parts, query, plan, statement.table, 'insert', onPlanned, key)
+    case 'drop-table':
+      await catalog.dropTable(statement.table, statement.ifExists, done)
+      return 0
+    case 'create-view':
+      await catalog.createView(statement.view, statement.sql, statement.replace, done)
+      return 0
+    case 'drop-view':
+      await catalog.dropView(statement.view, statement.ifExists, done)
+      return 0
+    default:
+      throw new ForebayError('INTERNAL', `a "${statement.kind}" does not write`)
+  }
+}
+
+async function writeRows(
+  parts: EngineParts,
+  query: QueryRun,
+  plan: Plan,
+  table: string,
+  mode: 'create' | 'replace' | 'insert',
+  onPlanned: OnPlanned,
+  key: string | undefined,
+): Promise<number> {
+  const pending = await parts.catalog.beginWrite(table, mode, plan.columns)
+  let committed = false
+  try {
+    const output = (): TaskOutput => ({ to: 'table', folder: pending.folder, table, rowGroupRows })
+    const end = await runRounds(parts, query, plan, output, onPlanned)
+    const { result } = end.outcome
+    if (result.to !== 'table') throw new ForebayError('INTERNAL', `a write came back as "${result.to}"`)
+    query.signal.throwIfAborted()
+    committed = true
+    const options = key === undefined ? {} : { idempotencyKey: key, result: { count: result.rows } }
+    const snapshot = await pending.commit(result.files, options)
+    parts.lineage.snapshots([snapshot])
+    parts.lineage.columns(query.queryId, end.plan, table)
+    return result.rows
+  } catch (error) {
+    if (!committed) await pending.abort().catch(parts.onError)
+    throw error
+  }
+}
+
+function idempotencyKey({ request }: QueryRun): string | undefined {
+  return request.idempotencyKey === undefined ? undefined : `${request.tenant}:${request.idempotencyKey}`
+}
+
+function asCount(result: unknown): number | undefined {
+  const count = (result as { count?: unknown } | undefined)?.count
+  return typeof count === 'number' ? count : undefined
+}
