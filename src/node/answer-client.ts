@@ -5,7 +5,7 @@
  */
 import { createReadStream } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
-import type { DuckDBDataChunk, DuckDBResult, DuckDBType } from '@duckdb/node-api'
+import { type DuckDBDataChunk, type DuckDBResult, type DuckDBType, ResultReturnType } from '@duckdb/node-api'
 import { ForebayError } from '../model/errors.js'
 import type { TaskOutput } from '../model/messages.js'
 import { distinctNames } from './carrier.js'
@@ -46,9 +46,9 @@ export async function answerClient(
   const chunks: DuckDBDataChunk[] = []
   let bytes = gathered[0]?.length ?? 0
   let rows = 0
+  const reading = { result, session, sql, throwIfStopped }
   for (;;) {
-    throwIfStopped()
-    const chunk = await nextChunk(result)
+    const chunk = await nextChunk(reading)
     const piece = chunk === undefined ? encoder.tail() : encoder.encode(chunk)
     gathered.push(piece)
     bytes += piece.length
@@ -65,23 +65,21 @@ export async function answerClient(
     rows: () => state.rows,
     source: {
       contentType: contentTypes[output.format],
-      pieces: () => restOf(gathered, result, encoder, output, state, throwIfStopped),
+      pieces: () => restOf(gathered, reading, encoder, output, state),
     },
   }
 }
 
 async function* restOf(
   gathered: Uint8Array[],
-  result: DuckDBResult,
+  reading: Reading,
   encoder: ResultEncoder,
   output: ClientOutput,
   state: { rows: number; bytes: number },
-  throwIfStopped: () => void,
 ): AsyncGenerator<Uint8Array> {
   yield Buffer.concat(gathered.splice(0))
   for (;;) {
-    throwIfStopped()
-    const chunk = await nextChunk(result)
+    const chunk = await nextChunk(reading)
     const piece = chunk === undefined ? encoder.tail() : encoder.encode(chunk)
     state.rows += chunk?.rowCount ?? 0
     state.bytes += piece.length
@@ -91,9 +89,35 @@ async function* restOf(
   }
 }
 
-async function nextChunk(result: DuckDBResult): Promise<DuckDBDataChunk | undefined> {
-  const chunk = await result.fetchChunk()
-  return chunk === null || chunk.rowCount === 0 ? undefined : chunk
+/** The statement under way, and how to run it again. */
+interface Reading {
+  readonly result: DuckDBResult
+  readonly session: Session
+  readonly sql: string
+  throwIfStopped(): void
+}
+
+/**
+ * The next rows; undefined at the end. DuckDB's API does not throw when a streamed statement fails after its first chunk: it gives
+ * no more chunks, as at the end, and only the result's kind tells that the answer would be cut short.
+ */
+async function nextChunk(reading: Reading): Promise<DuckDBDataChunk | undefined> {
+  reading.throwIfStopped()
+  const chunk = await reading.result.fetchChunk()
+  if (chunk !== null && chunk.rowCount > 0) return chunk
+  if (reading.result.returnType !== ResultReturnType.INVALID) return undefined
+  reading.throwIfStopped()
+  throw await whyItFailed(reading)
+}
+
+/** The error of a streamed statement is not to be had, so it is computed again, without an answer, in a way that does throw. */
+async function whyItFailed({ session, sql }: Reading): Promise<unknown> {
+  try {
+    await session.run(`SELECT bit_xor(hash(__answer)) FROM (${sql}) AS __answer`)
+  } catch (error) {
+    return error
+  }
+  return new ForebayError('QUERY_FAILED', 'the statement failed while its rows were being read')
 }
 
 async function encoderFor(output: ClientOutput, types: readonly DuckDBType[]): Promise<ResultEncoder> {

@@ -1,0 +1,129 @@
+import { afterEach, beforeAll, afterAll, describe, expect, it } from 'vitest'
+import { memoryExceededSignal } from '../../src/model/messages.js'
+import { NodeUnderTest, task, testFolder, toClient } from './node-under-test.js'
+
+const folder = testFolder()
+let count = 0
+const nodes: NodeUnderTest[] = []
+async function open(overrides: ConstructorParameters<typeof NodeUnderTest>[1] = {}): Promise<NodeUnderTest> {
+  const node = new NodeUnderTest(folder.path, { id: `n${++count}`, ...overrides })
+  nodes.push(node)
+  await node.ready()
+  return node
+}
+afterEach(async () => {
+  await Promise.all(nodes.splice(0).map((node) => node.stop()))
+})
+afterAll(() => folder.remove())
+
+const slow = 'SELECT count(*) FROM range(100000000) a, range(1000) b WHERE a.range * b.range = 7'
+/** Statements that do not look at an interrupt for many seconds. */
+const deaf = [
+  'SELECT len(list_transform(range(100000000), x -> x::VARCHAR))',
+  "SELECT len(repeat('x', 4000000000))",
+  `SELECT count(*) FROM (${Array.from({ length: 20_000 }, (_, at) => `SELECT ${at}`).join(' UNION ALL ')})`,
+]
+
+async function settled(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+describe('cancel', () => {
+  it('ends a statement that listens, and the node goes on', async () => {
+    const node = await open()
+    const message = task(slow, toClient([]))
+    const outcome = node.failed(message)
+    await settled(300)
+    const startedAt = performance.now()
+    node.send({ type: 'cancel', taskId: message.taskId })
+    expect((await outcome).error.code).toBe('CANCELLED')
+    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    await node.finished(task('SELECT 1', toClient([])))
+  })
+
+  it.each(deaf)('ends within 2 s what does not listen: %.60s', async (sql) => {
+    const node = await open({ memoryBytes: 4 * 2 ** 30 })
+    const message = task(sql, toClient([]), [], { threads: 'all' })
+    const outcome = node.outcome(message)
+    await settled(500)
+    const startedAt = performance.now()
+    node.send({ type: 'cancel', taskId: message.taskId })
+    const ended = await Promise.race([outcome.then((end) => end.type), node.exited.then(([, signal]) => signal)])
+    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    expect(['failed', 'finished', 'SIGKILL']).toContain(ended)
+  })
+
+  it('of a task that is not here changes nothing', async () => {
+    const node = await open()
+    node.send({ type: 'cancel', taskId: 'nobody' })
+    await node.finished(task('SELECT 1', toClient([])))
+  })
+})
+
+describe('a deadline', () => {
+  it('ends the task with DEADLINE_EXCEEDED', async () => {
+    const node = await open()
+    const { error } = await node.failed(task(slow, toClient([]), [], { deadlineAt: Date.now() + 200 }))
+    expect(error.code).toBe('DEADLINE_EXCEEDED')
+  })
+})
+
+describe('memory', () => {
+  it('of a statement beyond its limit is refused by DuckDB with MEMORY_EXCEEDED', async () => {
+    const node = await open({ memoryBytes: 256 * 2 ** 20, tempBytesMax: 2 << 20 })
+    const { error } = await node.failed(task('SELECT list(range) FROM range(50000000)', toClient([])))
+    expect(['MEMORY_EXCEEDED', 'DISK_EXCEEDED']).toContain(error.code)
+    await node.finished(task('SELECT 1', toClient([])))
+  })
+
+  it('beyond what DuckDB counts ends the task, or the process by a signal of its own', async () => {
+    const node = await open({ memoryBytes: 256 * 2 ** 20 })
+    const message = task('SELECT len(list_transform(range(30000000), x -> x::VARCHAR))', toClient([]))
+    const outcome = await Promise.race([node.outcome(message), node.exited])
+    if (Array.isArray(outcome)) expect(outcome[1]).toBe(memoryExceededSignal)
+    else expect(outcome).toMatchObject({ type: 'failed', error: { code: 'MEMORY_EXCEEDED' } })
+  })
+})
+
+describe('disk', () => {
+  it('for temporary data beyond its limit gives DISK_EXCEEDED', async () => {
+    const node = await open({ memoryBytes: 256 * 2 ** 20, tempBytesMax: 8 << 20 })
+    const sql = 'SELECT count(*) FROM (SELECT hash(range) AS h FROM range(40000000) ORDER BY h)'
+    const { error } = await node.failed(task(sql, toClient([])))
+    expect(['MEMORY_EXCEEDED', 'DISK_EXCEEDED']).toContain(error.code)
+  })
+})
+
+describe('the channel', () => {
+  it('takes the node with it when it closes, even in the middle of a statement', async () => {
+    const node = await open()
+    node.send({ type: 'run', task: task(slow, toClient([]), [], { threads: 'all' }) })
+    await settled(200)
+    const startedAt = performance.now()
+    node.child.disconnect()
+    expect((await node.exited)[1]).toBe('SIGKILL')
+    expect(performance.now() - startedAt).toBeLessThan(1_000)
+  })
+
+  it('is answered while statements run', async () => {
+    const node = await open()
+    for (let at = 0; at < 6; at++) node.send({ type: 'run', task: task(slow, toClient([])) })
+    await settled(200)
+    const startedAt = performance.now()
+    node.send({ type: 'ping', nonce: 7 })
+    expect(await node.next('pong')).toEqual({ type: 'pong', nonce: 7 })
+    expect(performance.now() - startedAt).toBeLessThan(500)
+  })
+})
+
+describe('drain', () => {
+  it('ends what runs, refuses the rest and says so', async () => {
+    const node = await open()
+    const running = node.finished(task('SELECT count(*) FROM range(100000000)', toClient([])))
+    await settled(50)
+    node.send({ type: 'drain' })
+    expect((await node.failed(task('SELECT 1', toClient([])))).error.code).toBe('UNAVAILABLE')
+    await node.next('drained')
+    await running
+  })
+})
