@@ -105,6 +105,9 @@ export const allowedFunctions: ReadonlySet<string> = new Set([
   ...operators,
 ])
 
+/** Lower-case names of the aggregate and window functions among them. */
+export const allowedAggregates: ReadonlySet<string> = new Set(aggregates.split(/\s+/).filter((name) => name !== ''))
+
 /** Functions of DuckDB that were looked at and are refused, so that a test can tell them from new ones. */
 export const refusedFunctions: ReadonlySet<string> = new Set(
   `

@@ -13,7 +13,8 @@ export type ColumnPredicate =
 /** What a conjunct asks of the columns of one relation, as far as ranges can answer it. */
 export type Predicate =
   | ColumnPredicate
-  | { readonly kind: 'all' | 'any'; readonly of: readonly Predicate[] }
+  | { readonly kind: 'all'; readonly of: readonly Predicate[] }
+  | { readonly kind: 'any'; readonly of: readonly Predicate[] }
   /** Cannot be judged: may always be true. */
   | { readonly kind: 'unknown' }
   /** Is NULL or false for every row. */
@@ -142,7 +143,6 @@ function readFunction(node: AstObject, context: PredicateContext): Predicate {
   const prefix = isLike ? (/^[^%_\\]*/.exec(constant.text)?.[0] ?? '') : constant.text
   return prefix === '' ? unknown : { kind: 'begins', column, prefix }
 }
-
 
 /** Columns that a predicate looks at. */
 export function columnsOf(predicate: Predicate): readonly string[] {
