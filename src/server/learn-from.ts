@@ -1,17 +1,57 @@
-import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
+import { literalsHash } from '../engine/embedded/run-plan.js'
+import type { Clock } from '../model/clock.js'
 import { ForebayError } from '../model/errors.js'
 import { type Learned, learn } from '../predict/learn.js'
 import type { Predictor } from '../predict/predictor.js'
+import type { PlannerPool } from '../sql/planner.js'
 
-/** Loads a query log, plain or gzip, into a running predictor. REQUEST_INVALID when it is no log at all. */
-export async function learnFrom(body: AsyncIterable<Uint8Array>, predictor: Predictor): Promise<Learned> {
-  const learned = await learn(linesOf(body), predictor)
-  if (learned.learned > 0 || learned.lines === 0) return learned
-  throw new ForebayError('REQUEST_INVALID', 'no line of the body is a line of a query log', {
+export interface LearnRooms {
+  readonly predictor: Predictor
+  readonly planner: Pick<PlannerPool, 'plan'>
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** Statements of a log that are planned at most; the texts of a dashboard repeat, so their identities are remembered. */
+const identitiesMax = 20_000
+
+/**
+ * Loads a query log, plain or gzip, into a running predictor. SQL in it is planned on the present catalogue, so that its template
+ * is the one that live queries of the same shape have. REQUEST_INVALID when it is no log at all.
+ */
+export async function learnFrom(body: AsyncIterable<Uint8Array>, rooms: LearnRooms): Promise<Learned> {
+  const identities = new Map<string, Identity | undefined>()
+  const learned = await learn(linesOf(body), rooms.predictor, async ({ sql }) => {
+    if (identities.has(sql) || identities.size >= identitiesMax) return identities.get(sql)
+    const identity = await identify(sql, rooms)
+    identities.set(sql, identity)
+    return identity
+  })
+  if (learned.learned > 0 || learned.badLines === 0) return learned
+  throw new ForebayError('REQUEST_INVALID', `no line of the body is a line of a query log: ${learned.bad[0]?.reason ?? ''}`, {
     hint: 'each line is a JSON object with at, tenant, template, durationMs…; docs/http-api.md describes them',
   })
+}
+
+interface Identity {
+  readonly fingerprint: string
+  readonly literals: string
+  readonly datasets: readonly string[]
+  readonly sql: string
+}
+
+async function identify(sql: string, { planner, clock }: LearnRooms): Promise<Identity | undefined> {
+  try {
+    const request = { sql, params: {}, timeZone: 'UTC', nowMs: clock.now(), tree: 'auto' as const }
+    const plan = await planner.plan(request, AbortSignal.timeout(5_000))
+    const datasets = [...new Set(plan.reads.map(({ dataset }) => dataset))]
+    return { fingerprint: plan.fingerprint, literals: literalsHash(plan, request), datasets, sql }
+  } catch {
+    // Its tables are not here, or it is of another dialect: the log's own names have to do.
+    return undefined
+  }
 }
 
 /** Lines of text, whether it comes as gzip or not. */
@@ -23,11 +63,36 @@ async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string>
     yield first.value
     for (let next = await source.next(); next.done !== true; next = await source.next()) yield next.value
   }
-  const plain = Readable.from(whole())
-  const input = first.value[0] === 0x1f && first.value[1] === 0x8b ? plain.pipe(createGunzip()) : plain
+  const zipped = first.value[0] === 0x1f && first.value[1] === 0x8b
+  yield* splitLines(zipped ? unzip(whole()) : whole())
+}
+
+const lineBytesMax = 10_000_000
+
+async function* splitLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of body) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    if (rest.length > lineBytesMax)
+      throw new ForebayError('REQUEST_INVALID', `a line of the body has more than ${lineBytesMax} characters`)
+    yield* lines
+  }
+  rest += decoder.decode()
+  if (rest !== '') yield rest
+}
+
+async function* unzip(zipped: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const gunzip = createGunzip()
+  // `pipeline` forwards failures of its source; what it rejects with is thrown to whoever reads `gunzip`.
+  const piped = pipeline(Readable.from(zipped), gunzip).catch(() => {})
   try {
-    yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+    yield* gunzip
   } catch (error) {
     throw new ForebayError('REQUEST_INVALID', `the body cannot be unpacked: ${(error as Error).message}`, { cause: error })
+  } finally {
+    gunzip.destroy()
+    await piped
   }
 }

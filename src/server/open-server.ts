@@ -26,6 +26,7 @@ import { EventHub } from './event-hub.js'
 import { Health } from './health.js'
 import { buildApp } from './http/build-app.js'
 import { learnFrom } from './learn-from.js'
+import { LoadScores } from './load-scores.js'
 import { Metrics } from './metrics/metrics.js'
 import { ModelKeeper } from './model-keeper.js'
 import { packageVersion } from './package-version.js'
@@ -34,7 +35,7 @@ import { QueryBook } from './queries/query-book.js'
 import { ResultStore } from './queries/result-store.js'
 import type { Rooms } from './rooms.js'
 import { openStateFolder } from './state-folder.js'
-import { TappedRecorder } from './tapped-recorder.js'
+import { jsonValues, TappedRecorder } from './tapped-recorder.js'
 
 export interface ServerOptions {
   /** Domain time: submission, history, forecasts, ledger. Supervision and HTTP use the machine's own clock. */
@@ -109,7 +110,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
         stateFolder: state.path,
         readFooters: (paths, signal) => planner.readFooters(paths, signal),
         describeFiles: (paths, signal) => planner.describeFiles(paths, signal),
-        keyValue: recorder,
+        keyValue: jsonValues(plainRecorder),
         clock,
         onError,
       }),
@@ -163,15 +164,19 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   models.add('allocator', { snapshot: () => allocator.snapshot(), restore: (kept) => allocator.restore(kept) })
   await models.restore()
 
+  const loadScores = new LoadScores({
+    hottest: (limit) => reader.hottest(limit, clock.now()),
+    loadScores: (segments) => engine.loadScores(segments),
+    onError,
+  })
   const metrics = new Metrics({
     queueDepth: () => engine.queueDepth(),
     nodes: () => engine.nodes(),
-    loadScores: () => engine.loadScores(),
+    loadScores: () => loadScores.read(),
     lineageLag: () => plainRecorder.lag(),
     segments: () => ({
-      pack: engine.packs().length,
+      pack: engine.packs().reduce((sum, pack) => sum + pack.segments.length, 0),
       parquet: catalog.tables().reduce((sum, table) => sum + table.segments, 0),
-      derived: engine.derivedSegments(),
     }),
     coverage: () => predictor.coverage(),
   })
@@ -211,7 +216,8 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     hub,
     metrics,
     health,
-    learn: (body) => learnFrom(body, predictor),
+    loadScores,
+    learn: (body) => learnFrom(body, { predictor, planner, clock }),
     staging,
   }
   const app = await buildApp(rooms, log)

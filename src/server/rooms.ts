@@ -4,11 +4,13 @@ import type { ImportStaging } from '../catalog/import-staging.js'
 import type { EmbeddedEngine } from '../engine/embedded/embedded-engine.js'
 import type { LineageReader } from '../lineage/lineage-reader.js'
 import type { Clock } from '../model/clock.js'
+import type { Learned } from '../predict/learn.js'
 import type { Predictor } from '../predict/predictor.js'
 import type { Credentials, ServerConfiguration } from './configuration.js'
 import type { EventHub } from './event-hub.js'
 import type { Health } from './health.js'
 import type { QueryDefaults } from './http/request-schemas.js'
+import type { LoadScores } from './load-scores.js'
 import type { Metrics } from './metrics/metrics.js'
 import type { QueryBook } from './queries/query-book.js'
 import type { ResultStore } from './queries/result-store.js'
@@ -30,8 +32,9 @@ export interface Rooms {
   readonly hub: EventHub
   readonly metrics: Metrics
   readonly health: Health
+  readonly loadScores: LoadScores
   /** Loads a query log, plain or gzip, as prior experience. */
-  readonly learn: (log: AsyncIterable<Uint8Array>) => Promise<Record<string, unknown>>
+  readonly learn: (log: AsyncIterable<Uint8Array>) => Promise<Learned>
   /** Where uploads wait for a node to read them. */
   readonly staging: ImportStaging
 }

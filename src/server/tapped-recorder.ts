@@ -1,6 +1,7 @@
 import type { Recorder } from '../lineage/recorder.js'
 import type { LineageEvent } from '../model/lineage-event.js'
 import type { QueryStatus } from '../model/query.js'
+import type { SegmentId } from '../model/segment.js'
 
 /** Who wants to know what is recorded. */
 export interface RecorderTap {
@@ -8,7 +9,7 @@ export interface RecorderTap {
   committed(micros: number): void
 }
 
-/** The recorder as the engine and the catalogue use it: values instead of JSON texts, and events counted on their way. */
+/** The recorder as the engine uses it: events are counted on their way. */
 export class TappedRecorder {
   readonly #recorder: Recorder
   readonly #tap: RecorderTap
@@ -29,13 +30,32 @@ export class TappedRecorder {
     this.#recorder.saveQuery(status)
   }
 
-  async put(key: string, value: unknown): Promise<void> {
-    if (value === undefined || value === null) await this.#recorder.remove(key)
-    else await this.#recorder.put(key, JSON.stringify(value))
+  reconcile(existing: readonly SegmentId[]): Promise<number> {
+    return this.#recorder.reconcile(existing)
   }
 
-  async get(key: string): Promise<unknown> {
-    const json = await this.#recorder.get(key)
-    return json === undefined ? undefined : JSON.parse(json)
+  put(key: string, json: string): Promise<void> {
+    return this.#recorder.put(key, json)
+  }
+
+  get(key: string): Promise<string | undefined> {
+    return this.#recorder.get(key)
+  }
+}
+
+/** The recorder's documents as values; nothing is put as null, which forgets the key. */
+export function jsonValues(recorder: Pick<Recorder, 'put' | 'get' | 'remove'>): {
+  get(key: string): Promise<unknown>
+  put(key: string, value: unknown): Promise<void>
+} {
+  return {
+    get: async (key) => {
+      const json = await recorder.get(key)
+      return json === undefined ? undefined : JSON.parse(json)
+    },
+    put: async (key, value) => {
+      if (value === undefined || value === null) await recorder.remove(key)
+      else await recorder.put(key, JSON.stringify(value))
+    },
   }
 }

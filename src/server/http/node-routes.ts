@@ -8,8 +8,8 @@ const hourMs = 3_600_000
 
 /** Nodes, what is expected, and what was done about it. */
 export function nodeRoutes(app: App, rooms: Rooms): void {
-  app.get('/v1/nodes', { schema: { summary: 'Every node with its state, roles and load.' } }, () => {
-    const scores = rooms.engine.loadScores()
+  app.get('/v1/nodes', { schema: { summary: 'Every node with its state, roles and load.' } }, async () => {
+    const scores = await rooms.loadScores.read()
     return rooms.engine.nodes().map((node) => presentNode(node, scores.get(node.id) ?? 0))
   })
 

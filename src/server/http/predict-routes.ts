@@ -1,3 +1,4 @@
+import { ForebayError } from '../../model/errors.js'
 import type { QueryRequest } from '../../model/query.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './build-app.js'
@@ -14,7 +15,10 @@ export function predictRoutes(app: App, rooms: Rooms): void {
     { schema: { summary: 'What a query will need, where, how sure that is, and why.', body: queryBody } },
     async (request, reply) => {
       const { plan, prediction } = await rooms.engine.predict(asked(request.body), untilClosed(reply.raw))
-      return presentPrediction(plan, prediction)
+      if (prediction !== undefined) return presentPrediction(plan, prediction)
+      throw new ForebayError('UNAVAILABLE', 'the predictor has not answered', {
+        hint: 'the query itself can be run all the same',
+      })
     },
   )
 

@@ -14,11 +14,14 @@ import { type ResourceName, resourceNames } from '../../model/resources.js'
 export interface MetricSources {
   readonly queueDepth: () => Readonly<Record<Priority, number>>
   readonly nodes: () => readonly NodeStatus[]
-  readonly loadScores: () => ReadonlyMap<string, number>
+  readonly loadScores: () => Promise<ReadonlyMap<string, number>>
   readonly lineageLag: () => Readonly<Record<string, number>>
-  readonly segments: () => Readonly<Record<'pack' | 'parquet' | 'derived', number>>
+  /** Base segments that exist, and those of them that are also in packs. */
+  readonly segments: () => Readonly<Record<'pack' | 'parquet', number>>
   readonly coverage: () => Readonly<Record<ResourceName, { readonly coverage: number }>>
 }
+
+type Values = Iterable<readonly [string, number]>
 
 const nodeStates: readonly NodeState[] = ['absent', 'starting', 'ready', 'draining', 'stopping', 'lost']
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
@@ -137,15 +140,16 @@ export class Metrics {
     return new Histogram({ name: `forebay_${name}`, help, buckets, labelNames, registers: [this.#registry] })
   }
 
-  #gauge<L extends string>(name: string, help: string, label: L, read: () => Iterable<readonly [string, number]>): void {
+  #gauge<L extends string>(name: string, help: string, label: L, read: () => Values | Promise<Values>): void {
     new Gauge({
       name: `forebay_${name}`,
       help,
       labelNames: [label],
       registers: [this.#registry],
-      collect() {
+      async collect() {
+        const values = await read()
         this.reset()
-        for (const [value, number] of read()) this.set({ [label]: value } as Record<L, string>, number)
+        for (const [value, number] of values) this.set({ [label]: value } as Record<L, string>, number)
       },
     })
   }
