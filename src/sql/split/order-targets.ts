@@ -1,0 +1,94 @@
+import type { Column } from '../../model/segment.js'
+import type { AstObject } from '../ast-text.js'
+import { child, children, foldName, textOf, texts, walk } from '../ast-walk.js'
+import { canonical } from './canonical.js'
+import { groupSetsCount } from './block.js'
+import { isGrouped } from './find-block.js'
+import { ordersOf, ordinalOf } from './modifiers.js'
+
+/** What an ORDER BY item sorts by: a column of the result (from 0), all of them, or something that the result does not show. */
+export type OrderTarget = number | 'all' | undefined
+
+/** Aligned with the ORDER BY list of a query node whose result has these columns. */
+export function orderTargets(node: AstObject, columns: readonly Column[]): readonly OrderTarget[] {
+  const items = children(node, 'select_list')
+  const positions = positionsOf(items, columns.length)
+  return ordersOf(node).map((order) => target(child(order, 'expression') as AstObject))
+
+  function target(expression: AstObject): OrderTarget {
+    if (expression.class === 'STAR') return 'all'
+    const ordinal = ordinalOf(expression)
+    if (ordinal !== undefined) return ordinal - 1
+    const [name, more] = texts(expression, 'column_names')
+    const bare = expression.class === 'COLUMN_REF' && name !== undefined && more === undefined ? foldName(name) : undefined
+    if (bare !== undefined) {
+      const aliased = items.flatMap((item, index) => (foldName(textOf(item, 'alias')) === bare ? [index] : []))
+      if (aliased.length > 0) return aliased.length === 1 ? positions[aliased[0] ?? 0] : undefined
+    }
+    const same = items.findIndex((item) => item.class !== 'STAR' && canonical(item) === canonical(expression))
+    if (same >= 0 && positions[same] !== undefined) return positions[same]
+    return bare === undefined ? undefined : byName(bare)
+  }
+
+  /** A name that only a star, or a side of a set operation, can have brought into the result. */
+  function byName(name: string): OrderTarget {
+    if (node.type === 'SELECT_NODE' && !items.every((item) => item.class === 'STAR' && item.columns === false)) return undefined
+    const found = columns.flatMap((column, index) => (foldName(column.name) === name ? [index] : []))
+    return found.length === 1 ? found[0] : undefined
+  }
+}
+
+/** The result column of each select item; undefined where stars before and after it leave that open. */
+function positionsOf(items: readonly AstObject[], columns: number): readonly (number | undefined)[] {
+  const expanding = items.flatMap((item, index) => (expands(item) ? [index] : []))
+  const [first, second] = expanding
+  if (first === undefined) return items.map((_, index) => index)
+  return items.map((_, index) => {
+    if (index < first) return index
+    return second === undefined && index > first ? columns - items.length + index : undefined
+  })
+}
+
+/** A select item that may become several columns. */
+function expands(item: AstObject): boolean {
+  let found = false
+  walk(item, (part) => {
+    found ||= part.class === 'STAR' || (part.class === 'FUNCTION' && foldName(textOf(part, 'function_name')) === 'unnest')
+    return !found && part.class !== 'SUBQUERY'
+  })
+  return found
+}
+
+/** True where the order leaves no choice about which rows come first, except among equal ones. */
+export function isTotalOrder(node: AstObject, columns: readonly Column[]): boolean {
+  if (isSingleRow(node)) return true
+  const targets = orderTargets(node, columns)
+  if (targets.includes('all')) return true
+  const items = children(node, 'select_list')
+  const positions = positionsOf(items, columns.length)
+  const constant = new Set(positions.filter((_, index) => items[index]?.class === 'CONSTANT'))
+  if (columns.every((_, index) => targets.includes(index) || constant.has(index))) return true
+  return groupsOrdered(node, items)
+}
+
+function isSingleRow(node: AstObject): boolean {
+  return (
+    node.type === 'SELECT_NODE' &&
+    isGrouped(node) &&
+    children(node, 'group_expressions').length === 0 &&
+    node.aggregate_handling !== 'FORCE_AGGREGATES'
+  )
+}
+
+/** Every group key is an order key, and no other grouping set gives a row the same keys. */
+function groupsOrdered(node: AstObject, items: readonly AstObject[]): boolean {
+  const keys = children(node, 'group_expressions')
+  if (node.type !== 'SELECT_NODE' || keys.length === 0 || groupSetsCount(node) > 1) return false
+  const meaning = (expression: AstObject): string => {
+    const ordinal = ordinalOf(expression)
+    const item = ordinal === undefined ? undefined : items[ordinal - 1]
+    return canonical(item ?? expression)
+  }
+  const ordered = new Set(ordersOf(node).map((order) => meaning(child(order, 'expression') as AstObject)))
+  return keys.every((key) => ordered.has(meaning(key)))
+}
