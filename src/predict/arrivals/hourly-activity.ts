@@ -1,0 +1,169 @@
+/**
+ * Will a tenant be active in the next hour? A pooled logistic regression over what its past says of that hour: decayed
+ * frequencies by hour of day and by hour of week, the same hours around it, yesterday and last week, how long it has slept. The
+ * plain rule max(hour of day, hour of week) ≥ 0.2 is one of its regressors, so it starts from there and learns how far to trust
+ * each part. Learned online (AdaGrad), for all tenants together: what makes an hour likely is alike for all, when is not.
+ */
+const hoursPerWeek = 168
+/** Weight that a frequency loses in an hour: half-life 7 days. */
+const hourlyDecay = 0.5 ** (1 / hoursPerWeek)
+const rememberHours = 2 * hoursPerWeek + 2
+
+/** One tenant's past by hours. */
+class TenantHours {
+  /** Decayed active and known hours, by hour of day and by hour of week. */
+  readonly #dayHits = new Float64Array(24)
+  readonly #dayKnown = new Float64Array(24)
+  readonly #weekHits = new Float64Array(hoursPerWeek)
+  readonly #weekKnown = new Float64Array(hoursPerWeek)
+  readonly #active: number[] = []
+  #lastActive: number | undefined
+  #rate = 0
+  known = 0
+
+  /** Hours asleep before `hour`. */
+  idle(hour: number): number {
+    return this.#lastActive === undefined ? rememberHours : hour - this.#lastActive - 1
+  }
+
+  add(hour: number, active: boolean): void {
+    const day = hour % 24
+    const week = hour % hoursPerWeek
+    step(this.#dayHits, this.#dayKnown, day, hourlyDecay ** 24, active)
+    step(this.#weekHits, this.#weekKnown, week, hourlyDecay ** hoursPerWeek, active)
+    this.#active.push(active ? 1 : 0)
+    if (this.#active.length > rememberHours) this.#active.shift()
+    if (active) this.#lastActive = hour
+    this.#rate += 0.02 * ((active ? 1 : 0) - this.#rate)
+    this.known++
+  }
+
+  hourOfDay(hour: number): number {
+    return share(this.#dayHits, this.#dayKnown, ((hour % 24) + 24) % 24)
+  }
+
+  hourOfWeek(hour: number): number {
+    return share(this.#weekHits, this.#weekKnown, ((hour % hoursPerWeek) + hoursPerWeek) % hoursPerWeek)
+  }
+
+  /** 1 when it was active `ago` hours before the hour that comes. */
+  #ago(ago: number): number {
+    return this.#active[this.#active.length - ago] ?? 0
+  }
+
+  /** The plain rule's number. */
+  rule(hour: number): number {
+    return Math.max(this.hourOfDay(hour), this.hourOfWeek(hour))
+  }
+
+  features(hour: number, out: Float64Array): void {
+    const day = this.hourOfDay(hour)
+    const week = this.hourOfWeek(hour)
+    const idle = this.idle(hour)
+    const beforeWeek = (this.hourOfWeek(hour - 1) + this.hourOfWeek(hour + 1)) / 2
+    const beforeDay = (this.hourOfDay(hour - 1) + this.hourOfDay(hour + 1)) / 2
+    const yesterday = this.#ago(24)
+    const lastWeek = this.#ago(168)
+    out.set([
+      1,
+      day,
+      week,
+      Math.max(day, week),
+      day * week,
+      Math.sqrt(day * week),
+      beforeWeek,
+      beforeDay,
+      yesterday,
+      lastWeek,
+      yesterday * lastWeek,
+      this.#ago(336),
+      (this.#ago(23) + this.#ago(25)) / 2,
+      (this.#ago(167) + this.#ago(169)) / 2,
+      this.#ago(48),
+      this.#rate,
+      Math.log1p(Math.min(idle, 400)) / 3,
+      idle >= 2 ? 1 : 0,
+      this.hourOfDay(hour - 1) > 0.5 && this.#ago(1) === 0 ? 1 : 0,
+      week * (this.known > hoursPerWeek * 2 ? 1 : 0),
+      lastWeek * week,
+      Math.log1p(Math.min(this.known, 2000)) / 4,
+    ])
+  }
+}
+const featureCount = 22
+
+function step(hits: Float64Array, known: Float64Array, place: number, decay: number, active: boolean): void {
+  hits[place] = (hits[place] as number) * decay + (active ? 1 : 0)
+  known[place] = (known[place] as number) * decay + 1
+}
+
+function share(hits: Float64Array, known: Float64Array, place: number): number {
+  return (known[place] as number) === 0 ? 0 : (hits[place] as number) / ((known[place] as number) + 0.3)
+}
+
+/** What is expected of one tenant's next hour. */
+export interface HourForecast {
+  readonly probability: number
+  /** The plain rule's number, for comparison. */
+  readonly rule: number
+  /** Whole hours without a query before it. */
+  readonly idleHours: number
+  readonly activeYesterday: boolean
+  readonly activeLastWeek: boolean
+}
+
+export class HourlyActivity {
+  readonly #tenants = new Map<string, TenantHours>()
+  readonly #weights = new Float64Array(featureCount)
+  readonly #squares = new Float64Array(featureCount).fill(1e-2)
+  readonly #x = new Float64Array(featureCount)
+
+  constructor() {
+    // Starts as the plain rule: even odds at 0.35.
+    this.#weights[0] = -2.2
+    this.#weights[3] = 5
+  }
+
+  expect(tenant: string, hour: number): HourForecast {
+    const past = this.#pastOf(tenant)
+    past.features(hour, this.#x)
+    return {
+      probability: this.#probability(),
+      rule: past.rule(hour),
+      idleHours: past.idle(hour),
+      activeYesterday: (this.#x[8] as number) === 1,
+      activeLastWeek: (this.#x[9] as number) === 1,
+    }
+  }
+
+  /** The hour is over: whether there was a query. Every hour of a tenant is to be told, in order. */
+  observe(tenant: string, hour: number, active: boolean): void {
+    const past = this.#pastOf(tenant)
+    past.features(hour, this.#x)
+    if (past.known >= 24) this.#learn(active, past.idle(hour))
+    past.add(hour, active)
+  }
+
+  #pastOf(tenant: string): TenantHours {
+    const found = this.#tenants.get(tenant) ?? new TenantHours()
+    this.#tenants.set(tenant, found)
+    return found
+  }
+
+  #probability(): number {
+    let sum = 0
+    for (let i = 0; i < featureCount; i++) sum += (this.#weights[i] as number) * (this.#x[i] as number)
+    return 1 / (1 + Math.exp(-sum))
+  }
+
+  /** Hours in the middle of activity teach less: the question is when sleep ends. */
+  #learn(active: boolean, idle: number): void {
+    const error = (active ? 1 : 0) - this.#probability()
+    const weight = idle >= 2 ? 1 : 0.2
+    for (let i = 0; i < featureCount; i++) {
+      const gradient = weight * error * (this.#x[i] as number)
+      this.#squares[i] = (this.#squares[i] as number) + gradient * gradient
+      this.#weights[i] = (this.#weights[i] as number) + (0.15 * gradient) / Math.sqrt(this.#squares[i] as number)
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import { type HourForecast, HourlyActivity } from '../arrivals/hourly-activity.js'
+import type { LoggedActivity, LoggedQuery } from '../log-line.js'
+import { rounded } from './score.js'
+
+/** Shares of one rule: first queries after idle that it had warm, and warm hours without a query ÷ hours with one. */
+export interface WarmScores {
+  readonly warmFirstShare: number | null
+  readonly extraWarmShare: number | null
+  readonly f1: number | null
+}
+
+export interface ArrivalsReport extends WarmScores {
+  readonly firstsAfterIdle: number
+  readonly activeHours: number
+  readonly baselines: Readonly<Record<string, WarmScores>>
+  /** Our rule at fixed thresholds of probability. */
+  readonly curve: readonly (WarmScores & { readonly threshold: number })[]
+}
+
+const hourMs = 3_600_000
+const idleHoursMin = 2
+const thresholds = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+/** Extra warm hours that our rule allows itself, per active hour: its threshold follows what it has spent so far. */
+const extraTarget = 0.08
+
+/** Counts of one rule. */
+class WarmCount {
+  firsts = 0
+  firstsWarm = 0
+  active = 0
+  extra = 0
+  hits = 0
+
+  add(warm: boolean, active: boolean, idle: number): void {
+    if (active) this.active++
+    if (warm && !active) this.extra++
+    if (idle < idleHoursMin) return
+    if (active) this.firsts++
+    if (active && warm) this.firstsWarm++
+    if (active && warm) this.hits++
+  }
+
+  scores(): WarmScores {
+    const precision = this.hits / Math.max(1, this.hits + this.extra)
+    const recall = this.firstsWarm / Math.max(1, this.firsts)
+    return {
+      warmFirstShare: this.firsts === 0 ? null : rounded(recall),
+      extraWarmShare: this.active === 0 ? null : rounded(this.extra / this.active),
+      f1: this.firsts === 0 ? null : rounded((2 * precision * recall) / Math.max(1e-9, precision + recall)),
+    }
+  }
+}
+
+/**
+ * Replays activity by the hour: before each hour every rule says which sleeping tenants to have warm in it. Query logs are
+ * counted into hours first. Only tenants that have slept for two whole hours are warmed: the others are awake anyway.
+ */
+export class ArrivalsReplay {
+  readonly #model = new HourlyActivity()
+  readonly #ours = new WarmCount()
+  readonly #curve = thresholds.map((threshold) => ({ threshold, count: new WarmCount() }))
+  readonly #baselines = new Map<
+    string,
+    { readonly rule: (f: HourForecast, active: boolean) => boolean; readonly count: WarmCount }
+  >()
+  /** First hour of each tenant, and the tenants active in the hour that is being read. */
+  readonly #since = new Map<string, number>()
+  #active = new Set<string>()
+  #hour: number | undefined
+  #threshold = 0.35
+
+  constructor() {
+    const rules: Readonly<Record<string, (forecast: HourForecast, active: boolean) => boolean>> = {
+      persistence: (forecast) => forecast.idleHours === 0,
+      sameHourYesterday: (forecast) => forecast.activeYesterday,
+      sameHourLastWeek: (forecast) => forecast.activeLastWeek,
+      hourFrequency: (forecast) => forecast.rule >= 0.2 && forecast.idleHours >= idleHoursMin,
+      alwaysOn: () => true,
+      oracle: (_, active) => active,
+    }
+    for (const [name, rule] of Object.entries(rules)) this.#baselines.set(name, { rule, count: new WarmCount() })
+  }
+
+  add(line: LoggedQuery | LoggedActivity): void {
+    const hour = Math.floor(line.at / hourMs)
+    const hours = line.line === 'activity' ? Math.max(1, Math.round(line.periodMs / hourMs)) : 1
+    this.#reach(hour)
+    if (!this.#since.has(line.tenant)) this.#since.set(line.tenant, hour)
+    // Longer periods say nothing about their hours; they count for the first.
+    if (line.line === 'query' || (line.count > 0 && hours >= 1)) this.#active.add(line.tenant)
+  }
+
+  /** Closes the hours before `hour`. */
+  #reach(hour: number): void {
+    this.#hour ??= hour
+    for (; this.#hour < hour; this.#hour++) {
+      this.#close(this.#hour)
+      this.#active = new Set()
+    }
+  }
+
+  #close(hour: number): void {
+    for (const [tenant, since] of this.#since) {
+      const active = this.#active.has(tenant)
+      // A tenant's first day shows nothing that a rule could know.
+      if (hour - since >= 24) this.#score(this.#model.expect(tenant, hour), active)
+      this.#model.observe(tenant, hour, active)
+    }
+  }
+
+  #score(forecast: HourForecast, active: boolean): void {
+    const { probability, idleHours } = forecast
+    const asleep = idleHours >= idleHoursMin
+    const warm = asleep && probability >= this.#threshold
+    this.#ours.add(warm, active, idleHours)
+    for (const { threshold, count } of this.#curve) count.add(asleep && probability >= threshold, active, idleHours)
+    for (const { rule, count } of this.#baselines.values()) count.add(rule(forecast, active), active, idleHours)
+    this.#steer(warm, active)
+  }
+
+  /** Spends what the target allows: a step up for each extra hour, down by its share for each active one. */
+  #steer(warm: boolean, active: boolean): void {
+    const spent = (warm && !active ? 1 : 0) - (active ? extraTarget : 0)
+    this.#threshold = Math.max(0.05, Math.min(0.95, this.#threshold + 0.002 * spent))
+  }
+
+  finish(): ArrivalsReport {
+    if (this.#hour !== undefined) this.#close(this.#hour)
+    return {
+      ...this.#ours.scores(),
+      firstsAfterIdle: this.#ours.firsts,
+      activeHours: this.#ours.active,
+      baselines: Object.fromEntries([...this.#baselines].map(([name, { count }]) => [name, count.scores()])),
+      curve: this.#curve.map(({ threshold, count }) => ({ threshold, ...count.scores() })),
+    }
+  }
+}
