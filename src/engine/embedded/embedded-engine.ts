@@ -318,7 +318,7 @@ function openFleet(options: EmbeddedEngineOptions, token: string): NodeFleet {
       incarnation,
       token,
       folder: join(nodesFolder, id),
-      readableFolders: [...options.dataFolders, nodesFolder, packsFolder, join(stateFolder, 'uploads')],
+      readableFolders: [...options.dataFolders, nodesFolder, packsFolder, join(stateFolder, 'imports')],
       writableFolders: [packsFolder, ...options.writableFolders],
       checksumFolder: options.checksumFolder,
       memoryBytes,

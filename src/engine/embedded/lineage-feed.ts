@@ -57,6 +57,17 @@ export class LineageFeed {
     )
   }
 
+  /** A write was committed: these files are the new segments of the table's snapshot. */
+  written(queryId: QueryId, table: string, snapshot: Snapshot, files: readonly { readonly path: string }[]): void {
+    this.snapshots([snapshot])
+    const paths = new Set(files.map((file) => file.path))
+    const segments = snapshot.segments
+      .filter((segment) => paths.has(segment.file.path))
+      .map(({ id, rows, bytes }) => ({ id, rows, bytes }))
+    const at = this.micros()
+    this.record([{ kind: 'written', id: `written:${queryId}`, at, queryId, table, snapshot: snapshot.id, segments }])
+  }
+
   columns(queryId: QueryId, plan: Plan, table?: string): void {
     if (plan.columnLineage.length === 0) return
     const columns = plan.columnLineage

@@ -79,7 +79,7 @@ async function writeRows(
     committed = true
     const options = key === undefined ? {} : { idempotencyKey: key, result: { count: result.rows } }
     const snapshot = await pending.commit(result.files, options)
-    parts.lineage.snapshots([snapshot])
+    parts.lineage.written(query.queryId, table, snapshot, result.files)
     parts.lineage.columns(query.queryId, end.plan, table)
     return result.rows
   } catch (error) {
