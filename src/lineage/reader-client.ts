@@ -1,6 +1,113 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { entryPoint } from '../model/entry-point.js'
+import { ForebayError, fromErrorRecord } from '../model/errors.js'
+import type { QueryStatus } from '../model/query.js'
 import type { LineageReader, ReaderOptions } from './lineage-reader.js'
+import type { FromReader, ReaderCallName, ReaderCalls, ToReader } from './reader-messages.js'
+
+/** Most questions that wait at once; more are refused with QUEUE_FULL. */
+const waitingMax = 10_000
+
+interface Call {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
+}
 
 /** Starts the reader's thread. */
-export function startReader(_options: ReaderOptions): Promise<LineageReader> {
-  return Promise.reject(new Error('not built yet'))
+export async function startReader(options: ReaderOptions): Promise<LineageReader> {
+  const url = entryPoint('./reader-thread.js', import.meta.url)
+  const worker = new Worker(url, { workerData: options.folder, name: 'lineage-reader' })
+  const [first] = (await once(worker, 'message')) as [FromReader]
+  if (first.type === 'not-opened') {
+    await worker.terminate()
+    throw fromErrorRecord(first.error)
+  }
+  const questions = new Questions(worker, options.onFailure ?? (() => {}))
+  return {
+    trace: (request, signal) => questions.ask('trace', [request], signal),
+    columns: (request, signal) => questions.ask('columns', [request], signal),
+    transfers: (request, signal) => questions.ask('transfers', [request], signal),
+    segment: (id, signal) => questions.ask('segment', [id], signal),
+    hottest: (limit, atMs, signal) => questions.ask('hottest', [limit, atMs], signal),
+    work: (segments, atMs, signal) => questions.ask('work', [segments, atMs], signal),
+    queries: (request, signal) => questions.ask('queries', [request], signal),
+    query: async (queryId, signal) => {
+      const text = await questions.ask('query', [queryId], signal)
+      return text === undefined ? undefined : (JSON.parse(text) as QueryStatus)
+    },
+    close: () => questions.close(),
+  }
+}
+
+class Questions {
+  readonly #worker: Worker
+  readonly #calls = new Map<number, Call>()
+  #request = 0
+  #failure: Error | undefined
+
+  constructor(worker: Worker, onFailure: (error: Error) => void) {
+    this.#worker = worker
+    worker.on('message', (message: FromReader) => this.#receive(message))
+    worker.on('error', (error) => this.#fail(unavailable(`the lineage reader has failed: ${error.message}`, error), onFailure))
+    worker.on('exit', (code) => this.#fail(unavailable(`the lineage reader's thread ended with code ${code}`), onFailure))
+  }
+
+  ask<N extends ReaderCallName>(
+    name: N,
+    values: ReaderCalls[N]['arguments'],
+    signal?: AbortSignal,
+  ): Promise<ReaderCalls[N]['value']> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    if (this.#calls.size >= waitingMax)
+      return Promise.reject(new ForebayError('QUEUE_FULL', 'too many questions about lineage wait'))
+    const request = ++this.#request
+    const message: ToReader = { request, name, arguments: values }
+    this.#worker.postMessage(message)
+    return new Promise((resolve, reject) => {
+      // The thread answers all the same; nobody listens then.
+      const onAbort = (): void => {
+        this.#calls.delete(request)
+        reject(signal?.reason)
+      }
+      const done = (): void => signal?.removeEventListener('abort', onAbort)
+      this.#calls.set(request, {
+        resolve: (value) => {
+          done()
+          resolve(value as ReaderCalls[N]['value'])
+        },
+        reject: (error) => {
+          done()
+          reject(error)
+        },
+      })
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#fail(unavailable('the lineage reader is closed'), () => {})
+    await this.#worker.terminate()
+  }
+
+  #receive(message: FromReader): void {
+    if (message.type !== 'answer') return
+    const call = this.#calls.get(message.request)
+    this.#calls.delete(message.request)
+    if (message.error === undefined) call?.resolve(message.value)
+    else call?.reject(fromErrorRecord(message.error))
+  }
+
+  #fail(error: Error, onFailure: (error: Error) => void): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    for (const call of this.#calls.values()) call.reject(error)
+    this.#calls.clear()
+    onFailure(error)
+  }
+}
+
+function unavailable(message: string, cause?: unknown): ForebayError {
+  return new ForebayError('UNAVAILABLE', message, { cause })
 }

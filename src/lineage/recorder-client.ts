@@ -1,6 +1,231 @@
-import type { Recorder, RecorderOptions } from './recorder.js'
+/**
+ * The recorder's side on the event loop: texts out, acknowledgements in. Calls of one turn of the loop leave as one message. What
+ * is under way is bounded in bytes; what was refused or lost rejects, and the caller still has it.
+ */
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { type Clock, systemClock } from '../model/clock.js'
+import { entryPoint } from '../model/entry-point.js'
+import { ForebayError, fromErrorRecord } from '../model/errors.js'
+import type { LineageEvent } from '../model/lineage-event.js'
+import type { QueryStatus } from '../model/query.js'
+import type { SegmentId } from '../model/segment.js'
+import type { GraphReport, Recorder, RecorderOptions, RecorderStats } from './recorder.js'
+import type { CallName, FromRecorder, RecorderCalls, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
+import { defaultLimits } from './retention.js'
+
+interface Waiting {
+  readonly number: number
+  readonly bytes: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+interface Call {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
+}
 
 /** Starts the recorder's thread. */
-export function startRecorder(_options: RecorderOptions): Promise<Recorder> {
-  return Promise.reject(new Error('not built yet'))
+export async function startRecorder(options: RecorderOptions): Promise<Recorder> {
+  const clock = options.clock ?? systemClock
+  const limits = { ...defaultLimits, ...options.limits }
+  const workerData: RecorderThreadData = { folder: options.folder, limits, stores: options.stores ?? [], now: clock.now() }
+  const worker = new Worker(entryPoint('./recorder-thread.js', import.meta.url), { workerData, name: 'recorder' })
+  const [first] = (await once(worker, 'message')) as [FromRecorder]
+  if (first.type === 'not-opened') {
+    await worker.terminate()
+    throw fromErrorRecord(first.error)
+  }
+  return new ThreadRecorder(worker, clock, limits.inFlightBytesMax, options.onFailure ?? (() => {}))
+}
+
+class ThreadRecorder implements Recorder {
+  readonly #worker: Worker
+  readonly #clock: Clock
+  readonly #inFlightBytesMax: number
+  readonly #waiting: Waiting[] = []
+  readonly #calls = new Map<number, Call>()
+  #gathered: Write[] = []
+  #number = 0
+  #request = 0
+  #inFlightBytes = 0
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  #failure: Error | undefined
+  #lag: Readonly<Record<string, number>> = { sqlite: 0 }
+  #stats: RecorderStats = noStats
+
+  constructor(worker: Worker, clock: Clock, inFlightBytesMax: number, onFailure: (error: Error) => void) {
+    this.#worker = worker
+    this.#clock = clock
+    this.#inFlightBytesMax = inFlightBytesMax
+    worker.on('message', (message: FromRecorder) => this.#receive(message))
+    worker.on('error', (error) => this.#fail(error, onFailure))
+    worker.on('exit', (code) => {
+      if (this.#state !== 'closed') this.#fail(new Error(`the recorder's thread ended with code ${code}`), onFailure)
+    })
+  }
+
+  record(events: readonly LineageEvent[]): Promise<void> {
+    if (events.length === 0) return Promise.resolve()
+    const bodies = events.map((event) => JSON.stringify(event))
+    const bytes = bodies.reduce((sum, body) => sum + body.length, 0)
+    return this.#write({ type: 'events', ids: events.map((event) => event.id), bodies }, bytes)
+  }
+
+  saveQuery(status: QueryStatus): void {
+    const { queryId, submittedAt, state, fingerprint = null, template = null } = status
+    const body = JSON.stringify(status)
+    // A status that cannot be kept is not worth failing a query for; the thread's failure is told elsewhere.
+    this.#write({ type: 'query', row: [queryId, submittedAt, state, fingerprint, template, body] }, body.length).catch(() => {})
+  }
+
+  put(key: string, json: string): Promise<void> {
+    return this.#write({ type: 'put', key, json }, json.length)
+  }
+
+  remove(key: string): Promise<void> {
+    return this.#write({ type: 'remove', key }, key.length)
+  }
+
+  get(key: string): Promise<string | undefined> {
+    return this.#call('get', key)
+  }
+
+  list(prefix: string): Promise<readonly (readonly [string, string])[]> {
+    return this.#call('list', prefix)
+  }
+
+  lag(): Readonly<Record<string, number>> {
+    return this.#lag
+  }
+
+  stats(): RecorderStats {
+    return this.#stats
+  }
+
+  async projected(): Promise<void> {
+    await this.#call('projected')
+  }
+
+  async reconcile(existing: readonly SegmentId[]): Promise<number> {
+    const kept = new Set(existing)
+    const gone = (await this.#call('existing')).filter((segment) => !kept.has(segment))
+    const now = this.#clock.now()
+    const at = now * 1000
+    if (gone.length > 0)
+      await this.record([{ kind: 'eviction', id: `reconcile-${now}-${gone.length}-${gone[0]}`, at, segments: gone }])
+    return gone.length
+  }
+
+  checkpoint(): Promise<{ readonly offset: number; readonly truncated: number }> {
+    return this.#call('checkpoint')
+  }
+
+  rebuild(store = 'sqlite'): Promise<GraphReport> {
+    return this.#call('rebuild', store)
+  }
+
+  verify(): Promise<GraphReport> {
+    return this.#call('verify')
+  }
+
+  async close(): Promise<void> {
+    if (this.#state !== 'open' || this.#failure !== undefined) return
+    const closed = this.#call('close')
+    this.#state = 'closing'
+    await closed
+    this.#state = 'closed'
+    await this.#worker.terminate()
+    this.#rejectAll(unavailable('the recorder is closed'))
+  }
+
+  #write(write: Write, bytes: number): Promise<void> {
+    const refusal = this.#refusal(bytes)
+    if (refusal !== undefined) return Promise.reject(refusal)
+    const number = ++this.#number
+    this.#inFlightBytes += bytes
+    if (this.#gathered.push(write) === 1) queueMicrotask(() => this.#flush())
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ number, bytes, resolve, reject })
+    })
+  }
+
+  #refusal(bytes: number): Error | undefined {
+    if (this.#failure !== undefined) return this.#failure
+    if (this.#state !== 'open') return unavailable('the recorder is closed')
+    if (this.#inFlightBytes + bytes <= this.#inFlightBytesMax) return undefined
+    return new ForebayError('QUEUE_FULL', `the recorder has ${this.#inFlightBytes} bytes on their way to the disk already`)
+  }
+
+  #flush(): void {
+    if (this.#gathered.length === 0) return
+    const writes = this.#gathered
+    this.#gathered = []
+    this.#post({ type: 'writes', last: this.#number, now: this.#clock.now(), writes })
+  }
+
+  #call<N extends CallName>(name: N, ...values: RecorderCalls[N]['arguments']): Promise<RecorderCalls[N]['value']> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#state !== 'open') return Promise.reject(unavailable('the recorder is closed'))
+    this.#flush()
+    const request = ++this.#request
+    this.#post({ type: 'call', request, name, arguments: values })
+    return new Promise((resolve, reject) => {
+      this.#calls.set(request, { resolve: resolve as (value: unknown) => void, reject })
+    })
+  }
+
+  #post(message: ToRecorder): void {
+    this.#worker.postMessage(message)
+  }
+
+  #receive(message: FromRecorder): void {
+    if (message.type === 'settled') this.#settle(message.upTo, message.error && fromErrorRecord(message.error))
+    else if (message.type === 'progress') {
+      this.#lag = message.lag
+      this.#stats = message.stats
+    } else if (message.type === 'answer') {
+      const call = this.#calls.get(message.request)
+      this.#calls.delete(message.request)
+      if (message.error === undefined) call?.resolve(message.value)
+      else call?.reject(fromErrorRecord(message.error))
+    }
+  }
+
+  #settle(upTo: number, error: Error | undefined): void {
+    const settled = this.#waiting.findIndex((waiting) => waiting.number > upTo)
+    for (const waiting of this.#waiting.splice(0, settled === -1 ? this.#waiting.length : settled)) {
+      this.#inFlightBytes -= waiting.bytes
+      if (error === undefined) waiting.resolve()
+      else waiting.reject(error)
+    }
+  }
+
+  #fail(error: Error, onFailure: (error: Error) => void): void {
+    if (this.#failure !== undefined || this.#state === 'closed') return
+    this.#failure = unavailable(`the lineage recorder has failed: ${error.message}`, error)
+    this.#rejectAll(this.#failure)
+    onFailure(this.#failure)
+  }
+
+  #rejectAll(error: Error): void {
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(error)
+    for (const call of this.#calls.values()) call.reject(error)
+    this.#calls.clear()
+  }
+}
+
+const noStats: RecorderStats = {
+  events: 0,
+  duplicates: 0,
+  commits: 0,
+  commitMsP50: 0,
+  commitMsP99: 0,
+  logEvents: 0,
+  logFrom: 0,
+  logBytes: 0,
+}
+
+function unavailable(message: string, cause?: unknown): ForebayError {
+  return new ForebayError('UNAVAILABLE', message, { cause })
 }

@@ -1,0 +1,105 @@
+/**
+ * A checkpoint is the whole graph with its index, written into the log as compressed parts, so that older events may go. It is
+ * taken from a read transaction, slice by slice, while recording and projection go on; it counts once its last part is in.
+ */
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { type Database, inTransaction, openReadOnly, Statements } from './database.js'
+import type { GraphDatabase } from './graph-database.js'
+import { indexTables } from './index-schema.js'
+import type { LineageLog } from './lineage-log.js'
+import type { LineageBatch, LogOffset } from './lineage-store.js'
+import { SqliteExport } from './sqlite/sqlite-export.js'
+
+const rowsPerPart = 2000
+
+type Part = { readonly table: string; readonly rows: readonly (readonly unknown[])[] } | { readonly batch: LineageBatch }
+
+/** Writes a checkpoint; each step of the iteration is a slice of a few milliseconds. Returns the offset that it stands for. */
+export function* writeCheckpoint(log: LineageLog, graphPath: string): Generator<void, LogOffset> {
+  const source = openReadOnly(graphPath)
+  try {
+    source.exec('BEGIN')
+    const sql = new Statements(source)
+    const offset = sql.first<[number]>("SELECT value FROM progress WHERE name = 'offset'")?.[0] ?? 0
+    // The latest time that the checkpoint has added up: before it, the graph of a time cannot be told any more.
+    const [high] = sql.first<[number]>('SELECT coalesce(max(last_at), 0) FROM edges') ?? [0]
+    const number = (log.fact('checkpoint') ?? 0) + 1
+    let part = 0
+    inTransaction(log.database, () => log.sql.run('DELETE FROM checkpoint WHERE number <> ?', number - 1))
+    for (const content of parts(source, sql)) {
+      const body = deflateRawSync(JSON.stringify(content), { level: 1 })
+      inTransaction(log.database, () => log.sql.run('INSERT INTO checkpoint VALUES (?, ?, ?)', number, part++, body))
+      yield
+    }
+    inTransaction(log.database, () => {
+      log.setFact('checkpoint', number)
+      log.setFact('checkpointOffset', offset)
+      log.setFact('checkpointHigh', high)
+      log.sql.run('DELETE FROM checkpoint WHERE number < ?', number)
+    })
+    return offset
+  } finally {
+    source.close()
+  }
+}
+
+/** Loads the newest checkpoint into an empty graph; in steps. Without one it loads nothing. */
+export function* loadCheckpoint(log: LineageLog, graph: GraphDatabase): Generator<void, void> {
+  const number = log.fact('checkpoint')
+  if (number === undefined) return
+  for (let index = 0; ; index++) {
+    const part = readPart(log, number, index)
+    if (part === undefined) break
+    graph.change(() => {
+      if ('batch' in part) graph.graph.apply(part.batch)
+      else insertRows(new Statements(graph.database), part.table, part.rows)
+    })
+    yield
+  }
+  const offset = log.fact('checkpointOffset') ?? 0
+  for (let next = log.from(); next < offset; ) {
+    const events = log.read(next, 500).filter((event) => event.offset < offset)
+    const last = events.at(-1)
+    if (last === undefined) break
+    graph.change(() => {
+      for (const { offset: at, event } of events) graph.index.retake(at, event)
+    })
+    next = last.offset + 1
+    yield
+  }
+  graph.change(() => graph.graph.setOffset(offset))
+}
+
+/** The graph's part of the newest checkpoint, as batches for a store that starts from nothing. */
+export function* checkpointBatches(log: LineageLog): Generator<LineageBatch> {
+  const number = log.fact('checkpoint')
+  for (let index = 0; number !== undefined; index++) {
+    const part = readPart(log, number, index)
+    if (part === undefined) return
+    if ('batch' in part) yield part.batch
+  }
+}
+
+function* parts(source: Database, sql: Statements): Generator<Part> {
+  for (const table of indexTables) {
+    let rows: unknown[][] = []
+    for (const row of sql.iterate<unknown[]>(`SELECT * FROM ${table}`)) {
+      rows.push(row)
+      if (rows.length < rowsPerPart) continue
+      yield { table, rows }
+      rows = []
+    }
+    if (rows.length > 0) yield { table, rows }
+  }
+  for (const batch of new SqliteExport(source).batches(rowsPerPart)) yield { batch }
+}
+
+function readPart(log: LineageLog, number: number, index: number): Part | undefined {
+  const row = log.sql.first<[Uint8Array]>('SELECT body FROM checkpoint WHERE number = ? AND part = ?', number, index)
+  return row === undefined ? undefined : (JSON.parse(inflateRawSync(row[0]).toString()) as Part)
+}
+
+function insertRows(sql: Statements, table: string, rows: readonly (readonly unknown[])[]): void {
+  const places = (rows[0] ?? []).map(() => '?').join(', ')
+  for (const row of rows) sql.run(`INSERT OR REPLACE INTO ${table} VALUES (${places})`, ...row)
+}

@@ -1,0 +1,114 @@
+/**
+ * Long work of the recorder's thread, as generators that give way after every slice: recording goes on between slices.
+ */
+import { rmSync } from 'node:fs'
+import { loadCheckpoint, writeCheckpoint } from './checkpoint.js'
+import { inTransaction, openReadOnly } from './database.js'
+import { GraphDatabase } from './graph-database.js'
+import { GraphDigest } from './graph-digest.js'
+import type { LineageLog } from './lineage-log.js'
+import type { LogOffset } from './lineage-store.js'
+import type { GraphReport } from './recorder.js'
+import { SqliteExport } from './sqlite/sqlite-export.js'
+
+export type Chore<T> = Generator<void, T>
+
+const eventsPerSlice = 200
+const rowsPerSlice = 2000
+
+/** Writes a checkpoint, then truncates the log up to an offset, never beyond the checkpoint. Gives how many events went. */
+export function* checkpointAndTruncate(
+  log: LineageLog,
+  graph: GraphDatabase,
+  graphPath: string,
+  upTo: LogOffset,
+): Chore<{ readonly offset: number; readonly truncated: number }> {
+  const offset = yield* writeCheckpoint(log, graphPath)
+  const from = log.from()
+  const end = Math.min(upTo, offset)
+  for (let next = from; next < end; ) {
+    next = Math.min(next + rowsPerSlice, end)
+    inTransaction(log.database, () => {
+      log.setFact('truncatedTo', next)
+      log.sql.run('DELETE FROM log WHERE offset < ?', next)
+    })
+    graph.change(() => graph.index.truncate(next))
+    yield
+  }
+  return { offset, truncated: Math.max(0, end - from) }
+}
+
+/** The first offset that arrived at a time or later. */
+export function offsetAt(log: LineageLog, arrived: number): LogOffset {
+  let low = log.from()
+  let high = log.next()
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const row = log.sql.first<[number]>('SELECT arrived FROM log WHERE offset >= ? ORDER BY offset LIMIT 1', middle)
+    if (row === undefined || row[0] >= arrived) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+/** Drops the graph and makes it anew; compares it with what it was. Nothing else may project meanwhile. */
+export function* rebuildGraph(log: LineageLog, graph: GraphDatabase, graphPath: string): Chore<GraphReport> {
+  const end = graph.offset()
+  const before = yield* digestOf(graphPath)
+  graph.change(() => graph.clear())
+  yield* fill(log, graph, end)
+  const after = yield* digestOf(graphPath)
+  return { store: 'sqlite', ...after, events: end, identical: before.hash === after.hash }
+}
+
+/** Makes a second graph in a file beside the first and compares the two. */
+export function* verifyGraph(log: LineageLog, graphPath: string): Chore<GraphReport> {
+  const { offset: end, digest: present } = yield* snapshotDigest(graphPath)
+  const path = `${graphPath}.verify`
+  remove(path)
+  const second = new GraphDatabase(path, log)
+  try {
+    yield* fill(log, second, end)
+    second.flush()
+    const made = yield* digestOf(path)
+    return { store: 'sqlite', ...present, events: end, identical: made.hash === present.hash }
+  } finally {
+    second.close()
+    remove(path)
+  }
+}
+
+/** Loads the checkpoint and projects events up to an offset; `until` leaves out what happened after a time. */
+export function* fill(log: LineageLog, graph: GraphDatabase, end: LogOffset, until = Number.MAX_SAFE_INTEGER): Chore<void> {
+  yield* loadCheckpoint(log, graph)
+  while (graph.offset() < end) {
+    if (graph.advance(Math.min(eventsPerSlice, end - graph.offset()), { keepMarks: false, until }) === 0) break
+    yield
+  }
+}
+
+function* digestOf(path: string): Chore<ReturnType<GraphDigest['value']>> {
+  return (yield* snapshotDigest(path)).digest
+}
+
+/** The digest of one moment of a graph that goes on being written, and the offset of that moment. */
+function* snapshotDigest(path: string): Chore<{ offset: LogOffset; digest: ReturnType<GraphDigest['value']> }> {
+  const database = openReadOnly(path)
+  try {
+    database.exec('BEGIN')
+    const row = database.prepare("SELECT value FROM progress WHERE name = 'offset'").get() as { value: number } | undefined
+    const digest = new GraphDigest()
+    for (const batch of new SqliteExport(database).batches(rowsPerSlice)) {
+      for (const vertex of batch.vertices) digest.vertex(vertex)
+      for (const edge of batch.edges) digest.edge(edge)
+      yield
+    }
+    return { offset: row?.value ?? 0, digest: digest.value() }
+  } finally {
+    database.close()
+  }
+}
+
+function remove(path: string): void {
+  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+}

@@ -1,0 +1,89 @@
+import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite'
+import { ForebayError } from '../model/errors.js'
+
+export type Database = DatabaseSyncInstance
+export type Statement = StatementSyncInstance
+
+/** How safe a commit is: `full` has reached the disk, `normal` survives the death of the process and is consistent after a power cut. */
+export type Durability = 'full' | 'normal'
+
+/** Opens a database for its one writer. */
+export function openDatabase(path: string, durability: Durability, cacheBytes = 64 << 20): Database {
+  const database = new DatabaseSync(path)
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability};
+    PRAGMA cache_size = -${Math.round(cacheBytes / 1024)}; PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY`)
+  return database
+}
+
+/** Opens a database that another connection writes. */
+export function openReadOnly(path: string, cacheBytes = 64 << 20): Database {
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
+  database.exec(`PRAGMA cache_size = -${Math.round(cacheBytes / 1024)}; PRAGMA temp_store = MEMORY`)
+  return database
+}
+
+/** Statements prepared once and kept by their text, rows as arrays. */
+export class Statements {
+  readonly #database: Database
+  readonly #prepared = new Map<string, Statement>()
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  run(sql: string, ...values: readonly unknown[]): number {
+    return this.prepare(sql).run(...values).changes
+  }
+
+  first<T extends readonly unknown[]>(sql: string, ...values: readonly unknown[]): T | undefined {
+    return this.prepare(sql).get(...values) as T | undefined
+  }
+
+  all<T extends readonly unknown[]>(sql: string, ...values: readonly unknown[]): T[] {
+    return this.prepare(sql).all(...values) as T[]
+  }
+
+  /** Rows one by one. The statement is its own, so that it may be used again while the rows are read. */
+  iterate<T extends readonly unknown[]>(sql: string, ...values: readonly unknown[]): IterableIterator<T> {
+    const statement = this.#database.prepare(sql)
+    statement.setReturnArrays(true)
+    return statement.iterate(...values) as IterableIterator<T>
+  }
+
+  prepare(sql: string): Statement {
+    let statement = this.#prepared.get(sql)
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql)
+      statement.setReturnArrays(true)
+      this.#prepared.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+/** Runs work in one transaction; nothing of it stays when it throws. */
+export function inTransaction<T>(database: Database, work: () => T): T {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const value = work()
+    database.exec('COMMIT')
+    return value
+  } catch (error) {
+    // A full disk or a failed COMMIT may have rolled back by itself.
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+/** Names SQLite's operating failures in our words. */
+export function fromSqliteError(error: unknown, what: string): ForebayError {
+  if (error instanceof ForebayError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  if (/disk is full|SQLITE_FULL|disk I\/O error/i.test(message)) {
+    return new ForebayError('DISK_EXCEEDED', `${what} cannot be written: ${message}`, {
+      hint: 'free disk space, or allow the state folder more',
+      cause: error,
+    })
+  }
+  return new ForebayError('INTERNAL', `${what}: ${message}`, { cause: error })
+}

@@ -1,0 +1,113 @@
+import type { LineageOutput, TaskEvent } from '../model/lineage-event.js'
+import type { Role } from '../model/node.js'
+import type { SegmentId, SnapshotId } from '../model/segment.js'
+import type { Statements } from './database.js'
+import { foldTarget, isDerived } from './folding.js'
+import type { LogOffset } from './lineage-store.js'
+
+/** Parents are followed at most this far; a tree of tasks is a few levels deep. */
+const depthMax = 64
+
+type Origin = [template: string, role: Role, snapshots: string, parents: string]
+
+/** How each derived segment came to be, and what became of it. */
+export class DerivedSegments {
+  readonly #sql: Statements
+
+  constructor(sql: Statements) {
+    this.#sql = sql
+  }
+
+  /** A task made the segment. The first origin in the log stands: a second one made the same content. */
+  made(offset: LogOffset, event: TaskEvent, output: LineageOutput): void {
+    const snapshots = [...new Set(event.baseReads.map((read) => read.snapshot))].sort()
+    const parents = [...new Set(event.derivedReads.map((read) => read.segment))].filter(isDerived).sort()
+    this.#sql.run(
+      `INSERT INTO derived VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)
+       ON CONFLICT DO UPDATE SET made_at = min(made_at, excluded.made_at), dataset = coalesce(dataset, excluded.dataset), seen = excluded.seen`,
+      output.segment,
+      event.template ?? event.transformation.shape,
+      event.role,
+      JSON.stringify(snapshots),
+      JSON.stringify(parents),
+      event.at,
+      output.dataset ?? null,
+      offset,
+    )
+  }
+
+  /**
+   * The folded vertex that stands for the segment in what happened at a time. What happened after the eviction means that the
+   * segment is there again.
+   */
+  resolve(segment: SegmentId, at: number): SegmentId | undefined {
+    const row = this.#sql.first<[string | null, number]>('SELECT folded, evicted_at FROM derived WHERE id = ?', segment)
+    if (row === undefined || row[0] === null) return undefined
+    if (at <= row[1]) return row[0]
+    this.#sql.run('UPDATE derived SET folded = NULL WHERE id = ?', segment)
+    return undefined
+  }
+
+  /** The folded vertex that stands for the segment now. */
+  folded(segment: SegmentId): SegmentId | undefined {
+    return this.#sql.first<[string | null]>('SELECT folded FROM derived WHERE id = ?', segment)?.[0] ?? undefined
+  }
+
+  /** Evicts: the vertex to fold into (absent when there is nothing to fold), or which origin must be known first. */
+  evict(segment: SegmentId, at: number): { readonly missing: SegmentId } | { readonly fold?: SegmentId } {
+    const row = this.#sql.first<[string | null, string | null, number, number | null]>(
+      'SELECT dataset, folded, made_at, evicted_at FROM derived WHERE id = ?',
+      segment,
+    )
+    // A segment that was only ever made after this eviction was there before too, by an event that has not come yet.
+    if (row === undefined || (row[3] === null && row[2] > at)) return { missing: segment }
+    const [dataset, folded, , evictedAt] = row
+    if (dataset !== null) return {}
+    if (folded !== null) {
+      this.#sql.run('UPDATE derived SET evicted_at = max(evicted_at, ?) WHERE id = ?', at, segment)
+      return {}
+    }
+    if (evictedAt !== null && at <= evictedAt) return {}
+    const snapshots = new Set<SnapshotId>()
+    const missing = this.#closure(segment, snapshots, 0)
+    if (missing !== undefined) return { missing }
+    const [template, role] = this.#origin(segment) ?? ['', 'leaf' as const]
+    const fold = foldTarget(template, role, [...snapshots])
+    this.#sql.run(
+      'UPDATE derived SET evicted_at = ?, folded = ?, snapshots = ?, parents = ? WHERE id = ?',
+      ...[at, fold, JSON.stringify([...snapshots].sort()), '[]', segment],
+    )
+    return { fold }
+  }
+
+  existing(): SegmentId[] {
+    return this.#sql.all<[string]>('SELECT id FROM derived WHERE folded IS NULL AND dataset IS NULL').map(([id]) => id)
+  }
+
+  /** Forgets evicted segments whose events have left the log; their queries' results become the folded vertices. */
+  truncate(offset: LogOffset): void {
+    this.#sql.run(
+      `UPDATE OR IGNORE results SET segment = (SELECT folded FROM derived WHERE derived.id = results.segment)
+         WHERE segment IN (SELECT id FROM derived WHERE folded IS NOT NULL AND seen < ?)`,
+      offset,
+    )
+    this.#sql.run('DELETE FROM derived WHERE folded IS NOT NULL AND seen < ?', offset)
+  }
+
+  /** Collects the snapshots behind a segment; gives the first ancestor whose origin is not known. */
+  #closure(segment: SegmentId, into: Set<SnapshotId>, depth: number): SegmentId | undefined {
+    const origin = this.#origin(segment)
+    if (origin === undefined) return segment
+    for (const snapshot of JSON.parse(origin[2]) as SnapshotId[]) into.add(snapshot)
+    if (depth >= depthMax) return undefined
+    for (const parent of JSON.parse(origin[3]) as SegmentId[]) {
+      const missing = this.#closure(parent, into, depth + 1)
+      if (missing !== undefined) return missing
+    }
+    return undefined
+  }
+
+  #origin(segment: SegmentId): Origin | undefined {
+    return this.#sql.first<Origin>('SELECT template, role, snapshots, parents FROM derived WHERE id = ?', segment)
+  }
+}

@@ -1,0 +1,60 @@
+import type { SnapshotEvent } from '../model/lineage-event.js'
+import type { SnapshotId } from '../model/segment.js'
+import type { KnownSegment } from './contribution.js'
+import type { Statements } from './database.js'
+
+/** Snapshots whose expanded form is kept in memory. */
+const cachedMax = 32
+
+/** Snapshots that the log has named. A segment's facts are kept once, however many snapshots it belongs to. */
+export class KnownSnapshots {
+  readonly #sql: Statements
+  readonly #cache = new Map<SnapshotId, readonly KnownSegment[]>()
+
+  constructor(sql: Statements) {
+    this.#sql = sql
+  }
+
+  add(event: SnapshotEvent): void {
+    for (const { id, rows, bytes, columnBytes } of event.segments) {
+      this.#sql.run(
+        'INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?)',
+        ...[id, event.dataset, rows, bytes, JSON.stringify(columnBytes)],
+      )
+    }
+    this.#sql.run(
+      'INSERT OR IGNORE INTO snapshots VALUES (?, ?, ?, ?)',
+      ...[event.snapshot, event.dataset, event.at, JSON.stringify(event.segments.map((segment) => segment.id))],
+    )
+  }
+
+  has(id: SnapshotId): boolean {
+    return this.#cache.has(id) || this.#sql.first('SELECT 1 FROM snapshots WHERE id = ?', id) !== undefined
+  }
+
+  /** The snapshot's segments by ordinal. */
+  segments(id: SnapshotId): readonly KnownSegment[] | undefined {
+    const cached = this.#cache.get(id)
+    if (cached !== undefined) return cached
+    const rows = this.#sql.all<[string, string, number, number, string]>(
+      `SELECT s.id, s.dataset, s.rows, s.bytes, s.columns FROM snapshots p, json_each(p.segments) e
+         CROSS JOIN segments s ON s.id = e.value WHERE p.id = ? ORDER BY e.key`,
+      id,
+    )
+    if (rows.length === 0 && !this.has(id)) return undefined
+    const segments = rows.map(([segment, dataset, count, bytes, columns]) => ({
+      id: segment,
+      dataset,
+      rows: count,
+      bytes,
+      columnBytes: JSON.parse(columns) as Record<string, number>,
+    }))
+    if (this.#cache.size >= cachedMax) for (const oldest of this.#cache.keys()) if (this.#cache.delete(oldest)) break
+    this.#cache.set(id, segments)
+    return segments
+  }
+
+  forget(): void {
+    this.#cache.clear()
+  }
+}

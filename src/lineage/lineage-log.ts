@@ -1,0 +1,150 @@
+import { join } from 'node:path'
+import { ForebayError } from '../model/errors.js'
+import type { LineageEvent } from '../model/lineage-event.js'
+import { type Database, inTransaction, openDatabase, openReadOnly, Statements } from './database.js'
+import type { LogOffset } from './lineage-store.js'
+import { type EventMarks, type MarkedEvent, noMarks } from './marked-event.js'
+
+/** Version of the folder's tables; a higher one was written by a newer Forebay. */
+export const lineageFormat = 1
+
+const logSchema = `
+CREATE TABLE IF NOT EXISTS log (
+  offset INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, arrived INTEGER NOT NULL, body TEXT NOT NULL, marks TEXT);
+CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS queries (
+  id TEXT PRIMARY KEY, submitted_at INTEGER NOT NULL, state TEXT NOT NULL, fingerprint TEXT, template TEXT, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS queries_by_time ON queries (submitted_at, id);
+CREATE INDEX IF NOT EXISTS queries_by_state ON queries (state, submitted_at, id);
+CREATE INDEX IF NOT EXISTS queries_by_fingerprint ON queries (fingerprint, submitted_at, id);
+CREATE TABLE IF NOT EXISTS checkpoint (number INTEGER NOT NULL, part INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (number, part));
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+`
+
+/** Paths inside the recorder's folder. */
+export function lineageFiles(folder: string): { readonly log: string; readonly graph: string } {
+  return { log: join(folder, 'log.sqlite'), graph: join(folder, 'graph.sqlite') }
+}
+
+/** The log with the other tables that share its commits: history, documents, checkpoints. */
+export class LineageLog {
+  readonly database: Database
+  readonly sql: Statements
+  #next: LogOffset
+
+  private constructor(database: Database) {
+    this.database = database
+    this.sql = new Statements(database)
+    this.#next = this.#readNext()
+  }
+
+  /** Opens the log for its one writer, makes it when it is absent. Throws STATE_TOO_NEW. */
+  static open(path: string, bytesMax: number): LineageLog {
+    const database = openDatabase(path, 'full')
+    checkFormat(database, path)
+    database.exec(logSchema)
+    database.exec(`PRAGMA user_version = ${lineageFormat}`)
+    const log = new LineageLog(database)
+    log.limitBytes(bytesMax)
+    return log
+  }
+
+  /** Opens the log beside its writer. */
+  static openReadOnly(path: string): LineageLog {
+    return new LineageLog(openReadOnly(path))
+  }
+
+  /** Bounds the file; writes beyond it fail as on a full disk. Never below what the file already takes. */
+  limitBytes(bytesMax: number): void {
+    const { page_size } = this.database.prepare('PRAGMA page_size').get() as { page_size: number }
+    this.database.exec(`PRAGMA max_page_count = ${Math.max(64, Math.floor(bytesMax / page_size))}`)
+  }
+
+  /** Bytes in use, free pages not counted. */
+  bytes(): number {
+    const [pages = 0] = this.sql.first<[number]>('PRAGMA page_count') ?? []
+    const [free = 0] = this.sql.first<[number]>('PRAGMA freelist_count') ?? []
+    const [size = 0] = this.sql.first<[number]>('PRAGMA page_size') ?? []
+    return (pages - free) * size
+  }
+
+  /** The offset that the next event will get. */
+  next(): LogOffset {
+    return this.#next
+  }
+
+  /** The first offset that is still there. */
+  from(): LogOffset {
+    return this.sql.first<[number]>('SELECT min(offset) FROM log')?.[0] ?? this.#next
+  }
+
+  /** Adds events (id and JSON text) inside the caller's transaction and says how many were new. */
+  append(ids: readonly string[], bodies: readonly string[], arrived: number): number {
+    const insert = this.sql.prepare('INSERT OR IGNORE INTO log (offset, id, arrived, body) VALUES (?, ?, ?, ?)')
+    const before = this.#next
+    for (const [index, id] of ids.entries()) if (insert.run(this.#next, id, arrived, bodies[index]).changes === 1) this.#next++
+    return this.#next - before
+  }
+
+  /** Reads again where the log ends: after a rollback, or beside a writer. */
+  refresh(): void {
+    this.#next = this.#readNext()
+  }
+
+  /** Events from an offset on, in order. */
+  read(from: LogOffset, count: number): MarkedEvent[] {
+    const rows = this.sql.all<[number, string, string | null]>(
+      'SELECT offset, body, marks FROM log WHERE offset >= ? ORDER BY offset LIMIT ?',
+      from,
+      count,
+    )
+    return rows.map(([offset, body, marks]) => ({
+      offset,
+      event: JSON.parse(body) as LineageEvent,
+      marks: marks === null ? noMarks : (JSON.parse(marks) as EventMarks),
+    }))
+  }
+
+  event(offset: LogOffset): LineageEvent | undefined {
+    const row = this.sql.first<[string]>('SELECT body FROM log WHERE offset = ?', offset)
+    return row === undefined ? undefined : (JSON.parse(row[0]) as LineageEvent)
+  }
+
+  /** Keeps the marks of some events, for the other graphs. */
+  mark(events: readonly MarkedEvent[]): void {
+    const marked = events.filter((event) => event.marks !== noMarks)
+    if (marked.length === 0) return
+    inTransaction(this.database, () => {
+      for (const { offset, marks } of marked) {
+        this.sql.run('UPDATE log SET marks = ? WHERE offset = ?', JSON.stringify(marks), offset)
+      }
+    })
+  }
+
+  fact(name: string): number | undefined {
+    return this.sql.first<[number]>('SELECT value FROM facts WHERE name = ?', name)?.[0]
+  }
+
+  setFact(name: string, value: number): void {
+    this.sql.run('INSERT OR REPLACE INTO facts VALUES (?, ?)', name, value)
+  }
+
+  close(): void {
+    this.database.close()
+  }
+
+  #readNext(): LogOffset {
+    const [last] = this.sql.first<[number | null]>('SELECT max(offset) FROM log') ?? [null]
+    // After everything was truncated the offsets go on from where the log ended.
+    return Math.max(last === null ? 0 : last + 1, this.fact('truncatedTo') ?? 0)
+  }
+}
+
+function checkFormat(database: Database, path: string): void {
+  const { user_version: format } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+  if (format <= lineageFormat) return
+  database.close()
+  throw new ForebayError('STATE_TOO_NEW', `"${path}" has format ${format}; this version reads up to ${lineageFormat}`, {
+    hint: 'start the newer version of forebay, or use another state folder',
+  })
+}

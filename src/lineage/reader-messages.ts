@@ -1,0 +1,30 @@
+import type { ErrorRecord } from '../model/errors.js'
+import type { SegmentId } from '../model/segment.js'
+import type { ColumnsRequest, HistoryRequest, TraceRequest, TransfersRequest } from './lineage-reader.js'
+import type { HotSegment, NodeWork } from './lineage-store.js'
+
+/** Calls of the reader's thread: arguments and answer. Texts are JSON. */
+export interface ReaderCalls {
+  readonly trace: { readonly arguments: readonly [TraceRequest]; readonly value: string }
+  readonly columns: { readonly arguments: readonly [ColumnsRequest]; readonly value: string }
+  readonly transfers: { readonly arguments: readonly [TransfersRequest]; readonly value: string }
+  readonly segment: { readonly arguments: readonly [SegmentId]; readonly value: string | undefined }
+  readonly hottest: { readonly arguments: readonly [limit: number, atMs: number]; readonly value: readonly HotSegment[] }
+  readonly work: {
+    readonly arguments: readonly [segments: readonly SegmentId[], atMs: number]
+    readonly value: readonly NodeWork[]
+  }
+  readonly queries: { readonly arguments: readonly [HistoryRequest]; readonly value: string }
+  readonly query: { readonly arguments: readonly [string]; readonly value: string | undefined }
+}
+export type ReaderCallName = keyof ReaderCalls
+
+export interface ToReader {
+  readonly request: number
+  readonly name: ReaderCallName
+  readonly arguments: readonly unknown[]
+}
+export type FromReader =
+  | { readonly type: 'opened' }
+  | { readonly type: 'not-opened'; readonly error: ErrorRecord }
+  | { readonly type: 'answer'; readonly request: number; readonly value?: unknown; readonly error?: ErrorRecord }

@@ -1,0 +1,21 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { toErrorRecord } from '../model/errors.js'
+import { fromSqliteError } from './database.js'
+import { RecorderCore } from './recorder-core.js'
+import type { FromRecorder, RecorderThreadData, ToRecorder } from './recorder-messages.js'
+
+/** Entry of the recorder's thread. */
+function main(): void {
+  const port = parentPort
+  if (port === null) throw new Error('the recorder runs in a worker thread')
+  const send = (message: FromRecorder): void => port.postMessage(message)
+  try {
+    const core = new RecorderCore(workerData as RecorderThreadData, send)
+    port.on('message', (message: ToRecorder) => core.receive(message))
+    send({ type: 'opened' })
+  } catch (error) {
+    send({ type: 'not-opened', error: toErrorRecord(fromSqliteError(error, 'the lineage folder')) })
+  }
+}
+
+main()

@@ -1,0 +1,46 @@
+import { type Database, Statements } from '../database.js'
+import { GraphDigest } from '../graph-digest.js'
+import type { LineageBatch } from '../lineage-store.js'
+import { parseDays } from './days.js'
+import { type EdgeRow, edgeColumns, edgeOf, type VertexRow, vertexColumns, vertexOf } from './graph-rows.js'
+
+/** Reads a whole graph, for checkpoints and comparisons. */
+export class SqliteExport {
+  readonly #sql: Statements
+
+  constructor(database: Database) {
+    this.#sql = new Statements(database)
+  }
+
+  /** The graph as batches that make the same graph of an empty store. */
+  *batches(size: number): IterableIterator<LineageBatch> {
+    const vertices = this.#sql.iterate<VertexRow>(`SELECT ${vertexColumns} FROM vertices v WHERE kind IS NOT NULL`)
+    for (const rows of chunks(vertices, size)) yield { ...part, vertices: rows.map(vertexOf) }
+    const edges = this.#sql.iterate<EdgeRow>(`SELECT ${edgeColumns} FROM edges e
+      CROSS JOIN vertices s ON s.id = e.source CROSS JOIN vertices t ON t.id = e.target CROSS JOIN shapes x ON x.id = e.shape
+      CROSS JOIN vertices fn ON fn.id = e.from_node CROSS JOIN vertices tn ON tn.id = e.to_node`)
+    for (const rows of chunks(edges, size)) yield { ...part, edges: rows.map((row) => edgeOf(row, parseDays(row[17] as string))) }
+  }
+
+  digest(): { readonly vertices: number; readonly edges: number; readonly hash: string } {
+    const digest = new GraphDigest()
+    for (const batch of this.batches(1000)) {
+      for (const vertex of batch.vertices) digest.vertex(vertex)
+      for (const edge of batch.edges) digest.edge(edge)
+    }
+    return digest.value()
+  }
+}
+
+const part: LineageBatch = { from: 0, to: 0, vertices: [], edges: [], folds: [] }
+
+function* chunks<T>(rows: IterableIterator<T>, size: number): IterableIterator<T[]> {
+  let chunk: T[] = []
+  for (const row of rows) {
+    chunk.push(row)
+    if (chunk.length < size) continue
+    yield chunk
+    chunk = []
+  }
+  if (chunk.length > 0) yield chunk
+}

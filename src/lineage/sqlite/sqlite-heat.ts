@@ -1,0 +1,46 @@
+import { type Database, Statements } from '../database.js'
+import { decayedCount, decayHorizonDays, decayWeight } from '../decay.js'
+import type { HotSegment, NodeWork } from '../lineage-store.js'
+import { parseDays } from './days.js'
+import { processedBy } from './graph-schema.js'
+
+/** Reads decayed counts from a graph's database. */
+export class SqliteHeat {
+  readonly #sql: Statements
+
+  constructor(database: Database) {
+    this.#sql = new Statements(database)
+  }
+
+  /** One scan over per-day counts; weights come in as one row a day. */
+  hottest(limit: number, at: number): HotSegment[] {
+    const today = Math.floor(at / 86_400_000_000)
+    const weights: [number, number][] = []
+    for (let day = today - decayHorizonDays; day <= today + 1; day++) weights.push([day, decayWeight(day, at)])
+    const rows = this.#sql.all<[string, string | null, number, number]>(
+      `WITH w AS MATERIALIZED (SELECT value ->> 0 AS day, value ->> 1 AS weight FROM json_each(?)),
+       h AS (SELECT segment, sum(count) AS degree, sum(count * coalesce((SELECT weight FROM w WHERE w.day = heat.day), 0)) AS hotness
+         FROM heat GROUP BY segment ORDER BY hotness DESC, segment LIMIT ?)
+       SELECT v.name, v.dataset, h.degree, h.hotness FROM h CROSS JOIN vertices v ON v.id = h.segment ORDER BY h.hotness DESC, v.name`,
+      JSON.stringify(weights),
+      limit,
+    )
+    return rows.map(([id, dataset, degree, hotness]) => ({ id, dataset, degree, hotness }))
+  }
+
+  work(segments: readonly string[], at: number): NodeWork[] {
+    const rows = this.#sql.all<[string, string, string, string, string]>(
+      `SELECT n.name, v.name, x.type, x.detail, e.days FROM json_each(?) f CROSS JOIN vertices v ON v.name = f.value
+         CROSS JOIN edges e ON e.source = v.id AND e.kind = ${processedBy}
+         CROSS JOIN vertices n ON n.id = e.target CROSS JOIN shapes x ON x.id = e.shape`,
+      JSON.stringify(segments),
+    )
+    return rows.map(([node, segment, transformation, detail, days]) => ({
+      node: node.replace(/^node:/, ''),
+      segment,
+      transformation,
+      detail,
+      decayedCount: decayedCount(parseDays(days), at),
+    }))
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Walks the graph breadth first, one statement for each hop and kind of edge. The frontier comes in as a JSON array and CROSS JOIN
+ * forces SQLite to start from it: left alone the planner scans every edge (2.7 s instead of 3 ms on a million edges). Names of
+ * vertices, nodes and shapes are looked up once each after the walk, not joined for every edge.
+ */
+import type { Database } from '../database.js'
+import { Statements } from '../database.js'
+import type { LineageEdge, LineageGraph, TraceOptions, Vertex } from '../lineage-store.js'
+import { parseDays } from './days.js'
+import { type VertexRow, vertexColumns, vertexOf } from './graph-rows.js'
+import { processedBy, transformedInto } from './graph-schema.js'
+
+type RawEdge = readonly [
+  source: number,
+  kind: number,
+  target: number,
+  shape: number,
+  fromNode: number,
+  toNode: number,
+  firstAt: number,
+  lastAt: number,
+  count: number,
+  rows: number,
+  bytes: number,
+  cpu: number,
+  peak: number,
+  queue: number,
+  transfer: number,
+  days: string,
+]
+
+const outgoing = `SELECT e.* FROM json_each(?) f CROSS JOIN edges e ON e.source = f.value AND e.kind = ?
+  WHERE e.first_at <= ? LIMIT ?`
+const incoming = `SELECT e.* FROM json_each(?) f CROSS JOIN edges i ON i.target = f.value AND i.kind = ?
+  CROSS JOIN edges e ON e.source = i.source AND e.kind = i.kind AND e.target = i.target AND e.shape = i.shape
+    AND e.from_node = i.from_node AND e.to_node = i.to_node
+  WHERE e.first_at <= ? LIMIT ?`
+
+/** Reads traces from a graph's database. */
+export class SqliteTracer {
+  readonly #sql: Statements
+
+  constructor(database: Database) {
+    this.#sql = new Statements(database)
+  }
+
+  trace(from: readonly string[], options: TraceOptions): LineageGraph {
+    const starts = this.#sql.all<[number, string]>(
+      'SELECT v.id, v.name FROM json_each(?) f CROSS JOIN vertices v ON v.name = f.value WHERE v.kind IS NOT NULL',
+      JSON.stringify(from),
+    )
+    const walk = new Walk(this.#sql, options)
+    const nodes = starts.filter(([, name]) => name.startsWith('node:')).map(([id]) => id)
+    walk.start(
+      starts.filter(([, name]) => !name.startsWith('node:')).map(([id]) => id),
+      nodes,
+    )
+    while (walk.hop()) continue
+    return this.#graph(walk)
+  }
+
+  #graph(walk: Walk): LineageGraph {
+    const names = new Map<number, string>()
+    const vertices: Vertex[] = []
+    const rows = this.#sql.all<[number, ...VertexRow]>(
+      `SELECT v.id, ${vertexColumns} FROM json_each(?) f CROSS JOIN vertices v ON v.id = f.value`,
+      JSON.stringify([...walk.vertices]),
+    )
+    for (const [id, ...row] of rows) {
+      const vertex = vertexOf(row)
+      names.set(id, vertex.id)
+      vertices.push(vertex)
+    }
+    const others = new Set<number>()
+    const shapes = new Set<number>()
+    for (const edge of walk.edges) {
+      shapes.add(edge[3])
+      for (const node of [edge[4], edge[5]]) if (!names.has(node)) others.add(node)
+    }
+    for (const [id, name] of this.#named('vertices', 'name', others)) names.set(id, name.replace(/^node:/, ''))
+    const transformations = new Map<number, LineageEdge['transformation']>()
+    for (const [id, type, detail, shape] of this.#sql.all<[number, string, string, string]>(
+      'SELECT x.id, x.type, x.detail, x.shape FROM json_each(?) f CROSS JOIN shapes x ON x.id = f.value',
+      JSON.stringify([...shapes]),
+    )) {
+      transformations.set(id, { type, detail, shape })
+    }
+    const edges = walk.edges.map((edge) => edgeFrom(edge, names, transformations))
+    return { vertices, edges, truncated: walk.truncated }
+  }
+
+  #named(table: string, column: string, ids: ReadonlySet<number>): [number, string][] {
+    if (ids.size === 0) return []
+    return this.#sql.all<[number, string]>(
+      `SELECT v.id, v.${column} FROM json_each(?) f CROSS JOIN ${table} v ON v.id = f.value`,
+      JSON.stringify([...ids]),
+    )
+  }
+}
+
+class Walk {
+  readonly vertices = new Set<number>()
+  readonly edges: RawEdge[] = []
+  truncated = false
+  readonly #sql: Statements
+  readonly #options: TraceOptions
+  readonly #asOf: number
+  readonly #seen = new Set<string>()
+  #frontier: number[] = []
+  #depth = 0
+
+  constructor(sql: Statements, options: TraceOptions) {
+    this.#sql = sql
+    this.#options = options
+    this.#asOf = options.asOf ?? Number.MAX_SAFE_INTEGER
+  }
+
+  /** Takes the first segments, and those that the first nodes processed. */
+  start(segments: readonly number[], nodes: readonly number[]): void {
+    for (const id of [...segments, ...nodes]) this.vertices.add(id)
+    const frontier = new Set(segments)
+    for (const edge of this.#take(incoming, nodes, processedBy)) frontier.add(edge[0])
+    this.#arrive([...frontier])
+  }
+
+  /** One hop over TRANSFORMED_INTO; false when there is nothing more to reach. */
+  hop(): boolean {
+    if (this.#depth++ >= this.#options.depth || this.#frontier.length === 0 || this.truncated) return false
+    const { direction } = this.#options
+    const found = new Set<number>()
+    if (direction !== 'upstream') for (const edge of this.#take(outgoing, this.#frontier, transformedInto)) found.add(edge[2])
+    if (direction !== 'downstream') for (const edge of this.#take(incoming, this.#frontier, transformedInto)) found.add(edge[0])
+    this.#arrive([...found].filter((id) => !this.vertices.has(id)))
+    return true
+  }
+
+  #arrive(segments: readonly number[]): void {
+    for (const id of segments) this.vertices.add(id)
+    for (const edge of this.#take(outgoing, segments, processedBy)) this.vertices.add(edge[2])
+    this.#frontier = [...segments]
+  }
+
+  /** Edges of some vertices that were not met before, up to what the limit leaves; one more is asked for, to know of it. */
+  #take(statement: string, ids: readonly number[], kind: number): RawEdge[] {
+    if (ids.length === 0 || this.truncated) return []
+    const left = this.#options.limit - this.edges.length
+    // Edges met before come again when both directions are walked, so the statement may give more than are new.
+    const asked = left + (this.#options.direction === 'both' ? this.#seen.size : 0) + 1
+    const rows = this.#sql.all<RawEdge>(statement, JSON.stringify(ids), kind, this.#asOf, asked)
+    const fresh = rows.filter((edge) => this.#isNew(edge))
+    if (fresh.length > left) {
+      this.truncated = true
+      fresh.length = left
+    }
+    this.edges.push(...fresh)
+    return fresh
+  }
+
+  #isNew(edge: RawEdge): boolean {
+    const key = `${edge[0]},${edge[1]},${edge[2]},${edge[3]},${edge[4]},${edge[5]}`
+    if (this.#seen.has(key)) return false
+    this.#seen.add(key)
+    return true
+  }
+}
+
+function edgeFrom(
+  edge: RawEdge,
+  names: ReadonlyMap<number, string>,
+  transformations: ReadonlyMap<number, LineageEdge['transformation']>,
+): LineageEdge {
+  const [source, kind, target, shape, fromNode, toNode, firstAt, lastAt, count, rows, bytes, cpu, peak, queue, transfer, days] =
+    edge
+  return {
+    from: names.get(source) ?? '',
+    to: names.get(target) ?? '',
+    type: kind === processedBy ? 'PROCESSED_BY' : 'TRANSFORMED_INTO',
+    transformation: transformations.get(shape) ?? { type: '', detail: '', shape: '' },
+    sourceNode: names.get(fromNode) ?? '',
+    destinationNode: names.get(toNode) ?? '',
+    firstAt,
+    lastAt,
+    count,
+    totals: { rows, bytes, cpuMicros: cpu, peakMemoryBytes: peak, queueMicros: queue, transferMicros: transfer },
+    days: parseDays(days),
+  }
+}
