@@ -1,6 +1,6 @@
 import { ForebayError } from '../model/errors.js'
-import type { Session } from './session.js'
 import { quoteText, quoteTexts } from './quote.js'
+import type { Session } from './session.js'
 
 /** What one DuckDB instance may use. */
 export interface InstanceLimits {

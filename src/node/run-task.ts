@@ -8,6 +8,7 @@ import type { FromNode, NodeConfiguration, TaskReport, TaskResult } from '../mod
 import { bytesMoved, captureReads, openTransferLog, type TransferLog } from '../transfer/capture-transfer.js'
 import { type Answer, answerClient, type ClientOutput } from './answer-client.js'
 import { type ErrorScene, fromDuckDBError } from './duckdb-error.js'
+import { findBrokenFile } from './find-broken-file.js'
 import type { Instance } from './instance.js'
 import type { LineageOutbox } from './lineage-outbox.js'
 import { packOrdinal, publishPack } from './publish-pack.js'
@@ -40,7 +41,7 @@ export async function runTask(task: RunningTask, tools: TaskTools, share: Share)
     await run.run()
   } catch (error) {
     tools.onError(error)
-    run.fail(error)
+    await run.fail(error)
   } finally {
     task.end()
     await run.close()
@@ -164,16 +165,25 @@ class TaskRun {
   }
 
   /** Reports the failure: as the task's outcome, or as the end of its stream when the outcome has gone out. */
-  fail(thrown: unknown): void {
+  async fail(thrown: unknown): Promise<void> {
     const { taskId, attempt } = this.#task.message
-    const scene: ErrorScene = this.#inputs?.scene ?? sceneOf(thrown)
-    const error = toErrorRecord(this.#task.reason ?? fromDuckDBError(thrown, scene))
+    const error = toErrorRecord(this.#task.reason ?? (await this.#explain(thrown)))
     if (this.#reported) {
       this.#tools.send({ type: 'stream-ended', taskId, rows: this.#streamedRows, bytes: 0, error })
       return
     }
     const { incarnation } = this.#tools.configuration
     this.#tools.send({ type: 'failed', taskId, attempt, incarnation, error, report: this.#report() })
+  }
+
+  /** The failure in our own words. Where one of several files must be the broken one, it is looked for. */
+  async #explain(thrown: unknown): Promise<ForebayError> {
+    const scene: ErrorScene = this.#inputs?.scene ?? sceneOf(thrown)
+    const error = fromDuckDBError(thrown, scene)
+    const isNamed = scene.files.length < 2 || scene.files.some((file) => String(thrown).includes(file))
+    if (error.code !== 'FILE_UNREADABLE' || isNamed || this.#session === undefined) return error
+    const found = await findBrokenFile(this.#session, scene.files, this.#task.signal)
+    return found === undefined ? error : fromDuckDBError(found.error, { files: [found.path], packs: [] })
   }
 
   #report(): TaskReport {

@@ -1,4 +1,5 @@
 import type { DuckDBConnection, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
+import { ForebayError } from '../model/errors.js'
 import { quoteText } from './quote.js'
 
 /** One connection. At most one statement runs on it at a time. */
@@ -13,7 +14,11 @@ export class Session {
   /** Zone of `now()`, casts and date functions on this connection. */
   async setTimeZone(name: string): Promise<void> {
     if (name === this.#timeZone) return
-    await this.#connection.run(`SET TimeZone = ${quoteText(name)}`)
+    try {
+      await this.#connection.run(`SET TimeZone = ${quoteText(name)}`)
+    } catch (error) {
+      throw new ForebayError('PARAMETER_INVALID', `time zone "${name}" is not known`, { cause: error })
+    }
     this.#timeZone = name
   }
 
