@@ -104,7 +104,7 @@ export function makeProgram(): Command {
     {
       load: async () => (await import('./evaluate.js')).evaluate,
     },
-  )
+  ).option('--fast', 'without the slower models')
   local(program, 'demo', 'A sample lake, a week of dashboards, reactive and proactive side by side.', 'forebay demo --keep', {
     load: async () => (await import('./demo.js')).demo,
   })

@@ -17,6 +17,7 @@ import { type Clock, systemClock } from '../model/clock.js'
 import { ForebayError } from '../model/errors.js'
 import type { LedgerEntry } from '../model/forecast.js'
 import type { NodeStatus } from '../model/node.js'
+import { openFitWorker } from '../predict/boosting/fit-worker-port.js'
 import { Predictor } from '../predict/predictor.js'
 import { openPlannerPool } from '../sql/planner-pool.js'
 import { Broadcast } from './broadcast.js'
@@ -81,7 +82,9 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     planner: closing.track(openPlannerPool()),
   }
   const hub = new EventHub()
-  const predictor = new Predictor({ clock })
+  const fitter = openFitWorker()
+  closing.add(() => fitter.close())
+  const predictor = new Predictor({ clock, fitter })
   const plainRecorder = await opening.recorder
   const reader = await closing.track(openLineageReader({ folder: lineageFolder, onFailure: onError }))
   const planner = await opening.planner

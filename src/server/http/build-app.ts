@@ -2,8 +2,19 @@
 
 import type { Socket } from 'node:net'
 import swagger from '@fastify/swagger'
-import fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyServerOptions } from 'fastify'
-import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
 import { ForebayError } from '../../model/errors.js'
 import type { Rooms } from '../rooms.js'
@@ -87,6 +98,7 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
     },
     transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
   })
   const routes = [
     queryRoutes,
@@ -106,14 +118,19 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
   return app
 }
 
+/** Of fastify's own messages only those that somebody has to read. */
+function httpLog(log: Logger): Logger {
+  return log.child({ part: 'http' }, log.level === 'info' ? { level: 'warn' } : {})
+}
+
 function sendError(reply: FastifyReply, answer: ErrorAnswer): void {
   reply.code(answer.status).type('application/json; charset=utf-8').send(JSON.stringify(answer.body))
 }
 
 function serverOptions({ configuration }: Rooms, log: Logger): FastifyServerOptions {
   return {
-    loggerInstance: log as unknown as FastifyBaseLogger,
-    disableRequestLogging: true,
+    loggerInstance: httpLog(log) as unknown as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: configuration.limits.sqlBytes * jsonOverhead + 65_536,
     // A request must arrive within this time, its headers within limits of `limitSockets`.
     requestTimeout: 300_000,

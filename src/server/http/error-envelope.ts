@@ -32,10 +32,9 @@ function fromFramework(error: unknown): unknown {
   }
   if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return new ForebayError('REQUEST_INVALID', 'the body is empty', { hint: jsonHint })
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
-    const what = code?.startsWith('FST_ERR_CTP') || error instanceof SyntaxError ? 'the body is not valid JSON: ' : ''
-    return new ForebayError('REQUEST_INVALID', `${what}${message ?? 'the request is malformed'}`, {
-      ...(what === '' ? {} : { hint: jsonHint }),
-    })
+    const json = code?.startsWith('FST_ERR_CTP') || error instanceof SyntaxError
+    if (json) return new ForebayError('REQUEST_INVALID', 'the body is not valid JSON', { hint: jsonHint })
+    return new ForebayError('REQUEST_INVALID', message ?? 'the request is malformed')
   }
   return error
 }

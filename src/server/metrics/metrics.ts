@@ -6,7 +6,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Activity } from '../../model/activity.js'
 import { type AllocationOutcome, actionKinds, type LedgerEntry } from '../../model/forecast.js'
 import type { LineageEvent, TaskEvent, Transfer } from '../../model/lineage-event.js'
-import { clientNode, type NodeState, type NodeStatus, storageNode } from '../../model/node.js'
+import { clientNode, type NodeId, type NodeState, type NodeStatus, storageNode } from '../../model/node.js'
 import { type Priority, priorities } from '../../model/priority.js'
 import { type ResourceName, resourceNames } from '../../model/resources.js'
 
@@ -113,7 +113,11 @@ export class Metrics {
   }
 
   #noticeTask(event: TaskEvent): void {
-    for (const read of event.baseReads) this.#reads.inc({ tier: read.tier }, countBits(read.segments))
+    for (const read of event.baseReads) {
+      const segments = countBits(read.segments)
+      this.#reads.inc({ tier: read.tier }, segments)
+      if (read.source !== event.node) this.#countMove('base', read.source, event.node, segments, read.bytes)
+    }
     for (const read of event.derivedReads) this.#reads.inc({ tier: read.tier })
     const derived = new Set(event.derivedReads.map(({ segment }) => segment))
     for (const transfer of event.transfers) {
@@ -122,9 +126,13 @@ export class Metrics {
   }
 
   #countTransfer(kind: 'base' | 'derived' | 'pack' | 'client', transfer: Transfer): void {
-    const labels = { kind, source_kind: nodeKind(transfer.source), destination_kind: nodeKind(transfer.destination) }
-    this.#transfers.inc(labels)
-    this.#transferBytes.inc(labels, transfer.bytes)
+    this.#countMove(kind, transfer.source, transfer.destination, 1, transfer.bytes)
+  }
+
+  #countMove(kind: string, source: NodeId, destination: NodeId, segments: number, bytes: number): void {
+    const labels = { kind, source_kind: nodeKind(source), destination_kind: nodeKind(destination) }
+    this.#transfers.inc(labels, segments)
+    this.#transferBytes.inc(labels, bytes)
   }
 
   #counter<L extends string = never>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> {

@@ -1,0 +1,21 @@
+import { renderEvaluation } from '../predict/evaluate/render-evaluation.js'
+import { runEvaluate } from '../predict/evaluate/run-evaluate.js'
+import type { CommandContext } from './context.js'
+import { printJson, printLines } from './output.js'
+import { withProgress } from './progress.js'
+
+/** `forebay evaluate TRACE`. */
+export async function evaluate(context: CommandContext, trace = ''): Promise<void> {
+  const { options, output, signal } = context
+  let share = 0
+  const running = runEvaluate({
+    path: trace,
+    signal,
+    fast: options['fast'] === true,
+    onProgress: (reached) => {
+      share = reached
+    },
+  })
+  const evaluation = await withProgress(output, () => ({ share, text: trace }), running)
+  return output.json ? printJson(output, evaluation) : printLines(output, [renderEvaluation(evaluation)])
+}
