@@ -7,12 +7,16 @@ export function apportion(total: number, weights: readonly number[]): number[] {
   const count = weights.length
   if (count === 0) return []
   if (count === 1) return [total]
-  if (total === 0) return new Array<number>(count).fill(0)
+  if (total === 0) return weights.map(() => 0)
   const sum = weights.reduce((a, b) => a + b, 0)
-  if (sum === 0) return apportion(total, new Array<number>(count).fill(1))
+  if (sum === 0)
+    return apportion(
+      total,
+      weights.map(() => 1),
+    )
   const exact = total <= Number.MAX_SAFE_INTEGER / sum
-  const shares = new Array<number>(count)
-  const remainders = new Array<number>(count)
+  const shares: number[] = []
+  const remainders: number[] = []
   let left = total
   for (let index = 0; index < count; index++) {
     const weight = weights[index] ?? 0

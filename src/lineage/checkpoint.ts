@@ -73,7 +73,8 @@ export function* loadCheckpoint(log: LineageLog, graph: GraphDatabase): Generato
 /** The graph's part of the newest checkpoint, as batches for a store that starts from nothing. */
 export function* checkpointBatches(log: LineageLog): Generator<LineageBatch> {
   const number = log.fact('checkpoint')
-  for (let index = 0; number !== undefined; index++) {
+  if (number === undefined) return
+  for (let index = 0; ; index++) {
     const part = readPart(log, number, index)
     if (part === undefined) return
     if ('batch' in part) yield part.batch

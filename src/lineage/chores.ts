@@ -8,7 +8,7 @@ import { GraphDatabase } from './graph-database.js'
 import { GraphDigest } from './graph-digest.js'
 import type { LineageLog } from './lineage-log.js'
 import type { LogOffset } from './lineage-store.js'
-import type { GraphReport } from './recorder.js'
+import type { GraphReport } from './recorder-port.js'
 import { SqliteExport } from './sqlite/sqlite-export.js'
 
 export type Chore<T> = Generator<void, T>

@@ -75,7 +75,11 @@ export class DerivedSegments {
     const fold = foldTarget(template, role, [...snapshots])
     this.#sql.run(
       'UPDATE derived SET evicted_at = ?, folded = ?, snapshots = ?, parents = ? WHERE id = ?',
-      ...[at, fold, JSON.stringify([...snapshots].sort()), '[]', segment],
+      at,
+      fold,
+      JSON.stringify([...snapshots].sort()),
+      '[]',
+      segment,
     )
     return { fold }
   }

@@ -1,7 +1,7 @@
 import { ForebayError } from '../model/errors.js'
 import type { QueryStatus } from '../model/query.js'
 import { type Database, Statements } from './database.js'
-import type { HistoryRequest } from './lineage-reader.js'
+import type { HistoryRequest } from './lineage-reader-port.js'
 
 /** Reads the history of queries. */
 export class HistoryQueries {
@@ -25,7 +25,8 @@ export class HistoryQueries {
     }
     const rows = this.#sql.all<[string, number, string]>(
       `SELECT id, submitted_at, body FROM queries WHERE ${conditions.join(' AND ')} ORDER BY submitted_at DESC, id DESC LIMIT ?`,
-      ...[...values, request.limit + 1],
+      ...values,
+      request.limit + 1,
     )
     const page = rows.slice(0, request.limit)
     const last = page.at(-1)

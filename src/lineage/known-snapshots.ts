@@ -19,12 +19,19 @@ export class KnownSnapshots {
     for (const { id, rows, bytes, columnBytes } of event.segments) {
       this.#sql.run(
         'INSERT OR IGNORE INTO segments VALUES (?, ?, ?, ?, ?)',
-        ...[id, event.dataset, rows, bytes, JSON.stringify(columnBytes)],
+        id,
+        event.dataset,
+        rows,
+        bytes,
+        JSON.stringify(columnBytes),
       )
     }
     this.#sql.run(
       'INSERT OR IGNORE INTO snapshots VALUES (?, ?, ?, ?)',
-      ...[event.snapshot, event.dataset, event.at, JSON.stringify(event.segments.map((segment) => segment.id))],
+      event.snapshot,
+      event.dataset,
+      event.at,
+      JSON.stringify(event.segments.map((segment) => segment.id)),
     )
   }
 

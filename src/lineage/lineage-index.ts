@@ -171,7 +171,14 @@ export class LineageIndex {
         this.#sql.run(
           `INSERT INTO columns VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET
              first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at), count = count + 1`,
-          ...[event.table, column, input.dataset, input.column, input.kind, input.subtype, event.at, event.at],
+          event.table,
+          column,
+          input.dataset,
+          input.column,
+          input.kind,
+          input.subtype,
+          event.at,
+          event.at,
         )
       }
     }

@@ -3,7 +3,7 @@ import { ForebayError } from '../model/errors.js'
 import type { SegmentId } from '../model/segment.js'
 import { type Database, Statements } from './database.js'
 import { isoTime } from './lineage-answer.js'
-import type { ColumnsRequest, TransfersRequest } from './lineage-reader.js'
+import type { ColumnsRequest, TransfersRequest } from './lineage-reader-port.js'
 
 /** Rows that one page of transfers looks at; a page that finds less than its limit among them still has a `next`. */
 const scannedMax = 200_000
@@ -69,7 +69,10 @@ export class LineageQueries {
     const rows = this.#sql.all<TransferRow>(
       `SELECT id, segment, query, source, destination, via, bytes, rows, micros, at FROM transfers
        WHERE id > ? AND id <= ? ${conditions.join(' ')} ORDER BY id LIMIT ?`,
-      ...[after, until, ...values, request.limit],
+      after,
+      until,
+      ...values,
+      request.limit,
     )
     const last = this.#sql.first<[number | null]>('SELECT max(id) FROM transfers')?.[0] ?? 0
     const reached = rows.length === request.limit ? (rows.at(-1)?.[0] ?? after) : Math.min(until, last)

@@ -1,88 +1,116 @@
-import type { NodeId } from '../model/node.js'
-import type { QueryState, QueryStatus } from '../model/query.js'
-import type { SegmentId } from '../model/segment.js'
-import type { HotSegment, NodeWork } from './lineage-store.js'
-import { startReader } from './reader-client.js'
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { entryPoint } from '../model/entry-point.js'
+import { ForebayError, fromErrorRecord } from '../model/errors.js'
+import type { QueryStatus } from '../model/query.js'
+import type { LineageReader, ReaderOptions } from './lineage-reader-port.js'
+import type { FromReader, ReaderCallName, ReaderCalls, ToReader } from './reader-messages.js'
 
-/** `GET /v1/lineage`. */
-export interface TraceRequest {
-  /** `segment:ID`, `table:NAME`, `query:ID` or `node:ID`. */
-  readonly from: string
-  readonly direction: 'upstream' | 'downstream' | 'both'
-  /** 1–50. */
-  readonly depth: number
-  /** Most edges, 1–100,000. */
-  readonly limit: number
-  /** Epoch milliseconds. */
-  readonly asOf?: number
+export type * from './lineage-reader-port.js'
+
+/** Most questions that wait at once; more are refused with QUEUE_FULL. */
+const waitingMax = 10_000
+
+interface Call {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
 }
 
-/** `GET /v1/lineage/columns`. Without a column: all of the table's. */
-export interface ColumnsRequest {
-  readonly table: string
-  readonly column?: string
-  readonly direction: 'upstream' | 'downstream' | 'both'
-  /** Hops through written tables, 1–50; default 20. */
-  readonly depth?: number
+/** Opens a reader on a recorder's folder, in a thread of its own. */
+export async function openLineageReader(options: ReaderOptions): Promise<LineageReader> {
+  const url = entryPoint('./reader-thread.js', import.meta.url)
+  const worker = new Worker(url, { workerData: options.folder, name: 'lineage-reader' })
+  const [first] = (await once(worker, 'message')) as [FromReader]
+  if (first.type === 'not-opened') {
+    await worker.terminate()
+    throw fromErrorRecord(first.error)
+  }
+  const questions = new Questions(worker, options.onFailure ?? (() => {}))
+  return {
+    trace: (request, signal) => questions.ask('trace', [request], signal),
+    columns: (request, signal) => questions.ask('columns', [request], signal),
+    transfers: (request, signal) => questions.ask('transfers', [request], signal),
+    segment: (id, signal) => questions.ask('segment', [id], signal),
+    hottest: (limit, atMs, signal) => questions.ask('hottest', [limit, atMs], signal),
+    work: (segments, atMs, signal) => questions.ask('work', [segments, atMs], signal),
+    queries: (request, signal) => questions.ask('queries', [request], signal),
+    query: async (queryId, signal) => {
+      const text = await questions.ask('query', [queryId], signal)
+      return text === undefined ? undefined : (JSON.parse(text) as QueryStatus)
+    },
+    close: () => questions.close(),
+  }
 }
 
-/** `GET /v1/transfers`: every filter that is given must hold; in the order of arrival, oldest first. */
-export interface TransfersRequest {
-  readonly segment?: SegmentId
-  readonly query?: string
-  readonly source?: NodeId
-  readonly destination?: NodeId
-  /** Epoch milliseconds; moves that ended then or later. */
-  readonly since?: number
-  /** 1–10,000. */
-  readonly limit: number
-  /** `next` of the page before. */
-  readonly cursor?: string
+class Questions {
+  readonly #worker: Worker
+  readonly #calls = new Map<number, Call>()
+  #request = 0
+  #failure: Error | undefined
+
+  constructor(worker: Worker, onFailure: (error: Error) => void) {
+    this.#worker = worker
+    worker.on('message', (message: FromReader) => this.#receive(message))
+    worker.on('error', (error) => this.#fail(unavailable(`the lineage reader has failed: ${error.message}`, error), onFailure))
+    worker.on('exit', (code) => this.#fail(unavailable(`the lineage reader's thread ended with code ${code}`), onFailure))
+  }
+
+  ask<N extends ReaderCallName>(
+    name: N,
+    values: ReaderCalls[N]['arguments'],
+    signal?: AbortSignal,
+  ): Promise<ReaderCalls[N]['value']> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    if (this.#calls.size >= waitingMax)
+      return Promise.reject(new ForebayError('QUEUE_FULL', 'too many questions about lineage wait'))
+    const request = ++this.#request
+    const message: ToReader = { request, name, arguments: values }
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
+    this.#worker.postMessage(message)
+    return new Promise((resolve, reject) => {
+      // The thread answers all the same; nobody listens then.
+      const onAbort = (): void => {
+        this.#calls.delete(request)
+        reject(signal?.reason)
+      }
+      const done = (): void => signal?.removeEventListener('abort', onAbort)
+      this.#calls.set(request, {
+        resolve: (value) => {
+          done()
+          resolve(value as ReaderCalls[N]['value'])
+        },
+        reject: (error) => {
+          done()
+          reject(error)
+        },
+      })
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#fail(unavailable('the lineage reader is closed'), () => {})
+    await this.#worker.terminate()
+  }
+
+  #receive(message: FromReader): void {
+    if (message.type !== 'answer') return
+    const call = this.#calls.get(message.request)
+    this.#calls.delete(message.request)
+    if (message.error === undefined) call?.resolve(message.value)
+    else call?.reject(fromErrorRecord(message.error))
+  }
+
+  #fail(error: Error, onFailure: (error: Error) => void): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    for (const call of this.#calls.values()) call.reject(error)
+    this.#calls.clear()
+    onFailure(error)
+  }
 }
 
-/** `GET /v1/queries`: newest first. */
-export interface HistoryRequest {
-  readonly state?: QueryState
-  /** Fingerprint, or the template's text. */
-  readonly template?: string
-  /** 1–1,000. */
-  readonly limit: number
-  /** `next` of the page before. */
-  readonly cursor?: string
-}
-
-export interface ReaderOptions {
-  /** The recorder's folder; the recorder must be open. */
-  readonly folder: string
-  /** Called once when the thread dies; later calls reject with UNAVAILABLE, and the owner may open a new one. */
-  readonly onFailure?: (error: Error) => void
-}
-
-/**
- * Answers about lineage and history, from a thread of its own with a read-only connection. Answers that can be large come
- * as JSON text that is ready to be sent, so that the event loop neither parses nor stringifies them.
- */
-export interface LineageReader {
-  /** `{"vertices":[…],"edges":[…],"truncated":…}`. Rejects with NOT_FOUND (unknown start) or REQUEST_INVALID. */
-  trace(request: TraceRequest, signal?: AbortSignal): Promise<string>
-  /** `{"columns":[…],"edges":[…],"truncated":…}`. NOT_FOUND when nothing is known of the table or column. */
-  columns(request: ColumnsRequest, signal?: AbortSignal): Promise<string>
-  /** `{"transfers":[…],"next"?}`. A page may be short and have a `next` all the same. */
-  transfers(request: TransfersRequest, signal?: AbortSignal): Promise<string>
-  /** The vertex as `GET /v1/segments/{id}` gives it (a folded vertex for an evicted one); undefined when it is unknown. */
-  segment(id: SegmentId, signal?: AbortSignal): Promise<string | undefined>
-  /** Hottest first; `atMs` is epoch milliseconds. */
-  hottest(limit: number, atMs: number, signal?: AbortSignal): Promise<readonly HotSegment[]>
-  /** Decayed PROCESSED_BY counts of these segments by node. */
-  work(segments: readonly SegmentId[], atMs: number, signal?: AbortSignal): Promise<readonly NodeWork[]>
-  /** `{"queries":[…],"next"?}`. */
-  queries(request: HistoryRequest, signal?: AbortSignal): Promise<string>
-  /** One query of the history. */
-  query(queryId: string, signal?: AbortSignal): Promise<QueryStatus | undefined>
-  close(): Promise<void>
-}
-
-/** Opens a reader on a recorder's folder. */
-export function openLineageReader(options: ReaderOptions): Promise<LineageReader> {
-  return startReader(options)
+function unavailable(message: string, cause?: unknown): ForebayError {
+  return new ForebayError('UNAVAILABLE', message, { cause })
 }

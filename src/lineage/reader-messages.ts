@@ -1,6 +1,6 @@
 import type { ErrorRecord } from '../model/errors.js'
 import type { SegmentId } from '../model/segment.js'
-import type { ColumnsRequest, HistoryRequest, TraceRequest, TransfersRequest } from './lineage-reader.js'
+import type { ColumnsRequest, HistoryRequest, TraceRequest, TransfersRequest } from './lineage-reader-port.js'
 import type { HotSegment, NodeWork } from './lineage-store.js'
 
 /** Calls of the reader's thread: arguments and answer. Texts are JSON. */

@@ -8,6 +8,7 @@ import type { FromReader, ToReader } from './reader-messages.js'
 function main(): void {
   const port = parentPort
   if (port === null) throw new Error('the lineage reader runs in a worker thread')
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
   const send = (message: FromReader): void => port.postMessage(message)
   try {
     const core = new ReaderCore(workerData as string)

@@ -1,5 +1,5 @@
 import type { ErrorRecord } from '../model/errors.js'
-import type { RecorderLimits, RecorderStats, StoreConfiguration } from './recorder.js'
+import type { RecorderLimits, RecorderStats, StoreConfiguration } from './recorder-port.js'
 
 /** What the recorder's thread is started with. */
 export interface RecorderThreadData {
@@ -34,8 +34,8 @@ export interface RecorderCalls {
     readonly arguments: readonly []
     readonly value: { readonly offset: number; readonly truncated: number }
   }
-  readonly rebuild: { readonly arguments: readonly [store: string]; readonly value: import('./recorder.js').GraphReport }
-  readonly verify: { readonly arguments: readonly []; readonly value: import('./recorder.js').GraphReport }
+  readonly rebuild: { readonly arguments: readonly [store: string]; readonly value: import('./recorder-port.js').GraphReport }
+  readonly verify: { readonly arguments: readonly []; readonly value: import('./recorder-port.js').GraphReport }
   readonly close: { readonly arguments: readonly []; readonly value: undefined }
 }
 export type CallName = keyof RecorderCalls

@@ -8,6 +8,7 @@ import type { FromRecorder, RecorderThreadData, ToRecorder } from './recorder-me
 function main(): void {
   const port = parentPort
   if (port === null) throw new Error('the recorder runs in a worker thread')
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
   const send = (message: FromRecorder): void => port.postMessage(message)
   try {
     const core = new RecorderCore(workerData as RecorderThreadData, send)

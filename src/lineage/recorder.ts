@@ -1,106 +1,234 @@
-import type { Clock } from '../model/clock.js'
+/**
+ * The recorder's side on the event loop: texts out, acknowledgements in. Calls of one turn of the loop leave as one message. What
+ * is under way is bounded in bytes; what was refused or lost rejects, and the caller still has it.
+ */
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { type Clock, systemClock } from '../model/clock.js'
+import { entryPoint } from '../model/entry-point.js'
+import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { LineageEvent } from '../model/lineage-event.js'
 import type { QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
-import { startRecorder } from './recorder-client.js'
+import type { CallName, FromRecorder, RecorderCalls, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
+import type { GraphReport, Recorder, RecorderOptions, RecorderStats } from './recorder-port.js'
+import { defaultLimits } from './retention.js'
 
-/** What the recorder may keep; each has a default in `retention.ts`. Reaching one truncates or fails with its name. */
-export interface RecorderLimits {
-  /** Largest log on disk with history and keys; the log is truncated well before it, and writing past it fails with DISK_EXCEEDED. */
-  readonly logBytesMax: number
-  /** Most events in the log; the older half goes when it is reached, after a checkpoint. */
-  readonly eventsMax: number
-  /** Oldest event in the log, counted from its arrival. */
-  readonly eventAgeMsMax: number
-  /** Most queries in the history. */
-  readonly queriesMax: number
-  /** Most bytes on their way to the thread; more are refused with QUEUE_FULL. */
-  readonly inFlightBytesMax: number
+export type * from './recorder-port.js'
+
+interface Waiting {
+  readonly number: number
+  readonly bytes: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+interface Call {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
 }
 
-/** Another graph that the log is projected into, loaded inside the recorder's thread. */
-export interface StoreConfiguration {
-  /** Name in `lag()`. */
-  readonly name: string
-  /** URL of a module that exports `openLineageStore(options): Promise<LineageStore>`. */
-  readonly module: string
-  /** Plain data handed to it. */
-  readonly options: Readonly<Record<string, unknown>>
+/** Opens the log of a folder in a thread of its own. Rejects with STATE_TOO_NEW when a newer version wrote it. */
+export async function openRecorder(options: RecorderOptions): Promise<Recorder> {
+  const clock = options.clock ?? systemClock
+  const limits = { ...defaultLimits, ...options.limits }
+  const workerData: RecorderThreadData = { folder: options.folder, limits, stores: options.stores ?? [], now: clock.now() }
+  const worker = new Worker(entryPoint('./recorder-thread.js', import.meta.url), { workerData, name: 'recorder' })
+  const [first] = (await once(worker, 'message')) as [FromRecorder]
+  if (first.type === 'not-opened') {
+    await worker.terminate()
+    throw fromErrorRecord(first.error)
+  }
+  return new ThreadRecorder(worker, clock, limits.inFlightBytesMax, options.onFailure ?? (() => {}))
 }
 
-export interface RecorderOptions {
-  /** Made when it is absent; one recorder at a time (the caller holds the state folder's lock). */
-  readonly folder: string
-  readonly clock?: Clock
-  readonly limits?: Partial<RecorderLimits>
-  readonly stores?: readonly StoreConfiguration[]
-  /** Called once when the thread dies; every waiting and later call rejects with UNAVAILABLE, and the owner may open a new one. */
-  readonly onFailure?: (error: Error) => void
+class ThreadRecorder implements Recorder {
+  readonly #worker: Worker
+  readonly #clock: Clock
+  readonly #inFlightBytesMax: number
+  readonly #waiting: Waiting[] = []
+  readonly #calls = new Map<number, Call>()
+  #gathered: Write[] = []
+  #number = 0
+  #request = 0
+  #inFlightBytes = 0
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  #failure: Error | undefined
+  #lag: Readonly<Record<string, number>> = { sqlite: 0 }
+  #stats: RecorderStats = noStats
+
+  constructor(worker: Worker, clock: Clock, inFlightBytesMax: number, onFailure: (error: Error) => void) {
+    this.#worker = worker
+    this.#clock = clock
+    this.#inFlightBytesMax = inFlightBytesMax
+    worker.on('message', (message: FromRecorder) => this.#receive(message))
+    worker.on('error', (error) => this.#fail(error, onFailure))
+    worker.on('exit', (code) => {
+      if (this.#state !== 'closed') this.#fail(new Error(`the recorder's thread ended with code ${code}`), onFailure)
+    })
+  }
+
+  record(events: readonly LineageEvent[]): Promise<void> {
+    if (events.length === 0) return Promise.resolve()
+    const bodies = events.map((event) => JSON.stringify(event))
+    const bytes = bodies.reduce((sum, body) => sum + body.length, 0)
+    return this.#write({ type: 'events', ids: events.map((event) => event.id), bodies }, bytes)
+  }
+
+  saveQuery(status: QueryStatus): void {
+    const { queryId, submittedAt, state, fingerprint = null, template = null } = status
+    const body = JSON.stringify(status)
+    // A status that cannot be kept is not worth failing a query for; the thread's failure is told elsewhere.
+    this.#write({ type: 'query', row: [queryId, submittedAt, state, fingerprint, template, body] }, body.length).catch(() => {})
+  }
+
+  put(key: string, json: string): Promise<void> {
+    return this.#write({ type: 'put', key, json }, json.length)
+  }
+
+  remove(key: string): Promise<void> {
+    return this.#write({ type: 'remove', key }, key.length)
+  }
+
+  get(key: string): Promise<string | undefined> {
+    return this.#call('get', key)
+  }
+
+  list(prefix: string): Promise<readonly (readonly [string, string])[]> {
+    return this.#call('list', prefix)
+  }
+
+  lag(): Readonly<Record<string, number>> {
+    return this.#lag
+  }
+
+  stats(): RecorderStats {
+    return this.#stats
+  }
+
+  async projected(): Promise<void> {
+    await this.#call('projected')
+  }
+
+  async reconcile(existing: readonly SegmentId[]): Promise<number> {
+    const kept = new Set(existing)
+    const gone = (await this.#call('existing')).filter((segment) => !kept.has(segment))
+    const now = this.#clock.now()
+    const at = now * 1000
+    if (gone.length > 0)
+      await this.record([{ kind: 'eviction', id: `reconcile-${now}-${gone.length}-${gone[0]}`, at, segments: gone }])
+    return gone.length
+  }
+
+  checkpoint(): Promise<{ readonly offset: number; readonly truncated: number }> {
+    return this.#call('checkpoint')
+  }
+
+  rebuild(store = 'sqlite'): Promise<GraphReport> {
+    return this.#call('rebuild', store)
+  }
+
+  verify(): Promise<GraphReport> {
+    return this.#call('verify')
+  }
+
+  async close(): Promise<void> {
+    if (this.#state !== 'open' || this.#failure !== undefined) return
+    const closed = this.#call('close')
+    this.#state = 'closing'
+    await closed
+    this.#state = 'closed'
+    await this.#worker.terminate()
+    this.#rejectAll(unavailable('the recorder is closed'))
+  }
+
+  #write(write: Write, bytes: number): Promise<void> {
+    const refusal = this.#refusal(bytes)
+    if (refusal !== undefined) return Promise.reject(refusal)
+    const number = ++this.#number
+    this.#inFlightBytes += bytes
+    if (this.#gathered.push(write) === 1) queueMicrotask(() => this.#flush())
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ number, bytes, resolve, reject })
+    })
+  }
+
+  #refusal(bytes: number): Error | undefined {
+    if (this.#failure !== undefined) return this.#failure
+    if (this.#state !== 'open') return unavailable('the recorder is closed')
+    if (this.#inFlightBytes + bytes <= this.#inFlightBytesMax) return undefined
+    return new ForebayError('QUEUE_FULL', `the recorder has ${this.#inFlightBytes} bytes on their way to the disk already`)
+  }
+
+  #flush(): void {
+    if (this.#gathered.length === 0) return
+    const writes = this.#gathered
+    this.#gathered = []
+    this.#post({ type: 'writes', last: this.#number, now: this.#clock.now(), writes })
+  }
+
+  #call<N extends CallName>(name: N, ...values: RecorderCalls[N]['arguments']): Promise<RecorderCalls[N]['value']> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    if (this.#state !== 'open') return Promise.reject(unavailable('the recorder is closed'))
+    this.#flush()
+    const request = ++this.#request
+    this.#post({ type: 'call', request, name, arguments: values })
+    return new Promise((resolve, reject) => {
+      this.#calls.set(request, { resolve: resolve as (value: unknown) => void, reject })
+    })
+  }
+
+  #post(message: ToRecorder): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
+    this.#worker.postMessage(message)
+  }
+
+  #receive(message: FromRecorder): void {
+    if (message.type === 'settled') this.#settle(message.upTo, message.error && fromErrorRecord(message.error))
+    else if (message.type === 'progress') {
+      this.#lag = message.lag
+      this.#stats = message.stats
+    } else if (message.type === 'answer') {
+      const call = this.#calls.get(message.request)
+      this.#calls.delete(message.request)
+      if (message.error === undefined) call?.resolve(message.value)
+      else call?.reject(fromErrorRecord(message.error))
+    }
+  }
+
+  #settle(upTo: number, error: Error | undefined): void {
+    const settled = this.#waiting.findIndex((waiting) => waiting.number > upTo)
+    for (const waiting of this.#waiting.splice(0, settled === -1 ? this.#waiting.length : settled)) {
+      this.#inFlightBytes -= waiting.bytes
+      if (error === undefined) waiting.resolve()
+      else waiting.reject(error)
+    }
+  }
+
+  #fail(error: Error, onFailure: (error: Error) => void): void {
+    if (this.#failure !== undefined || this.#state === 'closed') return
+    this.#failure = unavailable(`the lineage recorder has failed: ${error.message}`, error)
+    this.#rejectAll(this.#failure)
+    onFailure(this.#failure)
+  }
+
+  #rejectAll(error: Error): void {
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(error)
+    for (const call of this.#calls.values()) call.reject(error)
+    this.#calls.clear()
+  }
 }
 
-export interface RecorderStats {
-  /** Events acknowledged since the start, without duplicates. */
-  readonly events: number
-  readonly duplicates: number
-  /** Group commits since the start, and how long the last ones took. */
-  readonly commits: number
-  readonly commitMsP50: number
-  readonly commitMsP99: number
-  /** Events in the log, and the first offset that is still there. */
-  readonly logEvents: number
-  readonly logFrom: number
-  readonly logBytes: number
+const noStats: RecorderStats = {
+  events: 0,
+  duplicates: 0,
+  commits: 0,
+  commitMsP50: 0,
+  commitMsP99: 0,
+  logEvents: 0,
+  logFrom: 0,
+  logBytes: 0,
 }
 
-/** What a rebuild or a verification found. */
-export interface GraphReport {
-  readonly store: string
-  readonly vertices: number
-  readonly edges: number
-  readonly hash: string
-  readonly events: number
-  /** True when the graph before (for a rebuild) or now (for a verification) has the digest that the log gives. */
-  readonly identical: boolean
-}
-
-/** Writes what must survive: the lineage log, its graphs, the history of queries and small documents. One thread, group fsync. */
-export interface Recorder {
-  /**
-   * Resolves when the events are on disk (fsynced); rejects and keeps none of them otherwise (DISK_EXCEEDED, QUEUE_FULL,
-   * UNAVAILABLE). An event whose id was recorded before changes nothing. Never wait for it on a query's path.
-   */
-  record(events: readonly LineageEvent[]): Promise<void>
-  /** Keeps the latest status of a query for the history; written with the next group commit. */
-  saveQuery(status: QueryStatus): void
-  /** Keeps a JSON text under a key; resolves when it is on disk. */
-  put(key: string, json: string): Promise<void>
-  /** The JSON text under a key, as last put (also when that put has not reached the disk yet). */
-  get(key: string): Promise<string | undefined>
-  /** Forgets a key; resolves when that is on disk. */
-  remove(key: string): Promise<void>
-  /** All keys with a prefix and their JSON texts, by key. */
-  list(prefix: string): Promise<readonly (readonly [key: string, json: string])[]>
-  /** Events in the log minus events in each graph, by store name (`sqlite` is always there). */
-  lag(): Readonly<Record<string, number>>
-  stats(): RecorderStats
-  /** Resolves when everything recorded before the call can be read in the SQLite graph. */
-  projected(): Promise<void>
-  /**
-   * Says which derived segments still have bytes, after a start: every other derived vertex that belongs to no table is evicted.
-   * Returns how many were.
-   */
-  reconcile(existing: readonly SegmentId[]): Promise<number>
-  /** Writes a checkpoint of the graph into the log, then truncates what the limits no longer allow. */
-  checkpoint(): Promise<{ readonly offset: number; readonly truncated: number }>
-  /** Drops a graph and makes it anew from checkpoint and tail. Recording goes on meanwhile. */
-  rebuild(store?: string): Promise<GraphReport>
-  /** Makes the graph from the log a second time, beside the first, and compares. */
-  verify(): Promise<GraphReport>
-  /** Waits for what was recorded, then ends the thread. What was not projected yet is after the next start. */
-  close(): Promise<void>
-}
-
-/** Opens the log of a folder. Rejects with STATE_TOO_NEW when a newer version wrote it. */
-export function openRecorder(options: RecorderOptions): Promise<Recorder> {
-  return startRecorder(options)
+function unavailable(message: string, cause?: unknown): ForebayError {
+  return new ForebayError('UNAVAILABLE', message, { cause })
 }

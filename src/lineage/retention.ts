@@ -1,4 +1,4 @@
-import type { RecorderLimits } from './recorder.js'
+import type { RecorderLimits } from './recorder-port.js'
 
 /** What a recorder keeps when nothing else is said. */
 export const defaultLimits: RecorderLimits = {

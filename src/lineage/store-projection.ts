@@ -3,7 +3,7 @@ import type { GraphDatabase } from './graph-database.js'
 import { projectFromLog } from './graph-database.js'
 import type { LineageLog } from './lineage-log.js'
 import type { LineageStore, LogOffset } from './lineage-store.js'
-import type { GraphReport, StoreConfiguration } from './recorder.js'
+import type { GraphReport, StoreConfiguration } from './recorder-port.js'
 
 /** What a module that provides a store exports. */
 export type OpenLineageStore = (options: Readonly<Record<string, unknown>>) => Promise<LineageStore>

@@ -43,7 +43,17 @@ export class TransferTable {
     const { segment, source, destination, via, bytes, rows, micros, at } = transfer
     this.#sql.run(
       'INSERT INTO transfers VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      ...[offset, segment, query, source, destination, via, bytes, rows, micros, at, this.#high],
+      offset,
+      segment,
+      query,
+      source,
+      destination,
+      via,
+      bytes,
+      rows,
+      micros,
+      at,
+      this.#high,
     )
   }
 }

@@ -129,7 +129,12 @@ export class SqliteGraph {
     for (const [source, kind, target, shape, fromNode, toNode, ...rest] of edges) {
       this.#sql.run(
         'DELETE FROM edges WHERE source = ? AND kind = ? AND target = ? AND shape = ? AND from_node = ? AND to_node = ?',
-        ...[source, kind, target, shape, fromNode, toNode],
+        source,
+        kind,
+        target,
+        shape,
+        fromNode,
+        toNode,
       )
       const ends = [source === gone ? folded : source, kind, target === gone ? folded : target]
       this.#sql.run(upsertEdge, ...ends, shape, fromNode, toNode, ...rest)

@@ -1,0 +1,100 @@
+import type { Clock } from '../model/clock.js'
+import type { LineageEvent } from '../model/lineage-event.js'
+import type { QueryStatus } from '../model/query.js'
+import type { SegmentId } from '../model/segment.js'
+
+/** What the recorder may keep; each has a default in `retention.ts`. Reaching one truncates or fails with its name. */
+export interface RecorderLimits {
+  /** Largest log on disk with history and keys; the log is truncated well before it, and writing past it fails with DISK_EXCEEDED. */
+  readonly logBytesMax: number
+  /** Most events in the log; the older half goes when it is reached, after a checkpoint. */
+  readonly eventsMax: number
+  /** Oldest event in the log, counted from its arrival. */
+  readonly eventAgeMsMax: number
+  /** Most queries in the history. */
+  readonly queriesMax: number
+  /** Most bytes on their way to the thread; more are refused with QUEUE_FULL. */
+  readonly inFlightBytesMax: number
+}
+
+/** Another graph that the log is projected into, loaded inside the recorder's thread. */
+export interface StoreConfiguration {
+  /** Name in `lag()`. */
+  readonly name: string
+  /** URL of a module that exports `openLineageStore(options): Promise<LineageStore>`. */
+  readonly module: string
+  /** Plain data handed to it. */
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+export interface RecorderOptions {
+  /** Made when it is absent; one recorder at a time (the caller holds the state folder's lock). */
+  readonly folder: string
+  readonly clock?: Clock
+  readonly limits?: Partial<RecorderLimits>
+  readonly stores?: readonly StoreConfiguration[]
+  /** Called once when the thread dies; every waiting and later call rejects with UNAVAILABLE, and the owner may open a new one. */
+  readonly onFailure?: (error: Error) => void
+}
+
+export interface RecorderStats {
+  /** Events acknowledged since the start, without duplicates. */
+  readonly events: number
+  readonly duplicates: number
+  /** Group commits since the start, and how long the last ones took. */
+  readonly commits: number
+  readonly commitMsP50: number
+  readonly commitMsP99: number
+  /** Events in the log, and the first offset that is still there. */
+  readonly logEvents: number
+  readonly logFrom: number
+  readonly logBytes: number
+}
+
+/** What a rebuild or a verification found. */
+export interface GraphReport {
+  readonly store: string
+  readonly vertices: number
+  readonly edges: number
+  readonly hash: string
+  readonly events: number
+  /** True when the graph before (for a rebuild) or now (for a verification) has the digest that the log gives. */
+  readonly identical: boolean
+}
+
+/** Writes what must survive: the lineage log, its graphs, the history of queries and small documents. One thread, group fsync. */
+export interface Recorder {
+  /**
+   * Resolves when the events are on disk (fsynced); rejects and keeps none of them otherwise (DISK_EXCEEDED, QUEUE_FULL,
+   * UNAVAILABLE). An event whose id was recorded before changes nothing. Never wait for it on a query's path.
+   */
+  record(events: readonly LineageEvent[]): Promise<void>
+  /** Keeps the latest status of a query for the history; written with the next group commit. */
+  saveQuery(status: QueryStatus): void
+  /** Keeps a JSON text under a key; resolves when it is on disk. */
+  put(key: string, json: string): Promise<void>
+  /** The JSON text under a key, as last put (also when that put has not reached the disk yet). */
+  get(key: string): Promise<string | undefined>
+  /** Forgets a key; resolves when that is on disk. */
+  remove(key: string): Promise<void>
+  /** All keys with a prefix and their JSON texts, by key. */
+  list(prefix: string): Promise<readonly (readonly [key: string, json: string])[]>
+  /** Events in the log minus events in each graph, by store name (`sqlite` is always there). */
+  lag(): Readonly<Record<string, number>>
+  stats(): RecorderStats
+  /** Resolves when everything recorded before the call can be read in the SQLite graph. */
+  projected(): Promise<void>
+  /**
+   * Says which derived segments still have bytes, after a start: every other derived vertex that belongs to no table is evicted.
+   * Returns how many were.
+   */
+  reconcile(existing: readonly SegmentId[]): Promise<number>
+  /** Writes a checkpoint of the graph into the log, then truncates what the limits no longer allow. */
+  checkpoint(): Promise<{ readonly offset: number; readonly truncated: number }>
+  /** Drops a graph and makes it anew from checkpoint and tail. Recording goes on meanwhile. */
+  rebuild(store?: string): Promise<GraphReport>
+  /** Makes the graph from the log a second time, beside the first, and compares. */
+  verify(): Promise<GraphReport>
+  /** Waits for what was recorded, then ends the thread. What was not projected yet is after the next start. */
+  close(): Promise<void>
+}
