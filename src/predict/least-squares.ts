@@ -63,6 +63,8 @@ export class RecursiveLeastSquares {
     let spread = 0
     for (let i = 0; i < size; i++) spread += (x[i] as number) * (gain[i] as number)
     const error = y - this.predict(x)
+    // One value that is not a number would stay in the weights for ever.
+    if (!Number.isFinite(error) || !Number.isFinite(spread)) return 0
     const step = Math.max(-this.#errorMax, Math.min(this.#errorMax, error))
     const divisor = this.#forgetting + spread
     for (let i = 0; i < size; i++) weights[i] = (weights[i] as number) + ((gain[i] as number) / divisor) * step

@@ -11,11 +11,16 @@ import { hotFrom, hotness, loadScores } from './load-score.js'
 import type { Identity, LoggedQuery } from './log-line.js'
 import { NeedModel, type NeedModelSnapshot, type NodeResource, nodeResources } from './need-model.js'
 import type { Miss, NodeNeed, NodeWork, PlacedWork, Prediction, PredictionInput, QueryOutcome } from './prediction.js'
-import { type Question, question } from './question.js'
+import { type Question, question, touchedBytes } from './question.js'
 import { type LogPrediction, ResourceModel, type ResourceModelSnapshot } from './resource-model.js'
+import { BackgroundRefits, type Fitter, panelMembers, rowsMax } from './run-time/refit-schedule.js'
+import { RunTimeModel, type RunTimeSnapshot } from './run-time/run-time-model.js'
+import type { RunTimePrediction, RunTimeQuery } from './run-time/run-time-query.js'
 
 export interface PredictorOptions {
   readonly clock: Pick<Clock, 'now' | 'monotonic'>
+  /** Where boosted trees are refitted (a worker thread); without it the linear models predict alone. */
+  readonly fitter?: Fitter
 }
 
 /** How well the intervals of one resource hold at present. */
@@ -31,6 +36,7 @@ interface Given {
   readonly asked: Question
   readonly scores: ReadonlyMap<NodeId, number>
   readonly logs: Readonly<Record<ResourceName, LogPrediction>>
+  readonly run: { readonly query: RunTimeQuery; readonly prediction: RunTimePrediction }
 }
 
 export interface PredictorSnapshot {
@@ -38,12 +44,15 @@ export interface PredictorSnapshot {
   readonly needs: NeedModelSnapshot
   readonly models: Readonly<Record<ResourceName, ResourceModelSnapshot>>
   readonly contention: ContentionSnapshot
+  readonly runTime: RunTimeSnapshot
   readonly arrivals: ArrivalsSnapshot
 }
 
 /** Raised whenever what a snapshot means changes: older ones are then dropped, and learning starts anew. */
-const snapshotVersion = 1
+const snapshotVersion = 2
 const pendingMax = 20_000
+/** The run-time model has a say once it has seen so many queries. */
+const runTimeFrom = 20
 
 /** What is said of a resource before anything is known: only its order of magnitude matters, and the interval abstains. */
 const unknown: Readonly<Record<ResourceName, number>> = { cpuMs: 50, memoryBytes: 64e6, networkBytes: 1e4, wallMs: 50 }
@@ -58,12 +67,15 @@ export class Predictor {
   readonly #needs = new NeedModel()
   readonly #contention = new Contention()
   readonly #models = eachResource((name) => new ResourceModel(unknown[name]))
+  readonly #runTime = new RunTimeModel({ members: panelMembers, rowsMax })
+  readonly #refits: BackgroundRefits | undefined
   readonly #pending = new BoundedMap<Given>(pendingMax)
   /** What stood behind a prediction that may yet be admitted. */
   readonly #behind = new WeakMap<Prediction, Given>()
 
   constructor(options: PredictorOptions) {
     this.#clock = options.clock
+    this.#refits = options.fitter === undefined ? undefined : new BackgroundRefits(this.#runTime, options.fitter)
   }
 
   /** What a query would need now. Changes nothing; under 1 ms. */
@@ -91,20 +103,38 @@ export class Predictor {
 
   /** A query was accepted with this prediction: it is fixed from here on, and judged by the outcome. */
   admitted(queryId: QueryId, input: PredictionInput, prediction: Prediction): void {
-    this.#pending.set(queryId, this.#behind.get(prediction) ?? this.#consider(input))
+    const given = this.#behind.get(prediction) ?? this.#consider(input)
+    const query = { ...given.run.query, id: queryId }
+    if (this.#pending.size >= pendingMax) this.#forgetOldest(input.at)
+    this.#pending.set(queryId, { ...given, run: { ...given.run, query } })
+    this.#runTime.arrive(query, given.run.prediction)
+  }
+
+  #forgetOldest(at: number): void {
+    for (const [oldest] of this.#pending.entries()) {
+      this.#pending.delete(oldest)
+      this.#runTime.abandon(oldest, at)
+      return
+    }
   }
 
   /** Its first task went to a node. */
   dispatched(queryId: QueryId, at: number): void {
-    void queryId
-    void at
+    const query = this.#pending.peek(queryId)?.run.query
+    if (query !== undefined) this.#runTime.start(queryId, at, this.#runTime.predict(query, at, 'dispatch'))
   }
 
   /** It ended, whichever way. Unknown ids are ignored. Returns how far the prediction was off, for the metrics. */
   observe(outcome: QueryOutcome): readonly Miss[] {
     const given = this.#pending.peek(outcome.queryId)
     this.#pending.delete(outcome.queryId)
-    if (given === undefined || !outcome.finished) return []
+    if (given === undefined) return []
+    if (!outcome.finished) {
+      this.#runTime.abandon(outcome.queryId, outcome.at)
+      return []
+    }
+    this.#runTime.finish(outcome.queryId, outcome.at, outcome.actual.wallMs)
+    this.#refits?.labelled()
     for (const actual of outcome.nodes) {
       const score = given.scores.get(actual.node) ?? 0
       for (const resource of nodeResources) this.#needs.observe(resource, actual.node, score, actual[resource])
@@ -161,11 +191,18 @@ export class Predictor {
     const asked = question(input)
     const scores = loadScores(input.work, hotness(input.work, input.segments))
     const placed = nodesOf(input.placement)
+    const query = runTimeQuery(input, asked)
+    const prediction = this.#runTime.predict(query, input.at, 'arrival')
     const prior = (name: ResourceName): number | undefined => {
-      if (name === 'wallMs') return undefined
+      // Wall time has no line of its own over load scores: the run-time model, which knows what is in flight, is its prior.
+      if (name === 'wallMs') {
+        if (this.#runTime.labels < runTimeFrom) return undefined
+        return prediction.log - this.#contention.logFactor(asked.load)
+      }
       return logSum(placed.map((node) => this.#needs.need(name, node, scores.get(node) ?? 0)))
     }
-    return { asked, scores, logs: eachResource((name) => this.#models[name].predict(asked, prior(name))) }
+    const logs = eachResource((name) => this.#models[name].predict(asked, prior(name)))
+    return { asked, scores, logs, run: { query, prediction } }
   }
 
   /** The total divided among the placed nodes, by what the prior expects of each, or by bytes where it is silent. */
@@ -221,6 +258,7 @@ export class Predictor {
       needs: this.#needs.snapshot(),
       models: eachResource((name) => this.#models[name].snapshot()),
       contention: this.#contention.snapshot(),
+      runTime: this.#runTime.snapshot(),
       arrivals: this.arrivals.snapshot(),
     }
   }
@@ -231,10 +269,16 @@ export class Predictor {
     this.#needs.restore(snapshot.needs)
     for (const name of resourceNames) this.#models[name].restore(snapshot.models[name])
     this.#contention.restore(snapshot.contention)
+    this.#runTime.restore(snapshot.runTime)
     this.arrivals.restore(snapshot.arrivals)
     this.#pending.clear()
     return true
   }
+}
+
+function runTimeQuery(input: PredictionInput, asked: Question): RunTimeQuery {
+  const { at, tenant, fingerprint, kind } = input
+  return { id: '', at, tenant, template: fingerprint, exact: asked.keys.exact, kind, bytes: touchedBytes(input) }
 }
 
 function isSnapshot(value: unknown): value is PredictorSnapshot {

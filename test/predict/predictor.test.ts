@@ -132,7 +132,11 @@ it('learns how queries in flight stretch wall time, and leaves CPU alone', () =>
 it('answers in well under a millisecond', () => {
   const predictor = new Predictor({ clock })
   train(predictor, 300)
-  const started = performance.now()
-  for (let i = 0; i < 200; i++) predictor.predict(inputOf(1e6 * (i + 1)))
-  expect((performance.now() - started) / 200).toBeLessThan(1)
+  // Processor time of the best round: the machine that tests may be busy with other things.
+  const rounds = Array.from({ length: 5 }, () => {
+    const started = process.cpuUsage()
+    for (let i = 0; i < 100; i++) predictor.predict(inputOf(1e6 * (i + 1)))
+    return process.cpuUsage(started).user / 100
+  })
+  expect(Math.min(...rounds)).toBeLessThan(1000)
 })

@@ -1,5 +1,6 @@
 import { BoundedMap } from '../bounded-map.js'
 import { type TenantQueue, type Turn, turnOf } from './fluid-queue.js'
+import { Recent, type RecentSnapshot } from './recent.js'
 import type { RunTimeQuery } from './run-time-query.js'
 
 /** A query in flight. */
@@ -27,30 +28,10 @@ export interface FlightFacts {
   readonly overdue: number
 }
 
-/** Counts events of the last seconds: a ring of times. */
-class Recent {
-  #times: number[] = []
-
-  add(at: number): void {
-    this.#times.push(at)
-    if (this.#times.length > 8000) this.#times = this.#times.slice(-4000)
-  }
-
-  /** How many since `from`. */
-  since(from: number): number {
-    let low = 0
-    let high = this.#times.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.#times[middle] as number) < from) low = middle + 1
-      else high = middle
-    }
-    return this.#times.length - low
-  }
-
-  get last(): number | undefined {
-    return this.#times.at(-1)
-  }
+export interface FlightSnapshot {
+  readonly arrivals: RecentSnapshot
+  readonly finishes: RecentSnapshot
+  readonly tenants: readonly (readonly [string, { readonly slots: number; readonly last: number }])[]
 }
 
 /** One tenant's part of the flight. */
@@ -68,11 +49,9 @@ export class Flight {
   readonly #running = new Map<string, Airborne>()
   readonly #tenants = new BoundedMap<TenantFlight>(2000)
   readonly arrivals = new Recent()
+  /** Each with its expected work without load, in ms. */
   readonly finishes = new Recent()
   #workWaiting = 0
-  /** Expected work without load of what finished lately: [end, running sum of work]. */
-  #done: { at: number; work: number }[] = []
-  #doneWork = 0
 
   arrive(query: RunTimeQuery, baseLog: number): void {
     this.#airborne.set(query.id, { query, baseLog, startedAt: undefined })
@@ -109,34 +88,11 @@ export class Flight {
     else {
       const tenant = this.#tenants.touch(airborne.query.tenant, newTenant)
       tenant.running = Math.max(0, tenant.running - 1)
-      this.finishes.add(at)
-      this.#doneWork += Math.exp(airborne.baseLog)
-      this.#done.push({ at, work: this.#doneWork })
-      if (this.#done.length > 2000) this.#done = this.#done.slice(-1000)
+      this.finishes.add(at, Math.exp(airborne.baseLog))
     }
     this.#running.delete(id)
     this.#airborne.delete(id)
     return airborne
-  }
-
-  /** Expected work without load that was finished since `from`, in ms. */
-  workSince(from: number): number {
-    let low = 0
-    let high = this.#done.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.#done[middle]?.at as number) < from) low = middle + 1
-      else high = middle
-    }
-    return this.#doneWork - (low === 0 ? 0 : (this.#done[low - 1]?.work as number))
-  }
-
-  running(): IterableIterator<Airborne> {
-    return this.#running.values()
-  }
-
-  get runningCount(): number {
-    return this.#running.size
   }
 
   get waitingCount(): number {
@@ -146,7 +102,7 @@ export class Flight {
   /** Milliseconds since the tenant's last arrival before `at`. */
   idleMs(tenant: string, at: number): number {
     const last = this.#tenants.peek(tenant)?.last
-    return last === undefined ? 3_600_000 : at - last
+    return last === undefined ? 3_600_000 : Math.max(0, at - last)
   }
 
   /** When the query's turn would come, and what runs then; `waitMs` 0 where its tenant has a slot free. */
@@ -169,7 +125,8 @@ export class Flight {
     const sums = { running: 0, ofTenant: 0, work: 0, left: 0, bytes: 0, oldest: 0, ages: 0, overdue: 0 }
     for (const airborne of this.#running.values()) {
       if (airborne === own) continue
-      const age = at - (airborne.startedAt as number)
+      // Clocks step back now and then.
+      const age = Math.max(0, at - (airborne.startedAt as number))
       const expected = Math.exp(airborne.baseLog)
       sums.running++
       if (airborne.query.tenant === except.tenant) sums.ofTenant++
@@ -195,8 +152,26 @@ export class Flight {
       overdue: sums.overdue / count,
     }
   }
+
+  /** How fast queries came and went; those in flight are lost with the process. */
+  snapshot(): FlightSnapshot {
+    return {
+      arrivals: this.arrivals.snapshot(),
+      finishes: this.finishes.snapshot(),
+      tenants: this.#tenants.snapshot(({ slots, last }) => ({ slots, last })),
+    }
+  }
+
+  restore(snapshot: FlightSnapshot): void {
+    this.#airborne.clear()
+    this.#running.clear()
+    this.#workWaiting = 0
+    this.arrivals.restore(snapshot.arrivals)
+    this.finishes.restore(snapshot.finishes)
+    this.#tenants.restore(snapshot.tenants, (kept) => ({ ...newTenant(), ...kept }))
+  }
 }
 
 function newTenant(): TenantFlight {
-  return { waiting: 0, running: 0, slots: 1, last: 0, arrivals: new Recent() }
+  return { waiting: 0, running: 0, slots: 1, last: 0, arrivals: new Recent(200) }
 }

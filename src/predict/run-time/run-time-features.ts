@@ -37,7 +37,7 @@ export const linearCount = 22 + residualLevels
 export function linearFeatures({ query, keys, at, baseLog, residuals, facts }: Asked, state: RunTimeState): number[] {
   const { flight, history, slowness } = state
   const turns = drainSeconds(facts.running + 1, flight.finishes.since(at - 120_000), 120)
-  const work = drainSeconds(facts.workLeft / 1000, flight.workSince(at - 120_000) / 1000, 120)
+  const work = drainSeconds(facts.workLeft / 1000, flight.finishes.amountSince(at - 120_000) / 1000, 120)
   const pair = history.cell('tenantTemplate', keys)?.mean ?? baseLog
   const exact = history.cell('exact', keys)?.mean ?? pair
   const bytes = logBytes(query) - 6
@@ -116,12 +116,12 @@ export function treeFeatures(asked: Asked, ridgeLog: number, state: RunTimeState
     ...[10_000, 60_000, 300_000].map((ms) => flight.arrivals.since(at - ms)),
     ...[10_000, 60_000, 300_000].map((ms) => flight.finishes.since(at - ms)),
     Math.log1p(Math.min(600_000, flight.idleMs(query.tenant, at))),
-    Math.log1p(at - query.at),
-    Math.log1p(at - (flight.finishes.last ?? at)),
+    Math.log1p(Math.max(0, at - query.at)),
+    Math.log1p(Math.max(0, at - (flight.finishes.last ?? at))),
     Math.log1p(drainSeconds(facts.running + 1, flight.finishes.since(at - 60_000), 60)),
-    Math.log1p(drainSeconds(facts.workLeft / 1000, flight.workSince(at - 60_000) / 1000, 60)),
-    Math.log1p(drainSeconds(facts.work / 1000, flight.workSince(at - 300_000) / 1000, 300)),
-    Math.log1p(drainSeconds(allWork, flight.workSince(at - 300_000) / 1000, 300)),
+    Math.log1p(drainSeconds(facts.workLeft / 1000, flight.finishes.amountSince(at - 60_000) / 1000, 60)),
+    Math.log1p(drainSeconds(facts.work / 1000, flight.finishes.amountSince(at - 300_000) / 1000, 300)),
+    Math.log1p(drainSeconds(allWork, flight.finishes.amountSince(at - 300_000) / 1000, 300)),
     ...residuals,
   )
 }

@@ -14,7 +14,7 @@ import { type FitJob, type FittedPanel, type MemberOptions, TreePanel } from '..
 import { CostHistory, type CostHistorySnapshot, type HistoryKeys } from '../cost-history.js'
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
 import { Slots } from '../slots.js'
-import { Flight, type FlightFacts } from './flight.js'
+import { Flight, type FlightFacts, type FlightSnapshot } from './flight.js'
 import { Head, type HeadSnapshot } from './head.js'
 import { linearFeatures, logBytes, type RunTimeState, treeFeatures } from './run-time-features.js'
 import type { Phase, RunTimePrediction, RunTimeQuery } from './run-time-query.js'
@@ -33,6 +33,7 @@ export interface RunTimeSnapshot {
   readonly history: CostHistorySnapshot
   readonly slowness: SlownessSnapshot
   readonly heads: Readonly<Record<Phase, HeadSnapshot>>
+  readonly flight: FlightSnapshot
   readonly labels: number
 }
 
@@ -170,6 +171,7 @@ export class RunTimeModel {
       history: this.#history.snapshot(),
       slowness: this.#slowness.snapshot(),
       heads: { arrival: this.#heads.arrival.snapshot(), dispatch: this.#heads.dispatch.snapshot() },
+      flight: this.#flight.snapshot(),
       labels: this.#labels,
     }
   }
@@ -183,6 +185,8 @@ export class RunTimeModel {
     for (const phase of ['arrival', 'dispatch'] as const) {
       this.#heads[phase].restore(snapshot.heads[phase], (fitted) => new TreePanel(fitted, this.#options.members))
     }
+    this.#flight.restore(snapshot.flight)
+    this.#given.clear()
     this.#labels = snapshot.labels
   }
 }
