@@ -191,7 +191,10 @@ function spread({ node, argumentTypes }: BoundAggregate, name: string): SplitAgg
   const of = (aggregate: string, ...values: readonly AstObject[]): AstObject => call(aggregate, values, { filter: both })
   const count = of('count', x)
   const product = call('*', [x === y ? of('var_pop', x) : of('covar_pop', x, y), castTo(count, 'DOUBLE')])
-  const state = namedStruct({ n: count, x: of('avg', x), ...(x === y ? {} : { y: of('avg', y) }), m: product })
+  const mean = (value: AstObject): AstObject =>
+    // Of equal values the mean is that value, exactly, as in DuckDB's running mean: else 0.0 would come out as 1e-17.
+    caseWhen(compare('COMPARE_EQUAL', of('min', value), of('max', value)), of('min', value), of('avg', value))
+  const state = namedStruct({ n: count, x: mean(x), ...(x === y ? {} : { y: mean(y) }), m: product })
   const folded = (columns: readonly AstObject[]): AstObject => foldStates(only(columns), x !== y)
   return {
     leaf: [state],
