@@ -21,7 +21,7 @@ export function parseAst(json: string): AstValue {
 
 /** True for strings, and for numbers that JavaScript would print as they stand here (not so `1000.0`, which is a DOUBLE). */
 function isExact(token: string): boolean {
-  return token.startsWith('"') || String(Number(token)) === token
+  return token.startsWith('"') || (Number.isFinite(Number(token)) && String(Number(token)) === token)
 }
 
 /** Writes a tree as DuckDB reads it: numbers come out as they came in. */

@@ -41,17 +41,21 @@ function read(raw: string): Reading {
 
 function codeOf(kind: string, first: string): ErrorCode {
   if (/Parser|Syntax/.test(kind)) return 'SQL_SYNTAX'
-  if (/not found in FROM clause|does not exist|does not have a column|not found in|Referenced (table|column)/i.test(first)) {
+  if (
+    /not found in FROM clause|does not exist|does not have a column|could not find key|not found in|Referenced (table|column)/i.test(
+      first,
+    )
+  ) {
     return 'NAME_NOT_FOUND'
   }
-  if (/Not implemented/i.test(kind)) return 'NOT_SUPPORTED'
   if (
-    /No function matches|Cannot (mix|compare|cast|deduce)|Conversion|Could not convert|type mismatch|Unimplemented type/i.test(
+    /No function matches|Cannot (mix|combine|compare|cast|deduce)|Conversion|Could not convert|type mismatch|Unimplemented type/i.test(
       kind + first,
     )
   ) {
     return 'TYPE_MISMATCH'
   }
+  if (/Not implemented/i.test(kind)) return 'NOT_SUPPORTED'
   if (/Permission|disabled/i.test(kind + first)) return 'NOT_ALLOWED'
   if (/INTERNAL|Fatal/i.test(kind)) return 'NOT_SUPPORTED'
   return 'SQL_SYNTAX'

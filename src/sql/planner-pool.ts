@@ -80,6 +80,7 @@ class ProcessPlannerPool implements PlannerPool {
   }
 
   async plan(request: PlanRequest, signal: AbortSignal): Promise<Plan> {
+    this.#checkOpen()
     const key = cacheKey(request)
     const cached = this.#cache.find(key)
     if (cached !== undefined) {
@@ -93,11 +94,13 @@ class ProcessPlannerPool implements PlannerPool {
     return this.#conclude(first, last, request)
   }
 
-  readFooters(paths: readonly string[], signal: AbortSignal): Promise<readonly FooterResult[]> {
+  async readFooters(paths: readonly string[], signal: AbortSignal): Promise<readonly FooterResult[]> {
+    this.#checkOpen()
     return this.#footers.read(paths, AbortSignal.any([signal, this.#closing.signal]))
   }
 
-  describeFiles(paths: readonly string[], signal: AbortSignal): Promise<UnionResult> {
+  async describeFiles(paths: readonly string[], signal: AbortSignal): Promise<UnionResult> {
+    this.#checkOpen()
     return this.#footers.describe(paths, AbortSignal.any([signal, this.#closing.signal]))
   }
 
@@ -116,6 +119,10 @@ class ProcessPlannerPool implements PlannerPool {
   async close(): Promise<void> {
     this.#closing.abort(new ForebayError('UNAVAILABLE', 'the planners are closing'))
     await Promise.all([...this.#planners.map((planner) => planner.stop()), this.#footers.close()])
+  }
+
+  #checkOpen(): void {
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason
   }
 
   #tellAll(message: ToPlanner): void {

@@ -20,6 +20,7 @@ export class FooterReader {
   readonly #onLost: () => void
   #last: Promise<unknown> = Promise.resolve()
   #lastId = 0
+  #closed = false
   #idle: NodeJS.Timeout | undefined
 
   constructor(idleMs: number, onLost: () => void) {
@@ -50,15 +51,18 @@ export class FooterReader {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     clearTimeout(this.#idle)
     await this.#child.kill()
   }
 
-  async #readSome(paths: readonly string[], signal: AbortSignal): Promise<readonly FooterResult[]> {
+  async #readSome(paths: readonly string[], signal: AbortSignal, isRetry = false): Promise<readonly FooterResult[]> {
     const answer = await this.#ask({ type: 'footers', id: ++this.#lastId, paths }, signal)
     if (answer?.type === 'footers') return answer.footers
     const [only, ...more] = paths
     if (only !== undefined && more.length === 0) {
+      // The process may have died of something else: a file is named only after it did it twice.
+      if (!isRetry) return this.#readSome(paths, signal, true)
       return [
         { path: only, error: { code: 'FILE_UNREADABLE', message: `file "${only}" is not readable: it crashed the reader` } },
       ]
@@ -69,7 +73,7 @@ export class FooterReader {
 
   /** The answer, or undefined when the process crashed or hung on the request. */
   async #ask(message: ToFooterReader, signal: AbortSignal): Promise<FromFooterReader | undefined> {
-    signal.throwIfAborted()
+    if (signal.aborted) throw new ForebayError('CANCELLED', 'reading footers was cancelled')
     const kill = (): void => void this.#child.kill()
     const timer = setTimeout(kill, requestMsMax)
     signal.addEventListener('abort', kill, { once: true })
@@ -103,8 +107,10 @@ export class FooterReader {
       .catch(() => undefined)
       .then(() => {
         clearTimeout(this.#idle)
+        if (this.#closed) return this.#child.kill()
         this.#idle = setTimeout(() => void this.#child.kill(), this.#idleMs)
         this.#idle.unref()
+        return undefined
       })
     return turn
   }

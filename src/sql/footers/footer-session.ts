@@ -4,8 +4,8 @@ import { ForebayError, toErrorRecord } from '../../model/errors.js'
 import type { Column } from '../../model/segment.js'
 import { quoteText } from '../ast-walk.js'
 import type { UnionResult } from '../planner.js'
-import { type ChunkRow, rowGroupsOf } from './row-groups.js'
 import { fileVersion, sameVersion } from './file-version.js'
+import { type ChunkRow, rowGroupsOf } from './row-groups.js'
 
 /** DuckDB as it reads footers: it may read files, but runs nothing that a user wrote. */
 export class FooterSession {

@@ -1,9 +1,9 @@
 import { foldName } from '../ast-walk.js'
 
-/** The candidate with the smallest edit distance, if it is near enough to be what was meant (a third of the letters). */
+/** The candidate with the smallest edit distance, if it is near enough to be what was meant (at most a third of the letters differ). */
 export function closest(name: string, candidates: readonly string[]): string | undefined {
   const wanted = foldName(name).slice(0, 64)
-  const limit = Math.max(1, Math.floor(wanted.length / 3))
+  const limit = Math.max(1, Math.ceil(wanted.length / 3))
   let best: string | undefined
   let bestDistance = limit + 1
   for (const candidate of candidates) {

@@ -1,0 +1,328 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { dataset, type InProcessPlanner, openInProcessPlanner, view } from './in-process-planner.js'
+
+const nowMs = Date.UTC(2026, 0, 31, 23, 30, 0, 250)
+let planner: InProcessPlanner
+beforeAll(async () => {
+  planner = await openInProcessPlanner([
+    dataset('sales', {
+      id: 'BIGINT',
+      Day: 'DATE',
+      amount: 'DECIMAL(15,2)',
+      city: 'VARCHAR',
+      at: 'TIMESTAMP',
+      s: 'STRUCT(x INTEGER)',
+    }),
+    dataset('cities', { city: 'VARCHAR', country: 'VARCHAR' }),
+    dataset('odd "name"', { 'a b': 'INTEGER', select: 'INTEGER' }),
+    { kind: 'broken', name: 'damaged', error: { code: 'FILE_UNREADABLE', message: 'file "x" is not readable: cut short' } },
+    view('big', 'select * from sales where amount > 1000'),
+    view('bigger', 'select city, sum(amount) as total from BIG group by all'),
+    view('loop', 'select * from loop'),
+    view('meta', 'select table_name from information_schema.columns'),
+  ])
+})
+
+const sqlOf = async (sql: string, asked = {}): Promise<string> => (await planner.plan(sql, { nowMs, ...asked })).work.whole.sql
+
+describe('names', () => {
+  it('replaces datasets by placeholders and keeps the names that columns are asked by', async () => {
+    expect(await sqlOf('select SALES.id, c.country from Sales join main.cities c using (city)')).toBe(
+      'SELECT SALES.id, c.country FROM __fb0 AS Sales INNER JOIN __fb1 AS c USING (city)',
+    )
+  })
+
+  it('uses one placeholder for a dataset, however often it is read', async () => {
+    const plan = await planner.plan('select * from sales a, sales b where a.id = b.id')
+    expect(plan.reads.map((read) => read.relation)).toEqual(['__fb0'])
+  })
+
+  it('takes the schema off column names', async () => {
+    expect(await sqlOf('select main.sales.id from main.sales')).toBe('SELECT sales.id FROM __fb0 AS sales')
+    expect(await sqlOf('select forebay.main.sales.id from forebay.main.sales')).toBe('SELECT sales.id FROM __fb0 AS sales')
+  })
+
+  it('lets a CTE hide a table, also a recursive one', async () => {
+    expect((await planner.plan('with sales as (select 1 as x) select * from sales')).reads).toEqual([])
+    expect((await planner.plan('with sales as (select * from sales) select id from sales')).reads).toHaveLength(1)
+    const plan = await planner.plan(
+      'with recursive cities as (select 1 n union all select n + 1 from cities where n < 3) from cities',
+    )
+    expect(plan.reads).toEqual([])
+  })
+
+  it('does not let a CTE be seen outside its query', async () => {
+    await expect(planner.plan('select * from (with x as (select 1) from x), x')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
+  })
+
+  it('puts views in place, views of views too', async () => {
+    const plan = await planner.plan("select * from bigger where city = 'Rome'")
+    expect(plan.reads).toMatchObject(
+      [{ dataset: 'sales', columns: [{ name: 'amount' }, { name: 'city' }].sort(), segments: [0] }].map(() => ({
+        dataset: 'sales',
+      })),
+    )
+    expect(plan.columns).toEqual([
+      { name: 'city', type: 'VARCHAR' },
+      { name: 'total', type: 'DECIMAL(38,2)' },
+    ])
+  })
+
+  it('ends on a view that refers to itself', async () => {
+    await expect(planner.plan('select * from loop')).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
+  })
+
+  it('answers for a broken table with its own error', async () => {
+    await expect(planner.plan('select * from damaged')).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
+  })
+
+  it('takes quoted names', async () => {
+    const plan = await planner.plan('select "a b", "select" from "ODD ""name"""')
+    expect(plan.reads[0]).toMatchObject({ dataset: 'odd "name"', columns: [{ name: 'a b' }, { name: 'select' }] })
+  })
+})
+
+describe('errors', () => {
+  it.each([
+    ['select * from slaes', 'NAME_NOT_FOUND', 14, 'did you mean "sales"?'],
+    ['select idd from sales', 'NAME_NOT_FOUND', 7, 'candidate bindings: "id"'],
+    ['/* ü */ select s.idd from sales s', 'NAME_NOT_FOUND', 15, undefined],
+    ['select summ(id) from sales', 'NAME_NOT_FOUND', 7, 'did you mean "sum"?'],
+    ['select id from sales group by', 'SQL_SYNTAX', 29, undefined],
+    ['create table x as select id frm sales where', 'SQL_SYNTAX', 32, undefined],
+    ['select sum(city) from sales', 'TYPE_MISMATCH', 7, undefined],
+    ['select city, count(*) from sales', 'SQL_SYNTAX', 7, undefined],
+    ["values ('a'), (1)", 'TYPE_MISMATCH', undefined, undefined],
+    ['with x as (insert into t values (1)) select 1', 'SQL_SYNTAX', undefined, undefined],
+  ])('%s', async (sql, code, position, hint) => {
+    const error = await planner.plan(sql).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code })
+    if (position !== undefined) expect(error).toMatchObject({ position })
+    if (hint !== undefined) expect(error).toMatchObject({ hint: expect.stringContaining(hint) })
+    expect((error as Error).message).not.toMatch(/__fb|LINE \d/)
+  })
+})
+
+describe('values', () => {
+  it('binds parameters to typed literals and keeps column names', async () => {
+    const plan = await planner.plan(
+      'select $n + 1, $t as t from sales where id > $n and Day >= $d and city is distinct from $x',
+      {
+        params: { n: 5, t: true, d: '2026-01-01', x: null },
+      },
+    )
+    expect(plan.columns).toEqual([
+      { name: '($n + 1)', type: 'INTEGER' },
+      { name: 't', type: 'BOOLEAN' },
+    ])
+    expect(plan.work.whole.sql).toContain(
+      "WHERE ((id > CAST('5' AS INTEGER)) AND (\"Day\" >= '2026-01-01') AND (city IS DISTINCT FROM NULL))",
+    )
+    expect(plan.parameterTypes).toEqual(['INTEGER', 'BOOLEAN', 'VARCHAR', 'NULL'])
+  })
+
+  it('binds positional parameters', async () => {
+    expect(await sqlOf('select ? as a, ? as b', { params: { 1: 1.5, 2: 3_000_000_000 } })).toBe(
+      "SELECT CAST('1.5' AS DOUBLE) AS a, CAST('3000000000' AS BIGINT) AS b",
+    )
+  })
+
+  it('does not take a number for a position', async () => {
+    expect(await sqlOf('select id from sales order by $1', { params: { 1: 1 } })).toContain("ORDER BY CAST('1' AS INTEGER)")
+  })
+
+  it.each([
+    ['select $a', {}],
+    ['select 1', { a: 1 }],
+    ['select $a', { a: 2 ** 60 }],
+    ['select $a', { a: { x: 1 } as unknown as string }],
+    ['create view w as select $a', {}],
+  ])('refuses %s with %j', async (sql, params) => {
+    await expect(planner.plan(sql, { params })).rejects.toMatchObject({ code: 'PARAMETER_INVALID' })
+  })
+
+  it('freezes the clock once per statement, in its time zone', async () => {
+    const sql = await sqlOf(
+      'select now(), current_date as d, today() t, current_timestamp ts, localtimestamp lt, localtime l, ago(interval 1 day) g',
+      {
+        timeZone: 'Europe/Berlin',
+      },
+    )
+    expect(sql).toContain(`CAST('2026-02-01 00:30:00.25+01' AS TIMESTAMP WITH TIME ZONE) AS "now()"`)
+    expect(sql).toContain("CAST('2026-02-01' AS DATE) AS d, CAST('2026-02-01' AS DATE) AS t")
+    expect(sql).toContain("CAST('2026-02-01 00:30:00.25' AS TIMESTAMP) AS lt, CAST('00:30:00.25' AS TIME) AS l")
+    expect(await sqlOf('select current_date d')).toContain("CAST('2026-01-31' AS DATE) AS d")
+    expect(await sqlOf('select age("at") from sales')).toContain(`age(CAST('2026-01-31' AS TIMESTAMP), "at")`)
+  })
+
+  it('refuses an unknown time zone', async () => {
+    await expect(planner.plan('select 1', { timeZone: "x'; select 1" })).rejects.toMatchObject({ code: 'PARAMETER_INVALID' })
+  })
+
+  it('keeps the type of constants that DuckDB would print as another one', async () => {
+    const plan = await planner.plan('select 1e3, 1e400, 0.1, 170141183460469231731687303715884105727, 9007199254740993, -0e0')
+    expect(plan.columns.map((column) => column.type)).toEqual(['DOUBLE', 'DOUBLE', 'DECIMAL(2,1)', 'HUGEINT', 'BIGINT', 'DOUBLE'])
+    expect(plan.work.whole.sql).toContain('170141183460469231731687303715884105727, 9007199254740993')
+  })
+
+  it.each(['random()', 'uuid()', 'gen_random_uuid()', 'uuidv7()', 'setseed(0.5)'])('does not repeat %s', async (call) => {
+    expect(await planner.plan(`select ${call}, id from sales`)).toMatchObject({ repeatable: false, work: { shape: 'whole' } })
+  })
+
+  it('does not repeat samples', async () => {
+    expect((await planner.plan('select id from sales tablesample 10%')).repeatable).toBe(false)
+    expect((await planner.plan('select id from sales using sample 3')).repeatable).toBe(false)
+    expect((await planner.plan('select id from sales')).repeatable).toBe(true)
+  })
+})
+
+describe('columns to read', () => {
+  const columns = async (sql: string): Promise<readonly string[]> =>
+    (await planner.plan(sql)).reads[0]?.columns.map((column) => column.name) ?? []
+
+  it('are those that the statement refers to, in the order of the dataset', async () => {
+    expect(await columns('select city from sales where amount > 1 order by id')).toEqual(['id', 'amount', 'city'])
+    expect(await columns('select * from sales')).toHaveLength(6)
+    expect(await columns('select s.x from sales')).toEqual(['s'])
+    expect(await columns('select sales from sales')).toHaveLength(6)
+  })
+
+  it('are at least one', async () => {
+    expect(await columns('select count(*) from sales')).toHaveLength(1)
+  })
+
+  it('are all where columns are counted', async () => {
+    expect(await columns('select #2 from sales')).toHaveLength(6)
+    expect(await columns('select b from sales as x(a, b)')).toHaveLength(6)
+  })
+
+  it('include what EXCLUDE, REPLACE and RENAME name', async () => {
+    expect(await columns('select * exclude (id, city) from sales')).toHaveLength(6)
+    expect(await columns('select columns(* exclude (id)) from sales')).toHaveLength(6)
+  })
+})
+
+describe('templates', () => {
+  it('are the same for other literals, parameters and lists, and differ for other shapes', async () => {
+    const of = async (sql: string, params = {}): Promise<string> => (await planner.plan(sql, { params })).fingerprint
+    const first = await of("select city, 1.5 from sales where id in (1, 2) and Day > date '2026-01-01' limit 3")
+    expect(await of("select city, 7 from sales  where id in (4,5,6) AND Day > date '2020-02-02' limit 9")).toBe(first)
+    expect(await of("select city, 7 from sales where id in ($a) AND Day > date '2020-02-02' limit 9", { a: 1 })).toBe(first)
+    expect(await of("select city, 7 from sales where id in (4) AND Day < date '2020-02-02' limit 9")).not.toBe(first)
+  })
+
+  it('keep positions and give the literals', async () => {
+    const plan = await planner.plan(
+      "select city, sum(amount) from sales where city <> 'Rome' and amount > -1.25 group by 1 order by 2 desc",
+    )
+    expect(plan.template).toBe(
+      'SELECT city, sum(amount) FROM sales WHERE ((city != ?) AND (amount > ?)) GROUP BY 1 ORDER BY 2 DESC',
+    )
+    expect(plan.literals).toEqual(['Rome', '-1.25'])
+    expect(plan.ordered).toBe(true)
+  })
+})
+
+describe('statements', () => {
+  it('plan the SELECT of a write', async () => {
+    expect(await planner.plan('create or replace table x as select id from sales')).toMatchObject({
+      statement: { kind: 'create-table', table: 'x', replace: true },
+      columns: [{ name: 'id', type: 'BIGINT' }],
+    })
+  })
+
+  it('give INSERT the columns and types of the table', async () => {
+    const plan = await planner.plan("insert into cities (country) values ('Italy'), ('Spain')")
+    expect(plan.columns).toEqual([
+      { name: 'city', type: 'VARCHAR' },
+      { name: 'country', type: 'VARCHAR' },
+    ])
+    const byName = await planner.plan("insert into cities by name select 'IT' as country, 'Rome' as city")
+    expect(byName.work.whole.sql).toContain('CAST(c1 AS VARCHAR) AS city, CAST(c0 AS VARCHAR) AS country')
+  })
+
+  it.each([
+    ['insert into cities select 1', 'TYPE_MISMATCH'],
+    ['insert into cities (nope) select 1', 'NAME_NOT_FOUND'],
+    ['insert into cities (city, CITY) select 1, 2', 'SQL_SYNTAX'],
+    ['insert into nowhere select 1', 'NAME_NOT_FOUND'],
+    ['insert into big select 1', 'NAME_NOT_FOUND'],
+  ])('refuse %s', async (sql, code) => {
+    await expect(planner.plan(sql)).rejects.toMatchObject({ code })
+  })
+
+  it('keep the text of a view, with its column names', async () => {
+    const plan = await planner.plan('create view w(n) as select id from sales -- all')
+    expect(plan.statement).toEqual({
+      kind: 'create-view',
+      view: 'w',
+      replace: false,
+      sql: 'SELECT * FROM (select id from sales\n) AS renamed("n")',
+    })
+  })
+
+  it('validate the SELECT of a view', async () => {
+    await expect(planner.plan('create view w as select nope from sales')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
+  })
+})
+
+describe('metadata', () => {
+  const rows = async (sql: string): Promise<readonly (readonly unknown[])[]> => planner.session.rows(await sqlOf(sql))
+
+  it('answers DESCRIBE and SHOW as literals', async () => {
+    expect(await rows('describe cities')).toEqual([
+      ['city', 'VARCHAR', 'YES', null, null, null],
+      ['country', 'VARCHAR', 'YES', null, null, null],
+    ])
+    expect(await rows("describe select 1 as a, 'x' as b")).toHaveLength(2)
+    expect((await rows('show tables')).flat()).toEqual([
+      'big',
+      'bigger',
+      'cities',
+      'damaged',
+      'loop',
+      'meta',
+      'odd "name"',
+      'sales',
+    ])
+    expect((await rows('show all tables')).length).toBe(8)
+    expect(await rows('show databases')).toEqual([['forebay']])
+    expect(await rows("select column_name from (describe sales) where column_type = 'DATE'")).toEqual([['Day']])
+  })
+
+  it('answers information_schema', async () => {
+    expect(
+      await rows("select table_type from information_schema.tables where table_name in ('big', 'sales') order by 1"),
+    ).toEqual([['BASE TABLE'], ['VIEW']])
+    expect(
+      await rows("select column_name, data_type, numeric_scale from information_schema.columns c where c.table_name = 'bigger'"),
+    ).toEqual([
+      ['city', 'VARCHAR', null],
+      ['total', 'DECIMAL(38,2)', 2],
+    ])
+    expect(await rows("select view_definition from information_schema.views where table_name = 'big'")).toEqual([
+      ['select * from sales where amount > 1000'],
+    ])
+    expect(await rows('select schema_name from information_schema.schemata')).toEqual([['main']])
+    expect(await rows("select count(*) from meta where table_name = 'cities'")).toEqual([[2n]])
+  })
+
+  it('shows nothing of ours', async () => {
+    const everything = JSON.stringify(
+      [await rows('show all tables'), await rows('from information_schema.columns')],
+      (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value),
+    )
+    expect(everything).not.toMatch(/__fb|__partials|memory|temp"/)
+  })
+
+  it('leaves SUMMARIZE to the node, over the placeholder', async () => {
+    const plan = await planner.plan('summarize cities')
+    expect(plan.work.whole.sql).toBe('SELECT * FROM (SUMMARIZE (SELECT * FROM __fb0 AS cities))')
+    expect(plan.reads[0]?.columns).toHaveLength(2)
+  })
+
+  it('knows no other schema of metadata', async () => {
+    await expect(planner.plan('from information_schema.nothing')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
+    await expect(planner.plan('show variables')).rejects.toBeDefined()
+  })
+})
