@@ -31,16 +31,20 @@ const contentTypes = {
   parquet: 'application/vnd.apache.parquet',
 } as const
 
-/** Runs the statement as far as is needed to know whether its answer is small. */
+/**
+ * Runs the statement as far as is needed to know whether its answer is small. `isSmall` says that this is known beforehand, and
+ * `temporary` is where a Parquet answer is written.
+ */
 export async function answerClient(
   session: Session,
   sql: string,
   output: ClientOutput,
   temporary: string,
+  isSmall: boolean,
   throwIfStopped: () => void,
 ): Promise<Answer> {
   if (output.format === 'parquet') return answerParquet(session, sql, output, temporary)
-  const result = await session.stream(sql)
+  const result = await (isSmall ? session.whole(sql) : session.stream(sql))
   const encoder = await encoderFor(output, result.columnTypes())
   const gathered: Uint8Array[] = [encoder.head()]
   const chunks: DuckDBDataChunk[] = []

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import type { Column, SegmentId, StoredSegment } from '../model/segment.js'
-import { fileCrc32 } from '../transfer/crc32.js'
+import { segmentCrc32 } from '../transfer/crc32.js'
 import { carrierOf, storeSql } from './carrier.js'
 import { quoteName, quoteText } from './quote.js'
 import type { Session } from './session.js'
@@ -22,8 +22,8 @@ export async function publishSegment(
       carrier === 'parquet'
         ? await writeParquet(session, storeSql(sql, columns, carrier), temporary)
         : await writeDuckDBFile(session, storeSql(sql, columns, carrier), temporary)
-    const { crc32, bytes } = await fileCrc32(temporary)
-    const path = await spool.publish(segment, temporary, carrier)
+    const { crc32, bytes } = await segmentCrc32(temporary)
+    const path = spool.publish(segment, temporary, carrier)
     return { id: segment, node, path, carrier, columns, rows, bytes, crc32 }
   } catch (error) {
     await rm(temporary, { force: true })

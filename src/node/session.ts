@@ -36,6 +36,11 @@ export class Session {
     return this.#connection.stream(sql)
   }
 
+  /** A result that is computed whole at once: half the time of a streamed one when it is small. Errors throw here, all of them. */
+  whole(sql: string): Promise<DuckDBResult> {
+    return this.#connection.run(sql)
+  }
+
   /** The connection itself, for what only it can do (appenders). */
   get connection(): DuckDBConnection {
     return this.#connection

@@ -1,4 +1,5 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { renameSync } from 'node:fs'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Carrier, SegmentId } from '../model/segment.js'
 
@@ -35,10 +36,10 @@ export class Spool {
   }
 
   /** Gives a whole file its place as this segment's; it need not survive a crash, its checksum tells. */
-  async publish(segment: SegmentId, from: string, carrier: Carrier): Promise<string> {
+  publish(segment: SegmentId, from: string, carrier: Carrier): string {
     const name = `${segment}.${this.#incarnation}-${++this.#count}.${carrier}`
     const path = join(this.folder, name)
-    await rename(from, path)
+    renameSync(from, path)
     this.#note(name)
     return path
   }

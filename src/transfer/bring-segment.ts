@@ -7,7 +7,7 @@ import { crc32 } from 'node:zlib'
 import { ForebayError } from '../model/errors.js'
 import { type DerivedSource, tokenHeader } from '../model/messages.js'
 import type { StoredSegment } from '../model/segment.js'
-import { fileCrc32 } from './crc32.js'
+import { segmentCrc32 } from './crc32.js'
 
 /** Brings derived segments to this node and proves their bytes by the checksum that their maker gave. */
 export interface SegmentBringer {
@@ -40,7 +40,7 @@ export function openSegmentBringer(token: string): SegmentBringer {
 }
 
 async function byFile(stored: StoredSegment): Promise<number> {
-  const found = await fileCrc32(stored.path)
+  const found = await segmentCrc32(stored.path)
   verify(stored, found)
   return found.bytes
 }
