@@ -67,6 +67,7 @@ export class ConformalInterval {
 
   /** One outcome: its residual (divided by its scale), and whether the interval given for it held. */
   observe(residual: number, inside: boolean): void {
+    if (!Number.isFinite(residual)) return
     this.#level = Math.max(0.002, Math.min(0.5, this.#level + this.#gain * (this.#missTarget - (inside ? 0 : 1))))
     this.#residuals.add(residual)
     this.#inside.push(inside ? 1 : 0)

@@ -32,6 +32,8 @@ export interface ReplayOptions {
   readonly withoutHistory: boolean
   /** Milliseconds with a fraction. */
   readonly monotonic: () => number
+  /** Told of every prediction as it is made, at the log's time `at`. */
+  readonly onPrediction?: (at: number, prediction: RunTimePrediction) => void
 }
 
 interface Said {
@@ -134,6 +136,7 @@ export class RunTimeReplay {
     const began = this.#options.monotonic()
     const prediction = this.#model.predict(query, at, phase)
     this.#times.push(this.#options.monotonic() - began)
+    this.#options.onPrediction?.(at, prediction)
     return { prediction, baselines: this.#baselines.predict(query, at, this.#inFlight) }
   }
 

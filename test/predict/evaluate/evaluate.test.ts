@@ -1,0 +1,250 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { renderEvaluation } from '../../../src/predict/evaluate/render-evaluation.js'
+import { ArrivalsReplay } from '../../../src/predict/evaluate/replay-arrivals.js'
+import { CacheReplay } from '../../../src/predict/evaluate/replay-cache.js'
+import { NextQueryReplay } from '../../../src/predict/evaluate/replay-next-query.js'
+import { RunTimeReplay } from '../../../src/predict/evaluate/replay-run-time.js'
+import { runEvaluate } from '../../../src/predict/evaluate/run-evaluate.js'
+import type { LoggedQuery } from '../../../src/predict/log-line.js'
+import { normal, seeded } from '../seeded.js'
+
+interface Line {
+  at: number
+  tenant: string
+  template: string
+  args: readonly number[]
+  kind: 'read' | 'write'
+  reads: { segment: string; bytes: number }[]
+  durationMs: number
+  queuedMs: number
+}
+
+/** A log with known truth: duration = template × bytes × load × noise. */
+function generated(count: number, seed = 1): Line[] {
+  const random = seeded(seed)
+  const lines: Line[] = []
+  let at = 1_700_000_000_000
+  for (let i = 0; i < count; i++) {
+    at += Math.round(-Math.log(1 - random()) * 2000)
+    const tenant = Math.floor(random() * 5)
+    const template = Math.floor(random() * 6)
+    const bytes = 1e7 * 4 ** tenant
+    const running = lines.filter((line) => line.at <= at && line.at + line.durationMs > at).length
+    const durationMs = Math.round(
+      200 * (1 + template) * (bytes / 1e7) ** 0.5 * (1 + running * 0.1) * Math.exp(0.15 * normal(random)),
+    )
+    lines.push({
+      at,
+      tenant: `db${tenant}`,
+      template: `q${template}`,
+      args: [Math.floor(random() * 50)],
+      kind: 'read',
+      reads: [{ segment: `db${tenant}/t${template % 3}`, bytes }],
+      durationMs,
+      queuedMs: random() < 0.1 ? Math.round(500 * random()) : 0,
+    })
+  }
+  return lines
+}
+
+async function written(lines: readonly unknown[], zipped = false): Promise<string> {
+  const path = join(await mkdtemp(join(tmpdir(), 'forebay-evaluate-')), 'log.ndjson')
+  const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n')
+  await writeFile(path, zipped ? gzipSync(text) : text)
+  return path
+}
+
+describe('evaluating a query log', () => {
+  it('predicts durations better than simple rules, with intervals that hold', async () => {
+    const evaluation = await runEvaluate({ path: await written(generated(1200)) })
+    const arrival = evaluation.runtime?.arrival
+    expect(evaluation).toMatchObject({ queries: 1200, scored: 900, badLines: { count: 0 } })
+    expect(arrival?.qErrorP50).toBeLessThan(1.2)
+    expect(arrival?.qErrorP90).toBeLessThan(1.5)
+    for (const baseline of ['globalMedian', 'templateMedian', 'exactRepeatCache'] as const) {
+      expect(arrival?.qErrorP50).toBeLessThan(arrival?.baselines[baseline].qErrorP50 as number)
+    }
+    expect(evaluation.interval?.arrival.coverage).toBeGreaterThan(0.86)
+    expect(evaluation.interval?.arrival.coverage).toBeLessThan(0.94)
+    expect(renderEvaluation(evaluation)).toContain('q-error at arrival')
+  }, 60_000)
+
+  it('gives the same figures again, zipped or not', async () => {
+    const lines = generated(500)
+    const strip = ({ runtime, interval, cache, nextQuery, arrivals }: Awaited<ReturnType<typeof runEvaluate>>) => ({
+      runtime,
+      interval,
+      cache,
+      nextQuery,
+      arrivals,
+    })
+    const plain = await runEvaluate({ path: await written(lines) })
+    const zipped = await runEvaluate({ path: await written(lines, true) })
+    expect(strip(zipped)).toEqual(strip(plain))
+  }, 60_000)
+
+  it('counts and names bad lines, and goes on', async () => {
+    const [first, second, ...rest] = generated(20) as [Line, Line, ...Line[]]
+    const path = await written([first, 'not json', { ...second, at: 'yesterday' }, ...rest, { ...first, at: 1 }, '[]', ''])
+    const evaluation = await runEvaluate({ path, fast: true })
+    expect(evaluation.queries).toBe(19)
+    expect(evaluation.badLines).toEqual({
+      count: 4,
+      first: [
+        { line: 2, reason: 'is not JSON' },
+        { line: 3, reason: '`at` is not a time in epoch milliseconds' },
+        { line: 22, reason: '`at` is before that of the line above' },
+        { line: 23, reason: 'is not an object' },
+      ],
+    })
+  })
+
+  it('names a file that is missing, empty or no log', async () => {
+    await expect(runEvaluate({ path: '/nowhere/log.ndjson' })).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
+    await expect(runEvaluate({ path: await written([]) })).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
+    await expect(runEvaluate({ path: await written(['hello']) })).rejects.toThrow('line 1 is not JSON')
+  })
+
+  it('finds lineage worth its bytes where tenants differ in size', async () => {
+    const path = await written(generated(700))
+    const withBytes = await runEvaluate({ path, fast: true })
+    const without = await runEvaluate({ path, fast: true, ablate: ['lineage', 'arrivals'] })
+    expect(withBytes.runtime?.arrival.qErrorP50).toBeLessThan(without.runtime?.arrival.qErrorP50 as number)
+    expect(without.arrivals).toBeNull()
+  })
+})
+
+it('is causal: scrambling what is not visible yet changes no prediction', () => {
+  const lines = generated(420, 9)
+  const cut = (lines[330] as Line).at
+  const random = seeded(10)
+  // After the cut everything differs: arrivals, and durations of what had not ended by then.
+  const scrambled = lines.map((line) => {
+    if (line.at > cut) return { ...line, template: 'q5', tenant: 'db0', durationMs: Math.round(1e5 * random()) }
+    const unseen = line.at + line.queuedMs + line.durationMs >= cut
+    return unseen ? { ...line, durationMs: cut - line.at - line.queuedMs + Math.round(1e5 * random()) } : line
+  })
+  expect(predictions(scrambled, cut)).toEqual(predictions(lines, cut))
+  expect(predictions(lines, cut).length).toBeGreaterThan(300)
+})
+
+/** Everything said up to `cut`, with all models and refits. */
+function predictions(lines: readonly Line[], cut: number): readonly number[] {
+  const said: number[] = []
+  const replay = new RunTimeReplay({
+    fast: false,
+    withoutLineage: false,
+    withoutHistory: false,
+    monotonic: () => 0,
+    onPrediction: (at, { log, scale, bounds }) => {
+      if (at <= cut) said.push(at, log, scale, bounds.low, bounds.high)
+    },
+  })
+  for (const line of lines) replay.add({ ...line, line: 'query', args: JSON.stringify(line.args) })
+  replay.finish()
+  return said
+}
+
+describe('hourly activity', () => {
+  const hour = 3_600_000
+  function replay(activeAt: (tenant: number, hour: number, random: () => number) => boolean) {
+    const random = seeded(2)
+    const arrivals = new ArrivalsReplay()
+    for (let h = 0; h < 24 * 7 * 8; h++) {
+      for (let tenant = 0; tenant < 20; tenant++) {
+        const count = activeAt(tenant, h, random) ? 5 : 0
+        arrivals.add({ line: 'activity', at: h * hour, periodMs: hour, tenant: `c${tenant}`, count })
+      }
+    }
+    return arrivals.finish()
+  }
+
+  it('warms sleepers before their usual hours, at little extra', () => {
+    const report = replay((tenant, h, random) => {
+      const weekday = Math.floor(h / 24) % 7
+      const local = h % 24
+      const habit = weekday < 5 && local >= 7 + (tenant % 4) && local < 17
+      return habit ? random() < 0.92 : random() < 0.01
+    })
+    expect(report.warmFirstShare).toBeGreaterThan(0.6)
+    expect(report.extraWarmShare).toBeLessThan(0.1)
+    expect(report.baselines.oracle).toMatchObject({ warmFirstShare: 1, extraWarmShare: 0 })
+    expect(report.baselines.persistence?.warmFirstShare).toBe(0)
+  })
+
+  it('spends next to nothing on random arrivals', () => {
+    const report = replay((_, __, random) => random() < 0.05)
+    expect(report.extraWarmShare).toBeLessThan(0.15)
+  })
+})
+
+describe('caches', () => {
+  function cacheOf(count: number, pick: (i: number, random: () => number) => { name: string; bytes: number }) {
+    const replay = new CacheReplay()
+    const random = seeded(11)
+    for (let i = 0; i < count; i++) {
+      const { name, bytes } = pick(i, random)
+      replay.add(name, bytes)
+    }
+    return replay.finish()
+  }
+
+  it('is never below LRU and never above the optimum', () => {
+    for (const skew of [1, 2, 4]) {
+      const report = cacheOf(6000, (_, random) => {
+        const id = Math.floor(400 * random() ** skew)
+        return { name: `s${id}`, bytes: 1000 * (1 + (id % 7)) }
+      })
+      expect(report?.objectHit.ours).toBeGreaterThanOrEqual((report?.objectHit.lru as number) - 0.005)
+      for (const policy of ['lru', 'lfu', 's3fifo', 'gdsf', 'ours'] as const) {
+        expect(report?.objectHit[policy]).toBeLessThanOrEqual(report?.objectHit.optimal as number)
+      }
+    }
+  })
+
+  it('follows LRU where only recency matters', () => {
+    const report = cacheOf(20_000, (i, random) => ({ name: `s${Math.floor(i / 40) + Math.floor(10 * random())}`, bytes: 100 }))
+    expect(report?.objectHit.ours).toBeGreaterThanOrEqual((report?.objectHit.lru as number) - 0.005)
+  })
+})
+
+describe('the next query', () => {
+  const line = (at: number, template: string): LoggedQuery => ({
+    line: 'query',
+    at,
+    tenant: 'a',
+    template,
+    args: '[]',
+    kind: 'read',
+    reads: [],
+    queuedMs: 0,
+  })
+
+  it('speaks where sessions are regular, and is right then', () => {
+    const replay = new NextQueryReplay()
+    const random = seeded(12)
+    let at = 0
+    for (let i = 0; i < 1500; i++) {
+      at += 3_600_000
+      const path =
+        random() < 0.7
+          ? ['open', 'detail', 'export']
+          : ['open', `adhoc${Math.floor(random() * 9)}`, `x${Math.floor(random() * 9)}`]
+      for (const template of path) replay.add(line((at += 60_000), template))
+    }
+    const { template } = replay.finish()
+    expect(template.precision).toBeGreaterThan(0.8)
+    expect(template.coverage).toBeGreaterThan(0.3)
+  })
+
+  it('keeps silent where they are random', () => {
+    const replay = new NextQueryReplay()
+    const random = seeded(13)
+    for (let i = 0; i < 3000; i++) replay.add(line(i * 60_000, `q${Math.floor(random() * 20)}`))
+    expect(replay.finish().template.coverage).toBe(0)
+  })
+})
