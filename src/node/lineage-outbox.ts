@@ -8,7 +8,7 @@ export interface OutboxLimits {
   readonly eventsMax: number
 }
 
-export const outboxLimits: OutboxLimits = { eventsPerBatch: 64, delayMs: 20, eventsMax: 20_000 }
+const outboxLimits: OutboxLimits = { eventsPerBatch: 64, delayMs: 20, eventsMax: 20_000 }
 
 /**
  * Lineage events on their way to the recorder: sent in batches, kept until acknowledged. Nothing is ever dropped; when the

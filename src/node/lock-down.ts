@@ -16,7 +16,7 @@ export interface InstanceLimits {
 const changeable = ['TimeZone', 'memory_limit']
 
 /** The statements that close an instance, in the order that works; after the last one no setting changes any more. */
-export function lockDownStatements(limits: InstanceLimits): readonly string[] {
+function lockDownStatements(limits: InstanceLimits): readonly string[] {
   const folders = limits.folders.map((folder) => (folder.endsWith('/') ? folder : `${folder}/`))
   return [
     'SET autoinstall_known_extensions = false',

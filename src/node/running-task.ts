@@ -9,7 +9,7 @@ export interface StopLimits {
   readonly interruptEveryMs: number
 }
 
-export const stopLimits: StopLimits = { stuckAfterMs: 800, interruptEveryMs: 40 }
+const stopLimits: StopLimits = { stuckAfterMs: 800, interruptEveryMs: 40 }
 
 /**
  * A task's way of being stopped: by cancel, by its deadline, or by the memory watch. The first reason wins. `interrupt()` only

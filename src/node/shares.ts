@@ -19,7 +19,7 @@ export interface ProcessMeter {
   memoryBytes(): number
 }
 
-export const processMeter: ProcessMeter = {
+const processMeter: ProcessMeter = {
   cpuMicros: () => {
     const { user, system } = process.cpuUsage()
     return user + system

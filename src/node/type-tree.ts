@@ -30,17 +30,6 @@ export function parseType(text: string): TypeTree {
   }
 }
 
-/** Calls `visit` for the type and for every type inside it. */
-export function visitType(type: TypeTree, visit: (type: TypeTree) => void): void {
-  visit(type)
-  if (type.kind === 'list' || type.kind === 'array') visitType(type.element, visit)
-  if (type.kind === 'struct' || type.kind === 'union') for (const field of type.fields) visitType(field.type, visit)
-  if (type.kind === 'map') {
-    visitType(type.key, visit)
-    visitType(type.value, visit)
-  }
-}
-
 function parseField(text: string): { readonly name: string; readonly type: TypeTree } {
   const quoted = /^"((?:[^"]|"")*)"\s+(.*)$/s.exec(text)
   if (quoted !== null) return { name: (quoted[1] ?? '').replaceAll('""', '"'), type: parseType(quoted[2] ?? '') }

@@ -88,7 +88,7 @@ export function bytesMoved(log: TransferLog): number {
 }
 
 /** Bitmap over a snapshot's ordinals: base64, least significant bit of byte 0 is ordinal 0. */
-export function ordinalBitmap(segments: readonly BaseSegment[]): string {
+function ordinalBitmap(segments: readonly BaseSegment[]): string {
   let last = -1
   for (const segment of segments) last = Math.max(last, segment.ordinal)
   const bytes = new Uint8Array((last >> 3) + 1)

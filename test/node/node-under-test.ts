@@ -103,28 +103,28 @@ export class NodeUnderTest {
   }
 
   /** Runs a task to its outcome. */
-  async outcome(task: TaskMessage): Promise<Outcome> {
-    this.send({ type: 'run', task })
-    const fits = (message: { taskId: string }): boolean => message.taskId === task.taskId
+  async outcome(message: TaskMessage): Promise<Outcome> {
+    this.send({ type: 'run', task: message })
+    const fits = (told: { taskId: string }): boolean => told.taskId === message.taskId
     return Promise.race([this.next('finished', fits), this.next('failed', fits)])
   }
 
-  async finished(task: TaskMessage): Promise<Finished> {
-    const outcome = await this.outcome(task)
+  async finished(message: TaskMessage): Promise<Finished> {
+    const outcome = await this.outcome(message)
     if (outcome.type === 'failed') throw new Error(`${outcome.error.code}: ${outcome.error.message}`)
     return outcome
   }
 
-  async failed(task: TaskMessage): Promise<Failed> {
-    const outcome = await this.outcome(task)
+  async failed(message: TaskMessage): Promise<Failed> {
+    const outcome = await this.outcome(message)
     if (outcome.type === 'finished') throw new Error('the task finished')
     return outcome
   }
 
   /** The lineage event of a task. */
-  async event(task: TaskMessage): Promise<TaskEvent> {
-    const id = `${task.taskId}#${task.attempt}`
-    const batch = await this.next('lineage', (message) => message.events.some((event) => event.id === id))
+  async event(message: TaskMessage): Promise<TaskEvent> {
+    const id = `${message.taskId}#${message.attempt}`
+    const batch = await this.next('lineage', (told) => told.events.some((candidate) => candidate.id === id))
     const event = batch.events.find((candidate) => candidate.id === id)
     if (event === undefined) throw new Error('no event')
     return event

@@ -175,26 +175,23 @@ describe('a pack', () => {
     const good = await expected([0, 1, 2])
     const bytes = readFileSync(pack.path)
     const codes: string[] = []
-    const copies: string[] = []
     for (let at = 0; at < 12; at++) {
       const copy = { ...pack, id: `p-flip-${at}`, path: pack.path.replace('.duckdb', `-flip-${at}.duckdb`) }
       const offset = Math.floor(((at + 0.5) / 12) * bytes.length)
       const flipped = Buffer.from(bytes)
       flipped[offset] = (flipped[offset] ?? 0) ^ (1 << (at % 8))
       writeFileSync(copy.path, flipped)
-      copies.push(copy.path)
-      const node = new NodeUnderTest(folder.path, { id: `f${at}` })
-      await node.ready()
-      const outcome = await node.outcome(
+      const outcome = await reader.outcome(
         task(sums, toClient([]), [baseInput('__fb0', columns, [], { parts: [packPart(copy, [0, 1, 2])] })]),
       )
       // A flip in a block that holds no row of these columns changes nothing, and the answer must be right then.
       if (outcome.type === 'finished') expect(jsonRowsOf(outcome)).toEqual(good)
       codes.push(outcome.type === 'failed' ? outcome.error.code : 'right')
-      await node.stop()
     }
+    // The reader goes on: a damaged pack spoils nothing else.
+    expect(await read([packPart(pack, [0, 1, 2])])).toEqual(good)
     const found = codes.filter((code) => code === 'CHECKSUM_MISMATCH').length
     expect(codes.every((code) => code === 'right' || code === 'CHECKSUM_MISMATCH')).toBe(true)
     expect(found).toBeGreaterThan(3)
-  }, 60_000)
+  })
 })

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { memoryExceededSignal } from '../../src/model/messages.js'
 import { NodeUnderTest, task, testFolder, toClient } from './node-under-test.js'
 

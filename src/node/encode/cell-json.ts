@@ -67,7 +67,7 @@ export function valueText(value: DuckDBValue, type: DuckDBType): string {
 }
 
 /** JSON of one value that DuckDB's API has made. */
-export function valueJson(value: DuckDBValue, type: DuckDBType): string {
+function valueJson(value: DuckDBValue, type: DuckDBType): string {
   if (value === null || value === undefined) return 'null'
   switch (typeof value) {
     case 'boolean':

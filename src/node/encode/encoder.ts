@@ -1,5 +1,4 @@
 import type { DuckDBDataChunk, DuckDBType } from '@duckdb/node-api'
-import type { ResultFormat } from '../../model/query.js'
 import { ByteWriter } from './byte-writer.js'
 import { cellWriter, type TextStyle } from './cell-writers.js'
 import { csvStyle, jsonStyle, writeText } from './text-style.js'
@@ -11,9 +10,6 @@ export interface ResultEncoder {
   encode(chunk: DuckDBDataChunk): Uint8Array
   tail(): Uint8Array
 }
-
-/** Formats that are encoded here. Parquet is written by DuckDB itself. */
-export type StreamedFormat = Exclude<ResultFormat, 'parquet'>
 
 const empty = new Uint8Array(0)
 

@@ -147,7 +147,7 @@ describe('JSON', () => {
 })
 
 describe('CSV', () => {
-  it.each(values.filter(([sql, json, csv]) => csv !== undefined || typeof json !== 'object'))(
+  it.each(values.filter(([, json, csv]) => csv !== undefined || typeof json !== 'object'))(
     'writes %s',
     async (sql, json, csv) => {
       const text = (await answer(`SELECT ${sql} AS v, 1 AS w`, 'csv', ['v', 'a "b"'])).toString()
