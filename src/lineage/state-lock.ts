@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { ForebayError } from '../model/errors.js'
+import type { Database } from './database.js'
 
 /** Layout of the state folder as a whole; a higher number was written by a newer Forebay. */
 export const stateFormat = 1
@@ -34,8 +35,8 @@ export function lockStateFolder(folder: string): StateLock {
   }
 }
 
-function openLock(folder: string, holder: string): DatabaseSync {
-  let database: DatabaseSync | undefined
+function openLock(folder: string, holder: string): Database {
+  let database: Database | undefined
   try {
     mkdirSync(folder, { recursive: true })
     database = new DatabaseSync(join(folder, 'lock.sqlite'))
