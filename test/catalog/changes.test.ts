@@ -1,4 +1,15 @@
-import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { CatalogOptions } from '../../src/catalog/catalog.js'
@@ -58,14 +69,15 @@ describe('what changes while it runs', () => {
 
   it('sees a file that came in the same moment as the folder was listed', async () => {
     const catalog = await openAged()
-    await lake.write('t/c.parquet', 'SELECT 3 AS x')
+    const folder = join(lake.data, 't')
+    const moment = new Date()
+    utimesSync(folder, moment, moment)
     await catalog.rescan()
     // A change within the resolution of the folder's time leaves that time as it was.
-    const { atime, mtime } = statSync(join(lake.data, 't'))
-    await lake.write('t/d.parquet', 'SELECT 4 AS x')
-    utimesSync(join(lake.data, 't'), atime, mtime)
+    await lake.write('t/c.parquet', 'SELECT 3 AS x')
+    utimesSync(folder, moment, moment)
     expect(await catalog.confirm([readAll(catalog, 't')])).toBe(false)
-    expect(catalog.current('t')?.segments).toHaveLength(4)
+    expect(catalog.current('t')?.segments).toHaveLength(3)
   })
 
   it('sees a file that was replaced in place, and one that is gone', async () => {
@@ -76,6 +88,12 @@ describe('what changes while it runs', () => {
     age(join(lake.data, 't'))
     expect(await catalog.confirm([read])).toBe(false)
     expect(catalog.current('t')?.segments[1]?.statistics.x?.min).toBe('9')
+    const { size } = statSync(join(lake.data, 't/a.parquet'))
+    const other = readFileSync(await lake.write(join(lake.folder, 'other.parquet'), 'SELECT 8 AS x'))
+    writeFileSync(join(lake.data, 't/a.parquet'), other)
+    expect(other.length).toBe(size)
+    expect(await catalog.confirm([readAll(catalog, 't')])).toBe(false)
+    expect(catalog.current('t')?.segments[0]?.statistics.x?.min).toBe('8')
     rmSync(join(lake.data, 't/a.parquet'))
     expect(await catalog.confirm([readAll(catalog, 't')])).toBe(false)
     expect(catalog.current('t')?.segments).toHaveLength(1)
@@ -174,7 +192,6 @@ describe('a restart', () => {
 
 it('confirms 200 files in about 3 ms', async () => {
   const template = await lake.write(join(lake.folder, 'template.parquet'), 'SELECT 1 AS x')
-  const { copyFileSync } = await import('node:fs')
   const folders: string[] = [lake.data, join(lake.data, 't')]
   for (let index = 0; index < 200; index++) {
     const folder = join(lake.data, `t/k=${index % 20}`)
@@ -198,7 +215,6 @@ it('confirms 200 files in about 3 ms', async () => {
 
 it('does not take a half-written file for a table that is whole', async () => {
   const whole = await lake.write(join(lake.folder, 'whole.parquet'), 'SELECT i AS x FROM range(10000) r(i)')
-  const { readFileSync } = await import('node:fs')
   const bytes = readFileSync(whole)
   writeFileSync(join(lake.data, 't.parquet'), bytes.subarray(0, bytes.length / 2))
   const catalog = await openTestCatalog(lake)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
@@ -14,6 +14,8 @@ export class DuckdbLake {
   /** Paths whose footers were read, in order. */
   readonly footersRead: string[] = []
   readonly #connection: DuckDBConnection
+  /** Files made so far by their SQL, to be copied. */
+  readonly #made = new Map<string, string>()
 
   constructor(connection: DuckDBConnection) {
     this.#connection = connection
@@ -21,7 +23,7 @@ export class DuckdbLake {
   }
 
   static async open(): Promise<DuckdbLake> {
-    const instance = await DuckDBInstance.create(':memory:', { threads: '1' })
+    const instance = await DuckDBInstance.create(':memory:', { threads: '1', enable_external_file_cache: 'false' })
     return new DuckdbLake(await instance.connect())
   }
 
@@ -34,7 +36,14 @@ export class DuckdbLake {
   async write(path: string, select: string, options = ''): Promise<string> {
     const file = path.startsWith('/') ? path : join(this.data, path)
     mkdirSync(dirname(file), { recursive: true })
-    await this.#connection.run(`COPY (${select}) TO '${file.replaceAll("'", "''")}' (FORMAT parquet${options})`)
+    const made = this.#made.get(select + options)
+    if (made) copyFileSync(made, file)
+    else {
+      const kept = join(this.folder, `made-${this.#made.size}`)
+      await this.#connection.run(`COPY (${select}) TO '${kept.replaceAll("'", "''")}' (FORMAT parquet${options})`)
+      this.#made.set(select + options, kept)
+      copyFileSync(kept, file)
+    }
     return file
   }
 

@@ -1,10 +1,10 @@
 import { type FileSystem, nodeFileSystem } from '../../../src/catalog/file-system.js'
 
-export type Failure = 'EIO' | 'ENOSPC' | 'kill' | 'EIO after'
+export type Failure = 'EIO' | 'ENOSPC' | 'kill' | 'EIO after' | 'outage'
 
 /**
  * The real disk, but from call `n` on something fails. `EIO` and `ENOSPC` fail that call alone, before it did anything;
- * `EIO after` does it and then says that it failed; `kill` does that call by halves where it can be and every later one not at all.
+ * `EIO after` does it and then says that it failed, and so does `outage`, which then fails two more calls; `kill` does that call by halves where it can be and every later one not at all.
  */
 export function failingFileSystem(n: number, failure: Failure): FileSystem & { readonly calls: () => number } {
   let calls = 0
@@ -12,14 +12,15 @@ export function failingFileSystem(n: number, failure: Failure): FileSystem & { r
   const guard = async <T>(work: () => Promise<T>, half?: () => Promise<unknown>): Promise<T> => {
     if (dead) throw new Error('killed')
     calls += 1
+    if (failure === 'outage' && (calls === n + 1 || calls === n + 2)) throw failed('EIO')
     if (calls !== n) return work()
     if (failure === 'kill') {
       dead = true
       await half?.()
       throw new Error('killed')
     }
-    if (failure === 'EIO after') await work()
-    throw Object.assign(new Error(`${failure}: made to fail`), { code: failure.slice(0, failure === 'ENOSPC' ? 6 : 3) })
+    if (failure === 'EIO after' || failure === 'outage') await work()
+    throw failed(failure === 'ENOSPC' ? 'ENOSPC' : 'EIO')
   }
   const disk = nodeFileSystem
   return {
@@ -37,4 +38,8 @@ export function failingFileSystem(n: number, failure: Failure): FileSystem & { r
     makeFolder: (path) => guard(() => disk.makeFolder(path)),
     remove: (path) => guard(() => disk.remove(path)),
   }
+}
+
+function failed(code: string): Error {
+  return Object.assign(new Error(`${code}: made to fail`), { code })
 }
