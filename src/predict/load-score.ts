@@ -6,11 +6,11 @@ import type { NodeWork, TouchedSegment } from './prediction.js'
 /** A segment is hot from this decayed weighted degree on: at least one use that time has not worn off. */
 export const hotFrom = 0.5
 
-/** Decayed weighted degree of each segment: what the graph says of it, else the sum over the nodes that worked on it. */
+/** Decayed weighted degree of each segment: what the graph says of it, or the sum over the nodes that worked on it if larger. */
 export function hotness(work: readonly NodeWork[], segments: readonly TouchedSegment[] = []): ReadonlyMap<SegmentId, number> {
   const degrees = new Map<SegmentId, number>()
   for (const { segment, decayedCount } of work) degrees.set(segment, (degrees.get(segment) ?? 0) + decayedCount)
-  for (const segment of segments) if (segment.hotness !== undefined) degrees.set(segment.id, segment.hotness)
+  for (const { id, hotness: known } of segments) if (known !== undefined) degrees.set(id, Math.max(known, degrees.get(id) ?? 0))
   return degrees
 }
 

@@ -312,11 +312,11 @@ function estimate(said: LogPrediction, stretch: number, coverage: number): Estim
   const middle = said.log + stretch
   return {
     p50: Math.exp(middle),
-    p90: Math.exp(middle + said.scale * said.bounds.p90),
-    low: Math.exp(middle + said.scale * said.bounds.low),
-    high: Math.exp(middle + said.scale * said.bounds.high),
+    p90: Math.exp(middle + said.p90),
+    low: Math.exp(middle + said.low),
+    high: Math.exp(middle + said.high),
     coverage,
-    ...(said.bounds.abstains ? { abstained: true } : {}),
+    ...(said.abstains ? { abstained: true } : {}),
   }
 }
 

@@ -11,7 +11,11 @@ export interface LogPrediction {
   readonly log: number
   /** Typical size of residuals of such questions: the interval's bounds are in its units. */
   readonly scale: number
-  readonly bounds: Bounds
+  /** Offsets of the interval's ends and of the ninetieth percentile from `log`. */
+  readonly low: number
+  readonly high: number
+  readonly p90: number
+  readonly abstains: boolean
   readonly opinions: Opinions
 }
 
@@ -31,6 +35,12 @@ export interface ResourceModelSnapshot {
 
 const templateSlots = 40
 const everyone = ''
+/** Residuals before any were seen, and how many of them that is worth. */
+const usualSpread = 0.5
+const usualWorth = 10
+/** No interval reaches further than these factors: beyond that it tells nobody anything. Tighter while it abstains anyway. */
+const reachMax = Math.log(100)
+const reachMaxAbstaining = Math.log(20)
 
 /**
  * One resource of whole queries: caches of what it cost before, a ridge regression in log space over what a query touches, and
@@ -71,19 +81,15 @@ export class ResourceModel {
       template: this.#history.cell('template', asked.keys)?.mean,
       ridge: this.#ridge.observed < 3 ? undefined : this.#ridge.predict(this.#regressors(asked, false)),
     }
-    return {
-      log: this.#blend.mix(opinions) ?? this.#unknownLog,
-      scale: this.#scale(asked),
-      bounds: this.#interval.bounds(),
-      opinions,
-    }
+    const scale = this.#scale(asked)
+    return { log: this.#blend.mix(opinions) ?? this.#unknownLog, scale, ...reach(this.#interval.bounds(), scale), opinions }
   }
 
   /** Learns the outcome of a prediction that was given; true when its interval held. */
   observe(asked: Question, given: LogPrediction, actualLog: number): boolean {
-    const residual = (actualLog - given.log) / given.scale
-    const inside = residual >= given.bounds.low && residual <= given.bounds.high
-    this.#interval.observe(residual, inside)
+    const residual = actualLog - given.log
+    const inside = residual >= given.low && residual <= given.high
+    this.#interval.observe(residual / given.scale, inside)
     this.#blend.observe(given.opinions, actualLog)
     this.#widen(asked, Math.abs(actualLog - given.log))
     this.learn(asked, actualLog)
@@ -105,10 +111,9 @@ export class ResourceModel {
   }
 
   #scale(asked: Question): number {
-    const all = this.#spreads.peek(everyone)?.mean ?? 0.5
-    const own = this.#spreads.peek(this.#spreadKey(asked)) ?? { count: 0, mean: 0 }
-    const count = Math.min(own.count, 50)
-    return Math.max(0.02, (count * own.mean + 10 * all) / (count + 10))
+    const none: Spread = { count: 0, mean: 0 }
+    const all = leaning(this.#spreads.peek(everyone) ?? none, usualSpread)
+    return Math.max(0.02, leaning(this.#spreads.peek(this.#spreadKey(asked)) ?? none, all))
   }
 
   #widen(asked: Question, error: number): void {
@@ -143,5 +148,22 @@ export class ResourceModel {
     this.#blend.restore(snapshot.blend)
     this.#interval.restore(snapshot.interval)
     this.#spreads.restore(snapshot.spreads, (spread) => spread)
+  }
+}
+
+/** A mean over few observations leans on what is usual. */
+function leaning({ count, mean }: Spread, usual: number): number {
+  const worth = Math.min(count, 50)
+  return (worth * mean + usualWorth * usual) / (worth + usualWorth)
+}
+
+function reach(bounds: Bounds, scale: number): Pick<LogPrediction, 'low' | 'high' | 'p90' | 'abstains'> {
+  const most = bounds.abstains ? reachMaxAbstaining : reachMax
+  const high = Math.min(most, bounds.high * scale)
+  return {
+    low: Math.max(-most, bounds.low * scale),
+    high,
+    p90: Math.min(high, bounds.p90 * scale),
+    abstains: bounds.abstains,
   }
 }

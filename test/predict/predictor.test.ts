@@ -79,6 +79,22 @@ it('abstains before it has measured anything', () => {
   expect(said.evidence.join('\n')).toContain('never ran before')
 })
 
+it('keeps intervals of the unknown within reason, whatever came first', () => {
+  const predictor = new Predictor({ clock })
+  const input = inputOf(1e6)
+  for (let i = 0; i < 3; i++) {
+    predictor.admitted('q', input, predictor.predict(input))
+    const actual = { cpuMs: 1, memoryBytes: 0, networkBytes: 0, wallMs: 1 }
+    predictor.observe({ queryId: 'q', at: i, finished: true, actual, nodes: [] })
+  }
+  const { total } = predictor.predict({ ...inputOf(2e6), fingerprint: 'new' })
+  for (const { p50, p90, low, high } of Object.values(total)) {
+    expect(high / p50).toBeLessThanOrEqual(20.001)
+    expect(p50 / low).toBeLessThanOrEqual(20.001)
+    expect(p90).toBeLessThanOrEqual(high)
+  }
+})
+
 it('predicts without changing anything', () => {
   const predictor = new Predictor({ clock })
   train(predictor, 30)

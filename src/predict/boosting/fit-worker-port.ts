@@ -42,6 +42,7 @@ export function openFitWorker(): FitWorker {
       new Promise((resolve, reject) => {
         worker ??= start()
         waiting.set(jobs, { resolve, reject })
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
         worker.postMessage({ number: jobs++, job })
       }),
     async close() {

@@ -3,5 +3,6 @@ import { parentPort } from 'node:worker_threads'
 import { type FitJob, fitPanel } from './tree-panel.js'
 
 parentPort?.on('message', ({ number, job }: { readonly number: number; readonly job: FitJob }) => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   parentPort?.postMessage({ number, fitted: fitPanel(job) })
 })
