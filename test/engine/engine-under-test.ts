@@ -90,12 +90,14 @@ export async function openUnderTest(
   const instance = await DuckDBInstance.create()
   const connection = await instance.connect()
   const duckdb: UnderTest['duckdb'] = async (sql) => {
+    const target = /TO '\$DATA\/([^']+)\/[^/']+'/.exec(sql)?.[1]
+    if (target !== undefined) mkdirSync(join(dataFolder, target), { recursive: true })
     const reader = await connection.runAndReadAll(sql.replaceAll('$DATA', dataFolder))
     return reader.getRowsJson() as readonly (readonly unknown[])[]
   }
   for (const sql of setUp) await duckdb(sql)
 
-  const planner = await openPlannerPool()
+  const planner = await openPlannerPool({ planMsMax: 20_000 })
   const catalog = await openCatalog({
     dataFolder,
     stateFolder,

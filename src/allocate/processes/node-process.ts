@@ -40,6 +40,7 @@ export class NodeProcess {
   #verdict: ProcessExit | undefined
   #errors = ''
   #exited = false
+  #started = false
 
   constructor(options: NodeProcessOptions) {
     this.#options = options
@@ -92,10 +93,13 @@ export class NodeProcess {
   #receive(message: FromNode): void {
     if (this.#exited) return
     this.#heardAt = performance.now()
+    this.#started ||= message.type === 'ready'
     if (message.type !== 'pong') this.#options.onMessage(message)
   }
 
   #ping(): void {
+    // A start has a limit of its own: while the process loads its libraries it hears nothing.
+    if (!this.#started) return
     const silentMs = performance.now() - this.#heardAt
     if (silentMs > this.#options.silenceMsMax) {
       this.kill('unresponsive', `${this.#id} did not answer for ${Math.round(silentMs)} ms and was killed`)

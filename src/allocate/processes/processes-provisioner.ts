@@ -20,7 +20,7 @@ export interface ProcessesProvisionerOptions {
 
 const defaultTimes: SlotTimes = {
   pingEveryMs: 500,
-  silenceMsMax: 5_000,
+  silenceMsMax: 10_000,
   memoryCheckEveryMs: 250,
   startMsMax: 30_000,
   drainMsMax: 30_000,

@@ -124,6 +124,7 @@ export class EmbeddedEngine implements Engine {
       token,
       engineVersion: adapters.engineVersion ?? duckdbVersion(),
       threads: availableParallelism(),
+      writes: new Map(),
       emit,
       onError,
       whenStored: (taskId, take) => this.#replies.whenStored(taskId, take),

@@ -24,7 +24,7 @@ export function encodeSmall(
         rows.map((row) => `${JSON.stringify(Object.fromEntries(names.map((name, index) => [name, row[index]])))}\n`).join(''),
       )
     case 'csv':
-      return Buffer.from([names, ...rows].map((row) => `${row.map(csvField).join(',')}\n`).join(''))
+      return Buffer.from([names, ...rows].map((row) => `${row.map(csvField).join(',')}\r\n`).join(''))
     default:
       return undefined
   }

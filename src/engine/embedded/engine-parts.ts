@@ -46,6 +46,8 @@ export interface EngineParts {
   readonly engineVersion: string
   /** Threads of a whole task. */
   readonly threads: number
+  /** Writes under way by idempotency key. */
+  readonly writes: Map<string, Promise<void>>
   readonly emit: (activity: Activity) => void
   readonly onError: (error: unknown) => void
   /** Told what to do when the answer of a task has been stored after its outcome. */

@@ -23,9 +23,31 @@ export interface WriteEnd {
 
 export async function runWrite(parts: EngineParts, query: QueryRun, plan: Plan, onPlanned: OnPlanned): Promise<WriteEnd> {
   const key = idempotencyKey(query)
-  const remembered = key === undefined ? undefined : asCount(parts.catalog.rememberedResult(key))
+  if (key === undefined) return { count: await write(parts, query, plan, onPlanned, undefined), plan }
+  // The same write that is under way decides first; only if it fails is it done again.
+  for (let other = parts.writes.get(key); other !== undefined; other = parts.writes.get(key)) {
+    await Promise.race([other, aborted(query.signal)])
+    query.signal.throwIfAborted()
+  }
+  const remembered = asCount(parts.catalog.rememberedResult(key))
   if (remembered !== undefined) return { count: remembered, plan }
-  return { count: await write(parts, query, plan, onPlanned, key), plan }
+  const work = write(parts, query, plan, onPlanned, key)
+  parts.writes.set(
+    key,
+    work.then(
+      () => {},
+      () => {},
+    ),
+  )
+  try {
+    return { count: await work, plan }
+  } finally {
+    parts.writes.delete(key)
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }
 
 async function write(

@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openUnderTest, requestOf, type UnderTest, until } from './engine-under-test.js'
+
+let under: UnderTest
+const file = (number: number): string =>
+  `COPY (SELECT i % 5 AS k, i + ${number} AS v FROM range(3000) t(i)) TO '$DATA/log/part-${number}.parquet'`
+
+beforeAll(async () => {
+  under = await openUnderTest([0, 1, 2].map(file))
+})
+afterAll(() => under?.close())
+
+const tasksOf = (queryId: string) => under.recorder.tasks(queryId)
+
+describe('reuse', () => {
+  it('answers an exact repeat from memory without a task', async () => {
+    const sql = 'SELECT k, sum(v) AS s FROM log GROUP BY k ORDER BY k'
+    const first = await under.query(sql)
+    const second = await under.query(sql)
+    expect(second.rows).toEqual(first.rows)
+    expect(first.status.actual?.reused).toBe(false)
+    expect(second.status.actual?.reused).toBe(true)
+    expect(second.status.actual?.tasks).toBe(0)
+    const answers = under.recorder.events.filter((event) => event.kind === 'answer')
+    expect(answers.at(-1)).toMatchObject({ queryId: second.status.queryId, reused: true, transfer: { destination: 'client' } })
+  })
+
+  it('encodes a stored answer in another format', async () => {
+    const sql = 'SELECT k, max(v) AS m FROM log GROUP BY k ORDER BY k'
+    const first = await under.query(sql)
+    await until(() => tasksOf(first.status.queryId).length > 0, 'the first answer')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    const { body } = await under.engine.submit('csv-1', requestOf(sql, { format: 'csv' })).result
+    let text = ''
+    for await (const piece of body) text += Buffer.from(piece).toString()
+    expect(text.trim().split(/\r?\n/)).toHaveLength(6)
+    expect(text.startsWith('k,m')).toBe(true)
+    await until(() => tasksOf('csv-1').length > 0, 'lineage of the second answer')
+    expect(tasksOf('csv-1')[0]?.derivedReads[0]?.tier).toBe('reused')
+    expect(tasksOf('csv-1')[0]?.baseReads).toEqual([])
+  })
+
+  it('reads no derived segment of an earlier query when it is told not to', async () => {
+    const sql = 'SELECT k, min(v) AS m FROM log GROUP BY k ORDER BY k'
+    await under.query(sql)
+    const { status } = await under.query(sql, { reuse: false })
+    expect(status.actual?.reused).toBe(false)
+    expect(status.actual?.tiers).toMatchObject({ reused: 0 })
+    expect(status.actual?.tiers.parquet).toBeGreaterThan(0)
+  })
+
+  it('reads only the appended file, and merges what it has of the others', async () => {
+    const sql = 'SELECT k, sum(v) AS s, count(*) AS n FROM log GROUP BY k ORDER BY k'
+    await under.query(sql, { tree: 'always' })
+    await under.duckdb(file(3))
+    const { rows, status } = await under.query(sql, { tree: 'always' })
+    const expected = await under.duckdb(
+      `SELECT k, sum(v)::BIGINT, count(*) FROM read_parquet('$DATA/log/*.parquet') GROUP BY k ORDER BY k`,
+    )
+    expect(rows.map((row) => row.map(Number))).toEqual(expected.map((row) => row.map(Number)))
+    expect(status.actual?.tiers.parquet).toBe(1)
+    expect(status.actual?.tiers.reused).toBeGreaterThan(0)
+  })
+
+  it('computes anew when a stored partial has a flipped bit', async () => {
+    const sql = 'SELECT k, sum(v + 1) AS s FROM log GROUP BY k ORDER BY k'
+    const first = await under.query(sql, { tree: 'always' })
+    // The exact answer is not asked for again: another root over the same leaves would be, so all spooled bytes are flipped.
+    for (const node of ['n1', 'n2']) {
+      const spool = join(under.stateFolder, 'nodes', node, 'spool')
+      for (const name of readdirSync(spool)) {
+        const path = join(spool, name)
+        const bytes = readFileSync(path)
+        bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 4
+        writeFileSync(path, bytes)
+      }
+    }
+    await under.duckdb(file(4))
+    const { rows } = await under.query(sql, { tree: 'always' })
+    const expected = await under.duckdb(
+      `SELECT k, sum(v + 1)::BIGINT FROM read_parquet('$DATA/log/*.parquet') GROUP BY k ORDER BY k`,
+    )
+    expect(rows.map((row) => row.map(Number))).toEqual(expected.map((row) => row.map(Number)))
+    expect(first.rows.length).toBe(rows.length)
+  })
+
+  it('never keeps what random() gave', async () => {
+    const first = await under.query('SELECT random() AS r')
+    const second = await under.query('SELECT random() AS r')
+    expect(second.rows).not.toEqual(first.rows)
+    expect(second.status.actual?.reused).toBe(false)
+  })
+})

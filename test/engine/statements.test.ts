@@ -1,0 +1,143 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openUnderTest, requestOf, type UnderTest } from './engine-under-test.js'
+
+let under: UnderTest
+
+beforeAll(async () => {
+  under = await openUnderTest([
+    `COPY (SELECT i AS id, i % 3 AS k FROM range(1000) t(i)) TO '$DATA/source.parquet'`,
+    `COPY (SELECT i AS id, repeat('x', 100) AS text FROM range(60000) t(i)) TO '$DATA/wide.parquet'`,
+  ])
+})
+afterAll(() => under?.close())
+
+describe('writes', () => {
+  it('creates, appends to, reads and drops a table', async () => {
+    expect((await under.query('CREATE TABLE made AS SELECT k, count(*) AS n FROM source GROUP BY k')).rows).toEqual([[3]])
+    expect((await under.query('INSERT INTO made SELECT 9, 1')).rows).toEqual([[1]])
+    expect((await under.query('SELECT count(*), sum(n) FROM made')).rows.flat().map(Number)).toEqual([4, 1001])
+    await expect(under.query('CREATE TABLE made AS SELECT 1 AS a')).rejects.toMatchObject({ code: 'TABLE_EXISTS' })
+    await under.query('DROP TABLE made')
+    await expect(under.query('SELECT * FROM made')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
+  })
+
+  it('does a write with an idempotency key once', async () => {
+    await under.query('CREATE TABLE once AS SELECT 1 AS a')
+    const options = { idempotencyKey: 'key-1' }
+    expect((await under.query('INSERT INTO once SELECT 2', options)).rows).toEqual([[1]])
+    expect((await under.query('INSERT INTO once SELECT 2', options)).rows).toEqual([[1]])
+    expect((await under.query('SELECT count(*) FROM once')).rows).toEqual([[2]])
+  })
+
+  it('does two writes at the same time with one idempotency key once', async () => {
+    await under.query('CREATE TABLE twice AS SELECT 1 AS a')
+    const options = { idempotencyKey: 'key-2' }
+    await Promise.all([under.query('INSERT INTO twice SELECT 2', options), under.query('INSERT INTO twice SELECT 2', options)])
+    expect((await under.query('SELECT count(*) FROM twice')).rows).toEqual([[2]])
+  })
+
+  it('refuses to write to a table of the data folder', async () => {
+    await expect(under.query('INSERT INTO source SELECT 1, 2')).rejects.toMatchObject({ code: 'TABLE_NOT_MANAGED' })
+  })
+
+  it('makes views', async () => {
+    await under.query('CREATE VIEW few AS SELECT * FROM source WHERE id < 10')
+    expect((await under.query('SELECT count(*) FROM few')).rows).toEqual([[10]])
+    await under.query('DROP VIEW few')
+  })
+
+  it('records what a table was made of', async () => {
+    const { status } = await under.query('CREATE TABLE traced AS SELECT k FROM source')
+    const written = under.recorder.events.find((event) => event.kind === 'written' && event.queryId === status.queryId)
+    expect(written).toMatchObject({ table: 'traced' })
+    expect(written?.kind === 'written' && written.segments.length).toBe(1)
+  })
+})
+
+describe('import', () => {
+  it('makes a table of CSV files and appends to it', async () => {
+    const folder = join(under.stateFolder, 'imports')
+    mkdirSync(folder, { recursive: true })
+    const path = join(folder, 'a.csv')
+    writeFileSync(path, 'a,b\n1,x\n2,y\n')
+    const signal = AbortSignal.timeout(20_000)
+    const first = await under.engine.importFiles({ table: 'loaded', paths: [path], kind: 'csv', mode: 'auto' }, signal)
+    expect(first.rows).toBe(2)
+    await under.engine.importFiles({ table: 'loaded', paths: [path], kind: 'csv', mode: 'auto' }, signal)
+    expect((await under.query('SELECT sum(a), max(b) FROM loaded')).rows.map((row) => row.map(String))).toEqual([['6', 'y']])
+  })
+})
+
+describe('a query', () => {
+  it('streams a large answer whole', async () => {
+    const { rows, status } = await under.query('SELECT id, text FROM wide')
+    expect(rows.length).toBe(60_000)
+    expect(status.state).toBe('finished')
+    expect(status.actual?.rows).toBe(60_000)
+  })
+
+  it('explains itself', async () => {
+    const explained = await under.engine.explain(requestOf('SELECT k, count(*) FROM source GROUP BY k'), AbortSignal.timeout(5_000))
+    expect(explained.reads[0]).toMatchObject({ dataset: 'source', segmentsKept: 1 })
+    const { rows } = await under.query('EXPLAIN SELECT k FROM source')
+    expect(rows[0]?.[0]).toBe('shape')
+  })
+
+  it('answers EXPLAIN in a binary format', async () => {
+    const { body } = await under.engine.submit('x-parquet', requestOf('EXPLAIN SELECT 1', { format: 'parquet' })).result
+    let bytes = 0
+    for await (const piece of body) bytes += piece.length
+    expect(bytes).toBeGreaterThan(100)
+  })
+
+  it('gives the bytes of a segment', async () => {
+    const id = under.catalog.current('source')?.segments[0]?.id ?? ''
+    const { body } = await under.engine.segmentData(id, AbortSignal.timeout(10_000))
+    let bytes = 0
+    for await (const piece of body) bytes += piece.length
+    expect(bytes).toBeGreaterThan(100)
+    await expect(under.engine.segmentData('d-unknown', AbortSignal.timeout(5_000))).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  it('tells what arrives, once', async () => {
+    const { status } = await under.query('SELECT max(id) FROM source')
+    const arrivals = under.activities.filter((each) => each.type === 'arrival' && each.queryId === status.queryId)
+    expect(arrivals).toHaveLength(1)
+    expect(arrivals[0]).toMatchObject({ datasets: ['source'], fingerprint: status.fingerprint })
+  })
+
+  it('sees a replaced file at once', async () => {
+    await under.duckdb(`COPY (SELECT 1 AS a) TO '$DATA/moving.parquet'`)
+    expect((await under.query('SELECT sum(a) FROM moving')).rows.flat().map(Number)).toEqual([1])
+    await under.duckdb(`COPY (SELECT 2 AS a UNION ALL SELECT 3) TO '$DATA/moving.parquet'`)
+    expect((await under.query('SELECT sum(a) FROM moving')).rows.flat().map(Number)).toEqual([5])
+  })
+})
+
+describe('the end of a query', () => {
+  const slow = 'SELECT count(*) FROM range(3000000000) a, source b WHERE (a.range * b.id) % 7 = 3'
+
+  it('is within two seconds of its cancel', async () => {
+    const execution = under.engine.submit('slow-1', requestOf(slow))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const before = performance.now()
+    execution.cancel('it is enough')
+    await expect(execution.result).rejects.toMatchObject({ code: 'CANCELLED', queryId: 'slow-1' })
+    expect(performance.now() - before).toBeLessThan(2_000)
+    expect(execution.status().state).toBe('cancelled')
+  })
+
+  it('is its deadline', async () => {
+    const execution = under.engine.submit('slow-2', requestOf(slow, { timeoutMs: 700 }))
+    await expect(execution.result).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+  })
+
+  it('is its own error', async () => {
+    await expect(under.query('SELEC 1')).rejects.toMatchObject({ code: 'SQL_SYNTAX' })
+    await expect(under.query('SELECT nothing FROM source')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
+    await expect(under.query("SELECT CAST('x' || id AS INTEGER) FROM source")).rejects.toMatchObject({ code: 'QUERY_FAILED' })
+    expect(under.recorder.queries.at(-1)?.state).toBe('failed')
+  })
+})
