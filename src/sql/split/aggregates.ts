@@ -1,7 +1,7 @@
 import { call, caseWhen, castTo, coalesce, columnRef, compare, integer, lambda } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
 import { child, children, foldName, textConstant, textOf } from '../ast-walk.js'
-import { exactQuotient, longDoubleDivision } from './exact-average.js'
+import { exactAverage, longDoubleDivision } from './exact-average.js'
 import { letIn } from './let-in.js'
 import { NotSplit } from './not-split.js'
 
@@ -161,20 +161,11 @@ function averaged({ node, type, argumentTypes }: BoundAggregate): SplitAggregate
     merge,
     final: (columns) => {
       const [sum, rows] = parts(columns)
-      const total = call('sum', [sum])
-      const raw = scale === 0 ? castTo(total, 'HUGEINT') : unscaled(total)
-      const count = castTo(call('sum', [rows]), 'HUGEINT')
-      const divisor = scale === 0 ? count : call('*', [count, castTo(textConstant(`1${'0'.repeat(scale)}`), 'HUGEINT')])
-      return exactQuotient(raw, divisor, narrow ? 'double' : longDoubleDivision)
+      const average = { sum: call('sum', [sum]), count: call('sum', [rows]), scale }
+      return exactAverage(average, narrow ? 'double' : longDoubleDivision)
     },
     inexact: false,
   }
-}
-
-/** The integer behind a decimal: its digits without the point, which DuckDB always prints with all decimals. */
-function unscaled(decimal: AstObject): AstObject {
-  const digits = call('replace', [castTo(decimal, 'VARCHAR'), textConstant('.'), textConstant('')])
-  return castTo(digits, 'HUGEINT')
 }
 
 /**

@@ -9,7 +9,7 @@ import { letIn } from './let-in.js'
  * DuckDB 1.5 divides as C++ `double` for SMALLINT and for decimals of up to 4 digits, and as `long double` for wider types
  * (src/core_functions/aggregate/algebraic/avg.cpp). On x86-64 that is the 80-bit format: the quotient is rounded to 64 bits and
  * then to 53. Plain DOUBLE division rounds once, and differs by one ulp in one of about 4,096 averages as soon as the divisor
- * (count × 10^scale) is above 2,048: measured, 12 of 12 sums built for it. Below that divisor and with a sum under 2^53 the two
+ * (count × 10^scale) is above 2,048: measured, 12 of 12 sums built for it. Below that divisor and with a sum under 2^50 the two
  * cannot differ, since a quotient is either a midpoint of two doubles or at least 1/(2 × divisor) of their distance away.
  *
  * So: plain division where it is proven, else the quotient in HUGEINT arithmetic with the two roundings written out. A sum
@@ -21,40 +21,79 @@ export type AverageDivision = 'double' | 'extended'
 export const longDoubleDivision: AverageDivision =
   process.arch === 'x64' && process.platform !== 'win32' ? 'extended' : 'double'
 
-/** `sum / divisor` as DOUBLE, where `sum` is a HUGEINT expression and `divisor` a positive one; NULL where a part is NULL. */
-export function exactQuotient(sum: AstObject, divisor: AstObject, division: AverageDivision): AstObject {
-  const plain = call('/', [castTo(sum, 'DOUBLE'), castTo(divisor, 'DOUBLE')])
-  if (division === 'double') return plain
-  const proven = and(
-    compare('COMPARE_LESSTHAN', divisor, integer(2048)),
-    compare('COMPARE_LESSTHAN', call('abs', [sum]), bigConstant('9007199254740992')),
-  )
+/** A sum of integers (scale 0) or of decimals, and how many values went into it. */
+export interface AverageParts {
+  readonly sum: AstObject
+  readonly count: AstObject
+  /** Decimal places of the values, at most 9: the divisor count × 10^scale must stay below 2^61. */
+  readonly scale: number
+}
+
+/** The average as DOUBLE; NULL where the sum is. */
+export function exactAverage({ sum, count, scale }: AverageParts, division: AverageDivision): AstObject {
+  const power = 10 ** scale
+  // A decimal below 2^50 units comes back from its DOUBLE exactly: two roundings move it by less than half a unit.
+  const units = scale === 0 ? castTo(sum, 'DOUBLE') : call('round', [call('*', [castTo(sum, 'DOUBLE'), double(power)])])
+  const plain = call('/', [units, call('*', [castTo(count, 'DOUBLE'), double(power)])])
+  const small = compare('COMPARE_LESSTHAN', call('abs', [castTo(sum, 'DOUBLE')]), double(Math.floor(2 ** 50 / power)))
+  const few = compare('COMPARE_LESSTHAN', count, integer(Math.ceil(2048 / power)))
   const zero = compare('COMPARE_EQUAL', sum, integer(0))
-  return caseWhen(or(proven, zero), plain, extendedQuotient(sum, divisor))
+  const raw = scale === 0 ? castTo(sum, 'HUGEINT') : unscaled(sum)
+  if (division === 'double') return caseWhen(small, plain, plainQuotient(raw, count, power))
+  const divisor = call('*', [castTo(count, 'HUGEINT'), bigConstant(String(power))])
+  return caseWhen(or(and(few, small), zero), plain, extendedQuotient(raw, divisor))
+}
+
+function plainQuotient(raw: AstObject, count: AstObject, power: number): AstObject {
+  return call('/', [castTo(raw, 'DOUBLE'), call('*', [castTo(count, 'DOUBLE'), double(power)])])
+}
+
+/** The integer behind a decimal: its digits without the point, which DuckDB always prints with all decimals. */
+function unscaled(decimal: AstObject): AstObject {
+  const digits = call('replace', [castTo(decimal, 'VARCHAR'), textConstant('.'), textConstant('')])
+  return castTo(digits, 'HUGEINT')
+}
+
+function double(value: number): AstObject {
+  return castTo(textConstant(String(value)), 'DOUBLE')
 }
 
 function extendedQuotient(sum: AstObject, divisor: AstObject): AstObject {
+  return letIn('x', sum, (x) => call('*', [castTo(call('sign', [x]), 'DOUBLE'), unsignedQuotient(x, divisor)]))
+}
+
+function unsignedQuotient(sum: AstObject, divisor: AstObject): AstObject {
+  const beyond = (m: AstObject): AstObject => roundTo64Bits(m, undefined, (rounded, cut) => call('<<', [rounded, cut]))
   const magnitude = letIn('m', call('abs', [sum]), (m) =>
-    caseWhen(compare('COMPARE_LESSTHAN', m, bigConstant('18446744073709551616')), m, roundTo64Bits(m, undefined)),
+    caseWhen(compare('COMPARE_LESSTHAN', m, bigConstant('18446744073709551616')), m, beyond(m)),
   )
-  const unsigned = letIn('a', magnitude, (a) =>
+  return letIn('a', magnitude, (a) =>
     letIn('e', call('-', [integer(126), bitLength(a)]), (e) =>
       letIn('n', call('<<', [a, e]), (n) =>
         letIn('d', castTo(divisor, 'HUGEINT'), (d) =>
           letIn('q', call('//', [n, d]), (q) => {
             const remainder = compare('COMPARE_NOTEQUAL', call('%', [n, d]), integer(0))
-            const scaleBack = call('pow', [castTo(integer(2), 'DOUBLE'), castTo(call('-', [integer(0), e]), 'DOUBLE')])
-            return call('*', [castTo(roundTo64Bits(q, remainder), 'DOUBLE'), scaleBack])
+            return roundTo64Bits(q, remainder, (rounded, cut) => {
+              const power = call('pow', [double(2), castTo(call('-', [cut, e]), 'DOUBLE')])
+              // DuckDB rounds a HUGEINT of up to 64 bits once on its way to DOUBLE, a longer one twice.
+              return call('*', [castTo(rounded, 'DOUBLE'), power])
+            })
           }),
         ),
       ),
     ),
   )
-  return call('*', [castTo(call('sign', [sum]), 'DOUBLE'), unsigned])
 }
 
-/** A HUGEINT of at least 65 bits rounded to 64 significant bits, half to even; `more` tells that something was cut off below it. */
-function roundTo64Bits(value: AstObject, more: AstObject | undefined): AstObject {
+/**
+ * The 64 leading bits of a HUGEINT that has more, rounded half to even, and how many bits were cut off; `more` tells that
+ * something was cut off below the HUGEINT already.
+ */
+function roundTo64Bits(
+  value: AstObject,
+  more: AstObject | undefined,
+  use: (rounded: AstObject, cut: AstObject) => AstObject,
+): AstObject {
   return letIn('t', call('-', [bitLength(value), integer(64)]), (t) =>
     letIn('r', call('>>', [value, t]), (r) => {
       const low = call('-', [value, call('<<', [r, t])])
@@ -64,7 +103,7 @@ function roundTo64Bits(value: AstObject, more: AstObject | undefined): AstObject
         compare('COMPARE_GREATERTHAN', low, half),
         and(compare('COMPARE_EQUAL', low, half), more === undefined ? odd : or(more, odd)),
       )
-      return call('<<', [call('+', [r, caseWhen(up, integer(1), integer(0))]), t])
+      return use(call('+', [r, caseWhen(up, integer(1), integer(0))]), t)
     }),
   )
 }

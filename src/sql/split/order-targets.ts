@@ -51,9 +51,18 @@ function positionsOf(items: readonly AstObject[], columns: number): readonly (nu
 
 /** A select item that may become several columns. */
 function expands(item: AstObject): boolean {
+  return has(item, (part) => part.class === 'STAR') || unnests(item)
+}
+
+/** A select item that may become several rows. */
+export function unnests(item: AstObject): boolean {
+  return has(item, (part) => part.class === 'FUNCTION' && foldName(textOf(part, 'function_name')) === 'unnest')
+}
+
+function has(item: AstObject, wanted: (part: AstObject) => boolean): boolean {
   let found = false
   walk(item, (part) => {
-    found ||= part.class === 'STAR' || (part.class === 'FUNCTION' && foldName(textOf(part, 'function_name')) === 'unnest')
+    found ||= wanted(part)
     return !found && part.class !== 'SUBQUERY'
   })
   return found

@@ -1,6 +1,5 @@
 import type { AstObject, AstValue } from '../ast-text.js'
 import { child, children, foldName, isObject, textOf, texts } from '../ast-walk.js'
-import { canonical } from './canonical.js'
 import { NotSplit } from './not-split.js'
 import { resolveColumn, type Scope } from './scope.js'
 
@@ -9,7 +8,7 @@ export type Aliases = ReadonlyMap<string, AstObject>
 
 /**
  * The expression with every column called by table and name, and every alias replaced by what it stands for: so two forms of
- * the same thing become equal trees. Throws NotSplit where a name could mean two things or nothing here (an outer column).
+ * the same thing become equal trees. Throws NotSplit where a name means two things, or nothing here (an outer column).
  * Subqueries are left alone: whoever uses the result decides what they may hold.
  */
 export function qualify(expression: AstObject, scope: Scope, aliases: Aliases): AstObject {
@@ -47,16 +46,12 @@ export function qualify(expression: AstObject, scope: Scope, aliases: Aliases): 
     const [first = ''] = names
     if (parameters.has(foldName(first))) return node
     const resolved = resolveColumn(scope, names)
+    // A column comes before an alias of the same name, everywhere but in a bare ORDER BY, which never gets here.
+    if (resolved !== undefined) return { ...resolved.expression, alias: textOf(node, 'alias') }
     const alias = names.length === 1 ? aliases.get(foldName(first)) : undefined
-    if (alias?.class === 'AMBIGUOUS') throw new NotSplit(`two columns called ${first}`)
-    if (resolved === undefined) {
-      if (alias === undefined) throw new NotSplit(`${names.join('.')} is not a column here`)
-      return { ...alias, alias: textOf(node, 'alias') }
-    }
-    if (alias !== undefined && canonical(alias) !== canonical(resolved.expression)) {
-      throw new NotSplit(`${first} is both a column and an alias`)
-    }
-    return { ...resolved.expression, alias: textOf(node, 'alias') }
+    if (alias === undefined) throw new NotSplit(`${names.join('.')} is not a column here`)
+    if (alias.class === 'AMBIGUOUS') throw new NotSplit(`two columns called ${first}`)
+    return { ...alias, alias: textOf(node, 'alias') }
   }
 }
 

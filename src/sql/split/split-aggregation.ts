@@ -112,7 +112,7 @@ function readForm(node: AstObject, scope: Scope): Form {
     ? items.filter((candidate) => !hasAggregate(candidate))
     : given.map((expression) => {
         const ordinal = ordinalOf(expression)
-        return ordinal === undefined ? groupKey(expression) : item(ordinal)
+        return ordinal === undefined ? byName(expression) : item(ordinal)
       })
   for (const key of keys) if (hasAggregate(key)) throw new NotSplit('an aggregate as a group key')
   for (const key of keys) walk(key, (part) => refuseCollation(part))
@@ -123,13 +123,6 @@ function readForm(node: AstObject, scope: Scope): Form {
     having: having === undefined ? undefined : byName(having),
     orders: ordersOf(node).map((order) => orderKey(order)),
     explicitGroups: force || given.length > 0,
-  }
-
-  /** A column comes before an alias of the same name. */
-  function groupKey(expression: AstObject): AstObject {
-    const names = texts(expression, 'column_names')
-    const isColumn = expression.class === 'COLUMN_REF' && resolveColumn(scope, names) !== undefined
-    return qualify(expression, scope, isColumn ? new Map() : aliases)
   }
 
   /** An alias comes before a column of the same name. */
