@@ -9,6 +9,8 @@ import ts from 'typescript'
 export default function build(): void {
   const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile) as { config: { compilerOptions: object } }
   const { options } = ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, noEmit: false, sourceMap: true }, '.')
+  // With NodeNext a single file, which has no package.json beside it, would be taken for CommonJS.
+  Object.assign(options, { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler })
   for (const name of readdirSync('src', { recursive: true, encoding: 'utf8' })) {
     if (!name.endsWith('.ts')) continue
     const source = join('src', name)
