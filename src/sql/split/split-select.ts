@@ -30,7 +30,10 @@ export async function splitSelect(node: AstObject, context: SplitContext): Promi
   if (why !== undefined) return { shape: 'whole', why }
   if (context.relations.length === 0) return { shape: 'whole', why: 'no dataset is read' }
   const tree = withoutUnusedCtes(inlineCtes(node))
-  const largestFirst = [...context.relations].sort((a, b) => b.bytes - a.bytes || b.rows - a.rows)
+  const read = tableNames(tree)
+  const largestFirst = context.relations
+    .filter(({ relation }) => read.has(relation))
+    .toSorted((a, b) => b.bytes - a.bytes || b.rows - a.rows)
   let first: string | undefined
   for (const relation of largestFirst) {
     const split = await attempt(() => splitOver(tree, relation, context))

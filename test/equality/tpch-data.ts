@@ -1,0 +1,55 @@
+/**
+ * A small lake in TPC-H's schema, made by SQL from nothing. Keys, categories and dates are spread so that each of the 22
+ * queries finds something; the real data set, at scale 1, is `npm run test:tpch`.
+ */
+export const tpchTables: Readonly<Record<string, string>> = {
+  region: `SELECT i::INTEGER AS r_regionkey, (['AFRICA', 'AMERICA', 'ASIA', 'EUROPE', 'MIDDLE EAST'])[i + 1] AS r_name,
+    'region ' || i AS r_comment FROM range(5) r(i)`,
+  nation: `SELECT i::INTEGER AS n_nationkey, (['ALGERIA', 'ARGENTINA', 'BRAZIL', 'CANADA', 'EGYPT', 'ETHIOPIA', 'FRANCE',
+    'GERMANY', 'INDIA', 'INDONESIA', 'IRAN', 'IRAQ', 'JAPAN', 'JORDAN', 'KENYA', 'MOROCCO', 'MOZAMBIQUE', 'PERU', 'CHINA',
+    'ROMANIA', 'SAUDI ARABIA', 'VIETNAM', 'RUSSIA', 'UNITED KINGDOM', 'UNITED STATES'])[i + 1] AS n_name,
+    ([0, 1, 1, 1, 4, 0, 3, 3, 2, 2, 4, 4, 2, 4, 0, 0, 0, 1, 2, 3, 4, 2, 3, 3, 1])[i + 1]::INTEGER AS n_regionkey,
+    'nation ' || i AS n_comment FROM range(25) r(i)`,
+  supplier: `SELECT (i + 1)::BIGINT AS s_suppkey, 'Supplier#' || lpad((i + 1)::VARCHAR, 9, '0') AS s_name,
+    'address ' || i AS s_address, (hash(i, 1) % 25)::INTEGER AS s_nationkey, (10 + i % 25) || '-555-' || i AS s_phone,
+    ((hash(i, 2) % 1100000)::BIGINT / 100.0 - 1000)::DECIMAL(15,2) AS s_acctbal,
+    CASE WHEN i % 37 = 0 THEN 'careful Customer said Complaints' ELSE 'comment ' || i END AS s_comment FROM range(120) r(i)`,
+  part: `SELECT (i + 1)::BIGINT AS p_partkey, (['forest', 'green', 'blue', 'ivory'])[(hash(i, 3) % 4 + 1)::INTEGER] || ' ' ||
+    (['metallic', 'green', 'plum'])[(hash(i, 4) % 3 + 1)::INTEGER] AS p_name, 'Manufacturer#' || (1 + i % 5) AS p_mfgr,
+    'Brand#' || (1 + hash(i, 5) % 5) || (1 + hash(i, 6) % 5) AS p_brand,
+    (['STANDARD', 'SMALL', 'MEDIUM', 'LARGE', 'ECONOMY', 'PROMO'])[(hash(i, 7) % 6 + 1)::INTEGER] || ' ' ||
+    (['ANODIZED', 'BURNISHED', 'PLATED', 'POLISHED', 'BRUSHED'])[(hash(i, 8) % 5 + 1)::INTEGER] || ' ' ||
+    (['TIN', 'NICKEL', 'BRASS', 'STEEL', 'COPPER'])[(hash(i, 9) % 5 + 1)::INTEGER] AS p_type,
+    (1 + hash(i, 10) % 50)::INTEGER AS p_size,
+    (['SM', 'LG', 'MED', 'JUMBO', 'WRAP'])[(hash(i, 11) % 5 + 1)::INTEGER] || ' ' ||
+    (['CASE', 'BOX', 'BAG', 'JAR', 'PACK', 'PKG', 'DRUM', 'CAN'])[(hash(i, 12) % 8 + 1)::INTEGER] AS p_container,
+    (900 + i % 1000 + 0.25)::DECIMAL(15,2) AS p_retailprice, 'part ' || i AS p_comment FROM range(1500) r(i)`,
+  partsupp: `SELECT (1 + i // 4)::BIGINT AS ps_partkey, (1 + (i // 4 + (i % 4) * 31) % 120)::BIGINT AS ps_suppkey,
+    (hash(i, 13) % 10000)::INTEGER AS ps_availqty, ((hash(i, 14) % 100000)::BIGINT / 100.0)::DECIMAL(15,2) AS ps_supplycost,
+    'partsupp ' || i AS ps_comment FROM range(6000) r(i)`,
+  customer: `SELECT (i + 1)::BIGINT AS c_custkey, 'Customer#' || lpad((i + 1)::VARCHAR, 9, '0') AS c_name,
+    'address ' || i AS c_address, (hash(i, 15) % 25)::INTEGER AS c_nationkey,
+    (10 + hash(i, 16) % 25) || '-555-' || lpad(i::VARCHAR, 4, '0') AS c_phone,
+    ((hash(i, 17) % 1100000)::BIGINT / 100.0 - 1000)::DECIMAL(15,2) AS c_acctbal,
+    (['AUTOMOBILE', 'BUILDING', 'FURNITURE', 'MACHINERY', 'HOUSEHOLD'])[(hash(i, 18) % 5 + 1)::INTEGER] AS c_mktsegment,
+    'comment ' || i AS c_comment FROM range(1200) r(i)`,
+  orders: `SELECT (i * 4 + 1)::BIGINT AS o_orderkey, (1 + (hash(i, 19) % 400) * 3)::BIGINT AS o_custkey,
+    (['F', 'O', 'P'])[(hash(i, 20) % 3 + 1)::INTEGER] AS o_orderstatus,
+    ((hash(i, 21) % 50000000)::BIGINT / 100.0)::DECIMAL(15,2) AS o_totalprice,
+    DATE '1992-01-01' + (hash(i, 22) % 2406)::INTEGER AS o_orderdate,
+    (['1-URGENT', '2-HIGH', '3-MEDIUM', '4-NOT SPECIFIED', '5-LOW'])[(hash(i, 23) % 5 + 1)::INTEGER] AS o_orderpriority,
+    'Clerk#' || (i % 100) AS o_clerk, 0::INTEGER AS o_shippriority,
+    CASE WHEN i % 50 = 0 THEN 'special packages requests' ELSE 'order ' || i END AS o_comment FROM range(6000) r(i)`,
+  lineitem: `SELECT ((i // 4) * 4 + 1)::BIGINT AS l_orderkey, (1 + hash(i, 24) % 1500)::BIGINT AS l_partkey,
+    (1 + (hash(i, 24) % 1500 + (i % 4) * 31) % 120)::BIGINT AS l_suppkey, (1 + i % 4)::INTEGER AS l_linenumber,
+    CASE WHEN i // 4 % 97 = 0 THEN 90 ELSE 1 + hash(i, 25) % 50 END::DECIMAL(15,2) AS l_quantity,
+    ((hash(i, 26) % 10000000)::BIGINT / 100.0)::DECIMAL(15,2) AS l_extendedprice,
+    ((hash(i, 27) % 11)::INTEGER / 100.0)::DECIMAL(15,2) AS l_discount, ((hash(i, 28) % 9)::INTEGER / 100.0)::DECIMAL(15,2) AS l_tax,
+    (['A', 'N', 'R'])[(hash(i, 29) % 3 + 1)::INTEGER] AS l_returnflag, (['F', 'O'])[(hash(i, 30) % 2 + 1)::INTEGER] AS l_linestatus,
+    DATE '1992-01-01' + (hash(i // 4, 22) % 2406)::INTEGER + (1 + hash(i, 31) % 121)::INTEGER AS l_shipdate,
+    DATE '1992-01-01' + (hash(i // 4, 22) % 2406)::INTEGER + (30 + hash(i, 32) % 61)::INTEGER AS l_commitdate,
+    DATE '1992-01-01' + (hash(i // 4, 22) % 2406)::INTEGER + (2 + hash(i, 33) % 150)::INTEGER AS l_receiptdate,
+    (['DELIVER IN PERSON', 'COLLECT COD', 'NONE', 'TAKE BACK RETURN'])[(hash(i, 34) % 4 + 1)::INTEGER] AS l_shipinstruct,
+    (['REG AIR', 'AIR', 'RAIL', 'SHIP', 'TRUCK', 'MAIL', 'FOB'])[(hash(i, 35) % 7 + 1)::INTEGER] AS l_shipmode,
+    'line ' || i AS l_comment FROM range(24000) r(i)`,
+}
