@@ -8,6 +8,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { type DuckDBDataChunk, type DuckDBResult, type DuckDBType, ResultReturnType } from '@duckdb/node-api'
 import { ForebayError } from '../model/errors.js'
 import type { TaskOutput } from '../model/messages.js'
+import { boundedWrite } from './bounded-write.js'
 import { distinctNames } from './carrier.js'
 import { csvRows, jsonLines, jsonRows, type ResultEncoder } from './encode/encoder.js'
 import { parquetSql } from './encode/parquet.js'
@@ -144,10 +145,11 @@ async function encoderFor(output: ClientOutput, types: readonly DuckDBType[]): P
 /** DuckDB writes Parquet only as a file, so the answer is whole before its first byte goes out. */
 async function answerParquet(session: Session, sql: string, output: ClientOutput, temporary: string): Promise<Answer> {
   try {
-    const [row] = await session.rows(`COPY (${parquetSql(sql, output.columns)}) TO ${quoteText(temporary)} (FORMAT parquet)`)
+    const copy = `COPY (${parquetSql(sql, output.columns)}) TO ${quoteText(temporary)} (FORMAT parquet)`
+    const tooLarge = (): ForebayError => resultTooLarge(output)
+    const [row] = await boundedWrite(session, temporary, output.resultBytesMax, tooLarge, () => session.rows(copy))
     const rows = Number(row?.[0] ?? 0)
     const bytes = await fileBytes(temporary)
-    refuseTooLarge(bytes, output)
     if (bytes <= output.inlineBytesMax) {
       const inline = await readFile(temporary)
       await rm(temporary, { force: true })
@@ -169,8 +171,11 @@ async function* filePieces(path: string): AsyncGenerator<Uint8Array> {
 }
 
 function refuseTooLarge(bytes: number, output: ClientOutput): void {
-  if (bytes <= output.resultBytesMax) return
-  throw new ForebayError('RESULT_TOO_LARGE', `the result is larger than ${output.resultBytesMax} bytes`, {
+  if (bytes > output.resultBytesMax) throw resultTooLarge(output)
+}
+
+function resultTooLarge(output: ClientOutput): ForebayError {
+  return new ForebayError('RESULT_TOO_LARGE', `the result is larger than ${output.resultBytesMax} bytes`, {
     hint: 'add a LIMIT, aggregate, or write the rows to a table with CREATE TABLE … AS',
   })
 }

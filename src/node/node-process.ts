@@ -69,7 +69,8 @@ export class NodeProcess {
 
   /** Opens everything that a first task needs, says `ready`, and then opens the rest. */
   static async start(configuration: NodeConfiguration, send: (message: FromNode) => void): Promise<NodeProcess> {
-    const spool = await Spool.open(configuration.folder, configuration.incarnation)
+    const { folder, incarnation, tempBytesMax } = configuration
+    const spool = await Spool.open(folder, incarnation, tempBytesMax)
     const node = new NodeProcess(configuration, spool, send)
     const [server] = await Promise.all([
       startSegmentServer(configuration.token, spool, node.#tools.results),

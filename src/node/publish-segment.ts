@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises'
+import { ForebayError } from '../model/errors.js'
 import type { Column, SegmentId, StoredSegment } from '../model/segment.js'
 import { segmentCrc32 } from '../transfer/crc32.js'
+import { boundedWrite } from './bounded-write.js'
 import { carrierOf, storeSql } from './carrier.js'
 import { quoteName, quoteText } from './quote.js'
 import type { Session } from './session.js'
@@ -18,10 +20,15 @@ export async function publishSegment(
   const carrier = carrierOf(columns)
   const temporary = spool.passingPath(carrier)
   try {
-    const rows =
-      carrier === 'parquet'
-        ? await writeParquet(session, storeSql(sql, columns, carrier), temporary)
-        : await writeDuckDBFile(session, storeSql(sql, columns, carrier), temporary)
+    const write = carrier === 'parquet' ? writeParquet : writeDuckDBFile
+    const tooLarge = (): ForebayError =>
+      new ForebayError(
+        'DISK_EXCEEDED',
+        `segment "${segment}" is larger than ${spool.segmentBytesMax} bytes, which is all it may be`,
+      )
+    const rows = await boundedWrite(session, temporary, spool.segmentBytesMax, tooLarge, () =>
+      write(session, storeSql(sql, columns, carrier), temporary),
+    )
     const { crc32, bytes } = await segmentCrc32(temporary)
     const path = spool.publish(segment, temporary, carrier)
     return { id: segment, node, path, carrier, columns, rows, bytes, crc32 }

@@ -31,9 +31,14 @@ export class Session {
     return (await this.#connection.runAndReadAll(sql)).getRows()
   }
 
-  /** A result whose chunks are computed as they are fetched. */
-  stream(sql: string): Promise<DuckDBResult> {
-    return this.#connection.stream(sql)
+  /** The result of one statement, whose chunks are computed as they are fetched. See `nextChunk` of answer-client.ts for its errors. */
+  async stream(sql: string): Promise<DuckDBResult> {
+    const prepared = await this.#connection.prepare(sql)
+    try {
+      return await prepared.stream()
+    } finally {
+      prepared.destroySync()
+    }
   }
 
   /** A result that is computed whole at once: half the time of a streamed one when it is small. Errors throw here, all of them. */

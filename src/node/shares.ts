@@ -2,7 +2,7 @@
  * What each task costs in a process that runs several. DuckDB's profiler would tell a statement's CPU exactly, but only by way of
  * a file per statement (+300 µs, measured), which is more than the whole capture may cost. So the process's CPU and the growth of
  * its memory between two moments are shared out among the tasks that ran then, by their number of threads. That is exact when a
- * node runs one task at a time, as split queries do, and fair when it runs several: test/node/shares.test.ts measures the error.
+ * node runs one task at a time, as split queries do, and fair when it runs several; the parts always add up to the whole.
  */
 
 /** One task's part of what the process uses. */

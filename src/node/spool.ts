@@ -11,19 +11,22 @@ export class Spool {
   readonly folder: string
   /** Copies that came over the network, and results on their way: gone when their task is. */
   readonly passing: string
+  /** Most bytes of one segment. */
+  readonly segmentBytesMax: number
   readonly #incarnation: number
   readonly #files = new Map<SegmentId, Set<string>>()
   #count = 0
 
-  private constructor(folder: string, passing: string, incarnation: number) {
-    this.folder = folder
-    this.passing = passing
+  private constructor(nodeFolder: string, incarnation: number, segmentBytesMax: number) {
+    this.folder = join(nodeFolder, 'spool')
+    this.passing = join(nodeFolder, 'passing')
+    this.segmentBytesMax = segmentBytesMax
     this.#incarnation = incarnation
   }
 
   /** Opens the folder, knows the segments of earlier incarnations again and removes what they left half done. */
-  static async open(nodeFolder: string, incarnation: number): Promise<Spool> {
-    const spool = new Spool(join(nodeFolder, 'spool'), join(nodeFolder, 'passing'), incarnation)
+  static async open(nodeFolder: string, incarnation: number, segmentBytesMax: number): Promise<Spool> {
+    const spool = new Spool(nodeFolder, incarnation, segmentBytesMax)
     await rm(spool.passing, { recursive: true, force: true })
     await Promise.all([mkdir(spool.folder, { recursive: true }), mkdir(spool.passing, { recursive: true })])
     for (const name of await readdir(spool.folder)) spool.#note(name)

@@ -44,8 +44,8 @@ describe('a node', () => {
     expect(jsonRowsOf(root)).toEqual([['49995000']])
   })
 
-  it('is ready in time', () => {
-    console.log('ready in', node.readyMs)
-    expect(node.readyMs).toBeLessThan(2_000)
+  it('starts cheaply', async () => {
+    // CPU, not time: 0.2 s on a machine that does nothing else, and no more than this on one that is very busy.
+    expect((await node.next('vital-signs')).cpuSeconds).toBeLessThan(2)
   })
 })

@@ -35,7 +35,6 @@ export class NodeUnderTest {
   readonly messages: FromNode[] = []
   readonly exited: Promise<readonly [number | null, NodeJS.Signals | null]>
   port = 0
-  readyMs = 0
   acknowledges = true
   #waiting: { readonly wants: (message: FromNode) => boolean; readonly resolve: (message: FromNode) => void }[] = []
 
@@ -55,7 +54,6 @@ export class NodeUnderTest {
       ...overrides,
     }
     mkdirSync(this.configuration.folder, { recursive: true })
-    const startedAt = performance.now()
     this.child = fork(entryPoint('../../src/node/main.js', import.meta.url.replace('/test/', '/src/')), {
       serialization: 'advanced',
       env: { ...process.env, ...nodeEnvironment(this.configuration) },
@@ -64,10 +62,7 @@ export class NodeUnderTest {
     this.exited = once(this.child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
     this.child.on('message', (raw) => {
       const message = raw as FromNode
-      if (message.type === 'ready') {
-        this.port = message.port
-        this.readyMs = performance.now() - startedAt
-      }
+      if (message.type === 'ready') this.port = message.port
       if (message.type === 'lineage' && this.acknowledges) this.send({ type: 'lineage-acknowledged', batch: message.batch })
       this.messages.push(message)
       this.#waiting = this.#waiting.filter(({ wants, resolve }) => {
@@ -98,8 +93,11 @@ export class NodeUnderTest {
     return new Promise((resolve) => this.#waiting.push({ wants, resolve: (message) => resolve(message as Wanted) }))
   }
 
-  ready(): Promise<FromNode> {
-    return this.next('ready')
+  async ready(): Promise<void> {
+    const exited = this.exited.then(([code, signal]) => {
+      throw new Error(`the node ended before it was ready: ${code ?? signal}`)
+    })
+    await Promise.race([this.next('ready'), exited])
   }
 
   /** Runs a task to its outcome. */
