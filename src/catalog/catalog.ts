@@ -29,6 +29,8 @@ export interface CatalogOptions {
   readonly scanEveryMs?: number
   /** How long files of a replaced or dropped table stay for queries that read them. Default 15 minutes. */
   readonly graceMs?: number
+  /** Answers of writes that are remembered by idempotency key, over all tables. Default 1,000. */
+  readonly idempotencyKeysMax?: number
   /** What went wrong in a scan; tables stay as they were. */
   readonly onError?: (error: unknown) => void
 }
@@ -78,6 +80,7 @@ export class Catalog {
       onChange,
       isUsed: (folder) => this.#history.isUsed(folder),
       graceMs: options.graceMs ?? 15 * 60_000,
+      idempotencyKeysMax: options.idempotencyKeysMax ?? 1_000,
     })
     this.checksums = new ChecksumState(join(options.stateFolder, 'checksums'), fileSystem)
   }

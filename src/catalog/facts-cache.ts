@@ -85,7 +85,7 @@ export class FactsCache {
 }
 
 /** True when the file is still the version that was seen. */
-export function isVersion(version: FileVersion | undefined, stamp: FileStamp | undefined): boolean {
+function isVersion(version: FileVersion | undefined, stamp: FileStamp | undefined): boolean {
   if (version === undefined || stamp?.kind !== 'file') return false
   return version.size === stamp.size && version.mtimeNs === stamp.mtimeNs && version.inode === stamp.inode
 }

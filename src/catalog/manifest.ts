@@ -24,7 +24,7 @@ export interface ManifestTable {
   readonly createdAt: number
 }
 
-export interface ManifestView {
+interface ManifestView {
   readonly name: string
   readonly generation: number
   readonly sql: string
@@ -54,7 +54,7 @@ export async function replaceManifest(fileSystem: FileSystem, folder: string, ma
 }
 
 /** JSON with a checksum around it. */
-export function encodeManifest(manifest: Manifest): string {
+function encodeManifest(manifest: Manifest): string {
   const body = JSON.stringify(manifest)
   return `${JSON.stringify({ format, checksum: stableHash([body], 64) })}\n${body}\n`
 }

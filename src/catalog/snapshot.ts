@@ -14,7 +14,7 @@ import type { Schema } from './schema.js'
 import { keepsBounds } from './statistics.js'
 
 /** One file of a table, where it lies below the table's folder. */
-export interface TableFile {
+interface TableFile {
   readonly facts: FileFacts
   /** With `/`; decides the partitions and, with the file's version, the segments' ids. */
   readonly relativePath: string

@@ -29,17 +29,16 @@ export interface WrittenTablesOptions {
   /** True while a pinned snapshot names a file below this folder. */
   readonly isUsed: (folder: string) => boolean
   readonly graceMs: number
+  /** Answers of so many writes with an idempotency key are remembered. */
+  readonly idempotencyKeysMax: number
 }
 
-/** Answers of so many writes with an idempotency key are remembered. */
-const resultsMax = 1_000
 const statsAtOnce = 16
 
 export class WrittenTables {
   readonly #options: WrittenTablesOptions
   /** By lower-case name. */
   readonly #definitions = new Map<string, RelationDefinition>()
-  readonly #openWrites = new Set<string>()
   #retired: readonly { readonly folder: string; readonly since: number }[] = []
   #manifest: Manifest = emptyManifest
   /** True after a commit of which even the disk did not say whether it happened. */
@@ -78,12 +77,11 @@ export class WrittenTables {
     const current = this.#checkWrite(name, mode, columns)
     const folder = join(this.#options.folder, folderName(name), `w-${randomBytes(8).toString('hex')}`)
     await this.#onDisk(`the write to table "${name}"`, () => this.#options.fileSystem.makeFolder(folder))
-    this.#openWrites.add(folder)
     let open = true
     const end = async <T>(work: () => Promise<T>): Promise<T> => {
       if (!open) throw new ForebayError('INTERNAL', `the write to table "${name}" has ended already`)
       open = false
-      return work().finally(() => this.#openWrites.delete(folder))
+      return work()
     }
     return {
       folder,
@@ -231,10 +229,15 @@ export class WrittenTables {
 
   /** Replaces the manifest and, when that happened, adopts it in memory. */
   async #replace(change: Partial<Manifest>, what: string, { idempotencyKey, result }: CommitOptions): Promise<void> {
-    const { fileSystem, folder, clock } = this.#options
+    const { fileSystem, folder, clock, idempotencyKeysMax } = this.#options
     const before = this.#manifest
     const remembered = idempotencyKey === undefined ? before.results : [...before.results, { key: idempotencyKey, result }]
-    const next: Manifest = { ...before, ...change, generation: before.generation + 1, results: remembered.slice(-resultsMax) }
+    const next: Manifest = {
+      ...before,
+      ...change,
+      generation: before.generation + 1,
+      results: remembered.slice(-idempotencyKeysMax),
+    }
     let failure: ForebayError | undefined
     try {
       await replaceManifest(fileSystem, folder, next)

@@ -177,15 +177,15 @@ describe('written tables', () => {
     const catalog = await reopened()
     await put(catalog, 't', 'create', '1', { idempotencyKey: 'k', result: { count: 1 } })
     await expect(put(catalog, 't', 'create', '1', { idempotencyKey: 'other' })).rejects.toThrow()
-    const later = await reopened()
+    const later = await reopened({ idempotencyKeysMax: 3 })
     expect(later.rememberedResult('k')).toEqual({ count: 1 })
     expect(later.rememberedResult('other')).toBeUndefined()
-    for (let index = 0; index < 1_000; index++) {
+    for (let index = 0; index < 3; index++) {
       await later.createView('v', 'SELECT 1', true, { idempotencyKey: `v${index}`, result: index })
     }
     expect(later.rememberedResult('k')).toBeUndefined()
     expect(later.rememberedResult('v0')).toBe(0)
-  }, 60_000)
+  })
 
   it('keeps replaced files while they are pinned or young, then removes them', async () => {
     const clock = new VirtualClock(0)
@@ -256,7 +256,10 @@ describe('a write on a disk that fails', () => {
     view: (catalog) => catalog.createView('v', 'SELECT 1', true, { idempotencyKey: 'k', result: 'done' }),
   }
   const failures: readonly Failure[] = ['EIO', 'ENOSPC', 'EIO after', 'outage', 'kill']
-  const cases = Object.keys(changes).flatMap((change) => failures.map((failure) => [change, failure] as const))
+  const cases = Object.keys(changes)
+    .flatMap((change) => failures.map((failure) => [change, failure] as const))
+    // A full disk fails as a broken one does, but for its error.
+    .filter(([change, failure]) => failure !== 'ENOSPC' || change === 'insert')
 
   /** All that a reader could tell apart. */
   async function stateOf(catalog: Catalog) {

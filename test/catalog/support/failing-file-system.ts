@@ -4,7 +4,7 @@ export type Failure = 'EIO' | 'ENOSPC' | 'kill' | 'EIO after' | 'outage'
 
 /**
  * The real disk, but from call `n` on something fails. `EIO` and `ENOSPC` fail that call alone, before it did anything;
- * `EIO after` does it and then says that it failed, and so does `outage`, which then fails two more calls; `kill` does that call by halves where it can be and every later one not at all.
+ * `EIO after` does it and then says that it failed, and so does `outage`, which then fails the next call too; `kill` does that call by halves where it can be and every later one not at all.
  */
 export function failingFileSystem(n: number, failure: Failure): FileSystem & { readonly calls: () => number } {
   let calls = 0
@@ -12,7 +12,7 @@ export function failingFileSystem(n: number, failure: Failure): FileSystem & { r
   const guard = async <T>(work: () => Promise<T>, half?: () => Promise<unknown>): Promise<T> => {
     if (dead) throw new Error('killed')
     calls += 1
-    if (failure === 'outage' && (calls === n + 1 || calls === n + 2)) throw failed('EIO')
+    if (failure === 'outage' && calls === n + 1) throw failed('EIO')
     if (calls !== n) return work()
     if (failure === 'kill') {
       dead = true
