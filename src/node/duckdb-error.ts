@@ -1,4 +1,5 @@
 import { ForebayError } from '../model/errors.js'
+import { withPlainPaths } from './read-paths.js'
 
 /** What an error may be about: the files and packs that the statement read. */
 export interface ErrorScene {
@@ -21,7 +22,7 @@ const brokenParquet = [
 /** Turns what DuckDB threw into a failure that names the thing. A ForebayError passes through. */
 export function fromDuckDBError(error: unknown, scene: ErrorScene): ForebayError {
   if (error instanceof ForebayError) return error
-  const message = error instanceof Error ? error.message : String(error)
+  const message = withPlainPaths(error instanceof Error ? error.message : String(error))
   const [kind = '', rest = message] = splitKind(message)
   const lower = message.toLowerCase()
   const failure = (code: ForebayError['code'], text: string): ForebayError => new ForebayError(code, text, { cause: error })

@@ -1,5 +1,6 @@
 import type { BaseSegment } from '../model/segment.js'
 import { quoteText } from './quote.js'
+import type { ReadPaths } from './read-paths.js'
 import type { Session } from './session.js'
 
 const filesMax = 10_000
@@ -16,10 +17,10 @@ export class FileRows {
   }
 
   /** Reads the footers of the files whose ranges start at 0 and that are not known yet. */
-  async learn(session: Session, segments: readonly BaseSegment[]): Promise<void> {
+  async learn(session: Session, segments: readonly BaseSegment[], paths: ReadPaths): Promise<void> {
     for (const segment of segments) {
       if (segment.rowRange?.from !== 0 || this.#rows.has(keyOf(segment))) continue
-      const rows = await session.rows(`SELECT num_rows::DOUBLE FROM parquet_file_metadata(${quoteText(segment.file.path)})`)
+      const rows = await session.rows(`SELECT num_rows::DOUBLE FROM parquet_file_metadata(${quoteText(paths.of(segment.file))})`)
       if (this.#rows.size >= filesMax) this.#rows.clear()
       this.#rows.set(keyOf(segment), Number(rows[0]?.[0]))
     }

@@ -19,6 +19,7 @@ import { Instance } from './instance.js'
 import { instanceLimits, processLimitBytes } from './limits.js'
 import { LineageOutbox } from './lineage-outbox.js'
 import { startMemoryWatch } from './memory-watch.js'
+import { ReadPaths } from './read-paths.js'
 import { Residency } from './residency.js'
 import { ResultStreams } from './result-streams.js'
 import { runTask, type TaskTools } from './run-task.js'
@@ -58,6 +59,7 @@ export class NodeProcess {
       bringer: openSegmentBringer(configuration.token),
       checksums: new ColumnChecksums(configuration.checksumFolder),
       fileRows: new FileRows(),
+      readPaths: new ReadPaths(),
       residency: new Residency(),
       shares: new Shares(),
       outbox: new LineageOutbox((batch, events) => send({ type: 'lineage', batch, events })),
@@ -223,7 +225,9 @@ export class NodeProcess {
     const { requestId, segment, columns } = message
     try {
       const instance = await this.#instance('one')
-      await this.#tools.checksums.record(segment, columns, (path) => readChunkPlaces(instance, path))
+      await this.#tools.checksums.record(segment, columns, () =>
+        readChunkPlaces(instance, this.#tools.readPaths.of(segment.file)),
+      )
       this.#send({ type: 'checksums', requestId, ok: true })
     } catch (error) {
       this.#send({ type: 'checksums', requestId, ok: false, error: toErrorRecord(error) })

@@ -21,6 +21,8 @@ export interface Relation {
 export interface RelationContext {
   /** Rows of the whole file, where known: a range that spans it needs no filter (a filter doubles the time of a scan). */
   fileRows(segment: BaseSegment): number | undefined
+  /** The path by which DuckDB reads the segment's file. */
+  readPath(segment: BaseSegment): string
   /** The attached database behind a pack. */
   packAlias(pack: Pack): string
 }
@@ -124,7 +126,7 @@ function parquetSelects(
   const byPath = input.partitionColumns.length > 0 && ordinal === undefined && partitionsAreInPaths(input, pieces)
   for (const piece of pieces) {
     if (piece.range !== undefined || ordinal !== undefined) {
-      selects.push(parquetSelect(input, [piece], false, ordinal))
+      selects.push(parquetSelect(input, [piece], false, context, ordinal))
       continue
     }
     const key = byPath ? '' : JSON.stringify(input.partitionColumns.map((name) => piece.segment.partition[name] ?? null))
@@ -132,7 +134,7 @@ function parquetSelects(
     if (group === undefined) whole.set(key, [piece])
     else group.push(piece)
   }
-  return [...[...whole.values()].map((group) => parquetSelect(input, group, byPath)), ...selects]
+  return [...[...whole.values()].map((group) => parquetSelect(input, group, byPath, context)), ...selects]
 }
 
 function asPiece(segment: BaseSegment): Piece {
@@ -154,7 +156,13 @@ function mergeRanges(segments: readonly BaseSegment[], context: RelationContext)
   )
 }
 
-function parquetSelect(input: BaseInput, pieces: readonly Piece[], byPath: boolean, ordinal?: PackOrdinal): string {
+function parquetSelect(
+  input: BaseInput,
+  pieces: readonly Piece[],
+  byPath: boolean,
+  context: RelationContext,
+  ordinal?: PackOrdinal,
+): string {
   const [first] = pieces
   const inFiles = new Set(pieces.flatMap((piece) => Object.keys(piece.segment.columnBytes).map((name) => name.toLowerCase())))
   const partitions = new Set(input.partitionColumns.map((name) => name.toLowerCase()))
@@ -172,7 +180,7 @@ function parquetSelect(input: BaseInput, pieces: readonly Piece[], byPath: boole
   }
   const options = [byPath ? `hive_partitioning = true, hive_types = {${hiveTypes(input)}}` : 'hive_partitioning = false']
   if (input.mixedSchemas) options.push('union_by_name = true')
-  const files = quoteTexts(pieces.map((piece) => piece.segment.file.path))
+  const files = quoteTexts(pieces.map((piece) => context.readPath(piece.segment)))
   const range = first?.range === undefined ? '' : ` WHERE file_row_number BETWEEN ${first.range.from} AND ${first.range.to - 1}`
   return `SELECT ${list.join(', ')} FROM read_parquet(${files}, ${options.join(', ')})${range}`
 }

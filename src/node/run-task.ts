@@ -2,6 +2,7 @@
  * One task from its message to its outcome: inputs here, one statement, one output, unchanged inputs. Then, after the outcome has
  * been sent: the answer kept as a segment, everything released, and the lineage event.
  */
+import { basename } from 'node:path'
 import { ForebayError, toErrorRecord } from '../model/errors.js'
 import type { LineageOutput, TaskEvent } from '../model/lineage-event.js'
 import type { FromNode, NodeConfiguration, TaskMessage, TaskReport, TaskResult } from '../model/messages.js'
@@ -182,7 +183,9 @@ class TaskRun {
   async #explain(thrown: unknown): Promise<ForebayError> {
     const scene: ErrorScene = this.#inputs?.scene ?? sceneOf(thrown)
     const error = fromDuckDBError(thrown, scene)
-    const isNamed = scene.files.length < 2 || scene.files.some((file) => String(thrown).includes(file))
+    const isNamed =
+      scene.files.length < 2 ||
+      scene.files.some((file) => error.message.includes(`"${file}"`) && String(thrown).includes(basename(file)))
     if (error.code !== 'FILE_UNREADABLE' || isNamed || this.#session === undefined) return error
     const found = await findBrokenFile(this.#session, scene.files, this.#task.signal)
     return found === undefined ? error : fromDuckDBError(found.error, { files: [found.path], packs: [] })

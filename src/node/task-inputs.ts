@@ -8,6 +8,7 @@ import { checkVersions } from '../transfer/file-version.js'
 import type { ErrorScene } from './duckdb-error.js'
 import type { FileRows } from './file-rows.js'
 import type { Instance } from './instance.js'
+import type { ReadPaths } from './read-paths.js'
 import {
   type BaseInput,
   baseRelation,
@@ -28,6 +29,7 @@ export interface InputTools {
   readonly bringer: SegmentBringer
   readonly checksums: ColumnChecksums
   readonly fileRows: FileRows
+  readonly readPaths: ReadPaths
   readonly residency: Residency
 }
 
@@ -63,7 +65,7 @@ export async function prepareInputs(
   try {
     await checkVersions(segments)
     await verifyColumns(bases, tools, task.signal)
-    await tools.fileRows.learn(session, segments)
+    await tools.fileRows.learn(session, segments, tools.readPaths)
     const aliases = await attachPacks(packs, instance, held)
     const relations: Relation[] = []
     for (const input of inputs) {
@@ -72,6 +74,7 @@ export async function prepareInputs(
       else {
         const context = {
           fileRows: (segment: BaseSegment) => tools.fileRows.of(segment),
+          readPath: (segment: BaseSegment) => tools.readPaths.of(segment.file),
           packAlias: (pack: Pack) => aliases.get(pack.path) ?? '',
         }
         relations.push(baseRelation(input, context, ordinal))

@@ -21,8 +21,8 @@ export interface ChunkPlace {
   readonly length: number
 }
 
-/** Tells the places of all column chunks of a Parquet file, row group by row group. */
-export type ReadChunkPlaces = (path: string) => Promise<readonly ChunkPlace[]>
+/** Tells the places of all column chunks of the segment's file, row group by row group. */
+export type ReadChunkPlaces = () => Promise<readonly ChunkPlace[]>
 
 /** `[offset, length, crc]` */
 type ChunkChecksum = readonly [number, number, number]
@@ -60,7 +60,7 @@ export class ColumnChecksums {
     if (wanted.length === 0) return
     await checkVersions([segment])
     const added: Record<string, ChunkChecksum[]> = Object.fromEntries(wanted.map((column) => [column, []]))
-    for (const { leaf, offset, length } of [...(await readPlaces(file.path)), await footerPlace(file)]) {
+    for (const { leaf, offset, length } of [...(await readPlaces()), await footerPlace(file)]) {
       const holders = wanted.filter((column) => leaf === column || (column !== footer && leaf.startsWith(`${column}, `)))
       if (holders.length === 0) continue
       const { crc32 } = await fileCrc32(file.path, offset, length)

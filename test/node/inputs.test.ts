@@ -147,6 +147,18 @@ describe('a file', () => {
     }
   })
 
+  it('overwritten in place within a second is read anew', async () => {
+    const path = await file('overwritten.parquet', 'SELECT 10000 + range AS i FROM range(1000)')
+    const other = readFileSync(await file('other.parquet', 'SELECT 20000 + range AS i FROM range(1000)'))
+    const one = readFileSync(path)
+    expect(one.length).toBe(other.length)
+    for (let at = 0; at < 20; at++) {
+      writeFileSync(path, at % 2 === 0 ? one : other)
+      const rows = await read('SELECT min(i), count(*) FILTER (i < 20000) FROM __fb0', [i], [baseSegment(path, 1000)])
+      expect(rows).toEqual([at % 2 === 0 ? [10_000, 1000] : [20_000, 0]])
+    }
+  })
+
   it('that changes while it is read gives SEGMENT_CHANGED, not an answer', async () => {
     const path = await file('meanwhile.parquet', 'SELECT range AS i FROM range(1000)')
     const input = baseInput('__fb0', [i], [baseSegment(path, 1000)])
