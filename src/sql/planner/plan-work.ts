@@ -18,6 +18,9 @@ export interface SelectToWork {
   readonly repeatable: boolean
 }
 
+/** Longer statements cost more to take apart than a tree saves. */
+const splitCharactersMax = 100_000
+
 /** Lays out the work of a SELECT: split where that is provably the same, else whole. */
 export async function planWork(
   session: DuckDBSession,
@@ -31,9 +34,15 @@ export async function planWork(
   if (request.tree === 'never') return asWhole('the request wants no tree')
   if (!select.repeatable) return asWhole('the statement does not repeat: random(), uuid() or a sample')
   if (reads.length === 0) return asWhole('no dataset is read')
+  if (select.sql.length > splitCharactersMax) return asWhole('the statement is too long to be worth splitting')
   const split = await splitSelect(select.node, splitContext(session, select.relations, reads))
   if (split.shape === 'whole') return asWhole(split.why)
-  return { ...(await splitWork(session, split, names)), whole }
+  try {
+    return { ...(await splitWork(session, split, names)), whole }
+  } catch (error) {
+    // A split that does not bind is a defect of the splitter; the query need not suffer from it.
+    return asWhole(`the split does not bind: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
+  }
 }
 
 async function splitWork(
@@ -44,6 +53,7 @@ async function splitWork(
   const [leafSql = '', mergeSql = '', rootSql = ''] = await session.print([split.leaf, split.merge, split.root])
   const partials = await session.describe(leafSql)
   await session.standIn(partialsRelation, partials)
+  const [merged = [], finished = []] = await session.describeAll([mergeSql, rootSql])
   const stage = (sql: string, columns: readonly Column[], tree: AstObject): Stage => ({
     sql,
     columns,
@@ -54,9 +64,11 @@ async function splitWork(
     shape: 'split',
     why: split.why,
     distributed: split.distributed,
+    broadcast: split.broadcast,
+    rootReads: split.rootReads,
     leaf: stage(leafSql, partials, split.leaf),
-    merge: stage(mergeSql, await session.describe(mergeSql), split.merge),
-    root: stage(rootSql, await session.describe(rootSql), split.root),
+    merge: stage(mergeSql, merged, split.merge),
+    root: stage(rootSql, finished, split.root),
     partial: split.partial,
     ...(partialRowsMax === undefined ? {} : { partialRowsMax }),
     groupColumns: split.groupColumns,
