@@ -1,6 +1,6 @@
 import { Blend, type ExpertRecord, type Opinions } from './blend.js'
 import { BoundedMap } from './bounded-map.js'
-import { type Bounds, ConformalInterval, type ConformalSnapshot } from './conformal.js'
+import { type Bounds, ConformalInterval, type ConformalSnapshot, sideOf } from './conformal.js'
 import { CostHistory, type CostHistorySnapshot } from './cost-history.js'
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from './least-squares.js'
 import { featureCount, type Question } from './question.js'
@@ -88,12 +88,12 @@ export class ResourceModel {
   /** Learns the outcome of a prediction that was given; true when its interval held. */
   observe(asked: Question, given: LogPrediction, actualLog: number): boolean {
     const residual = actualLog - given.log
-    const inside = residual >= given.low && residual <= given.high
-    this.#interval.observe(residual / given.scale, inside)
+    const side = sideOf(residual, given.low, given.high)
+    this.#interval.observe(residual / given.scale, side)
     this.#blend.observe(given.opinions, actualLog)
     this.#widen(asked, Math.abs(actualLog - given.log))
     this.learn(asked, actualLog)
-    return inside
+    return side === 'inside'
   }
 
   /** Learns a cost for which nothing was predicted, as from an old query log. */

@@ -33,6 +33,11 @@ export class SlidingQuantiles {
     return this.#sorted[Math.max(0, Math.min(this.#count - 1, Math.floor(p * this.#count)))]
   }
 
+  /** The i-th smallest number, 0 ≤ i < count. */
+  at(i: number): number {
+    return this.#sorted[i] as number
+  }
+
   /** First place whose number is not below `value`, among the first `count`. */
   #place(value: number, count = this.#count): number {
     let from = 0

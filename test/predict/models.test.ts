@@ -4,7 +4,7 @@ import { TreeEnsemble } from '../../src/predict/boosting/boosted-trees.js'
 import { fitTrees } from '../../src/predict/boosting/fit-trees.js'
 import { BoundedMap } from '../../src/predict/bounded-map.js'
 import { complexity, complexityOfText } from '../../src/predict/complexity.js'
-import { ConformalInterval } from '../../src/predict/conformal.js'
+import { ConformalInterval, sideOf } from '../../src/predict/conformal.js'
 import { RecursiveLeastSquares } from '../../src/predict/least-squares.js'
 import { loadScores } from '../../src/predict/load-score.js'
 import { NeedModel } from '../../src/predict/need-model.js'
@@ -94,7 +94,7 @@ describe('intervals', () => {
         if (last.length > 500) last.shift()
         if (last.length === 500) worst = Math.min(worst, last.reduce((a, b) => a + b, 0) / 500)
       }
-      interval.observe(residual, held)
+      interval.observe(residual, sideOf(residual, low, high))
     }
     expect(inside / 3700).toBeGreaterThan(0.88)
     expect(inside / 3700).toBeLessThan(0.92)
@@ -104,9 +104,9 @@ describe('intervals', () => {
   it('abstains while it does not hold', () => {
     const interval = new ConformalInterval()
     expect(interval.abstains).toBe(true)
-    for (let i = 0; i < 100; i++) interval.observe(0.1, true)
+    for (let i = 0; i < 100; i++) interval.observe(0.1, 'inside')
     expect(interval.abstains).toBe(false)
-    for (let i = 0; i < 100; i++) interval.observe(5, false)
+    for (let i = 0; i < 100; i++) interval.observe(5, 'above')
     expect(interval.abstains).toBe(true)
   })
 })

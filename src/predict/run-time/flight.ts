@@ -95,6 +95,10 @@ export class Flight {
     return airborne
   }
 
+  running(): IterableIterator<Airborne> {
+    return this.#running.values()
+  }
+
   get waitingCount(): number {
     return this.#airborne.size - this.#running.size
   }

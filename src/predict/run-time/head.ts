@@ -1,6 +1,6 @@
 import { Blend, type ExpertRecord } from '../blend.js'
 import type { FitJob, FittedPanel, MemberOptions, TreePanel } from '../boosting/tree-panel.js'
-import { ConformalInterval, type ConformalSnapshot } from '../conformal.js'
+import { ConformalInterval, type ConformalSnapshot, sideOf } from '../conformal.js'
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
 import { ResidualCells, type ResidualCellsSnapshot } from './residual-cells.js'
 import { linearCount } from './run-time-features.js'
@@ -29,7 +29,7 @@ export class Head {
   readonly ridge: RecursiveLeastSquares
   readonly blend = new Blend()
   readonly residuals = new ResidualCells()
-  readonly interval = new ConformalInterval({ window: 800, gain: 0.025 })
+  readonly interval = new ConformalInterval({ window: 800, gain: 0.04 })
   panel: TreePanel | undefined
   /** Log size of residuals by the same regressors: intervals are wide where the model is known to be unsure. */
   readonly #spread: RecursiveLeastSquares
@@ -45,13 +45,15 @@ export class Head {
 
   scale(linear: Float64Array): number {
     if (this.#spread.observed < 50) return 0.5
-    return Math.exp(Math.max(-2.5, Math.min(1, this.#spread.predict(linear))))
+    return Math.exp(Math.max(-2.5, Math.min(0, this.#spread.predict(linear))))
   }
 
-  observe(query: RunTimeQuery, said: RunTimePrediction, durationLog: number): void {
+  /** `overdue`: its interval was counted as missed while it still ran. */
+  observe(query: RunTimeQuery, said: RunTimePrediction, durationLog: number, overdue: boolean): void {
     const residual = durationLog - said.log
     const scaled = residual / said.scale
-    this.interval.observe(scaled, scaled >= said.bounds.low && scaled <= said.bounds.high)
+    if (overdue) this.interval.learn(scaled)
+    else this.interval.observe(scaled, sideOf(scaled, said.bounds.low, said.bounds.high))
     this.#spread.update(said.linear, Math.log(smallResidual + Math.abs(residual)))
     this.blend.observe(said.opinions, durationLog)
     this.residuals.observe(query, this.ridge.update(said.linear, durationLog))

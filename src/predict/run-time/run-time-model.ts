@@ -37,6 +37,13 @@ export interface RunTimeSnapshot {
   readonly labels: number
 }
 
+/** A prediction that waits for its outcome. */
+interface Given {
+  readonly said: RunTimePrediction
+  /** Its query runs longer than its interval allowed. */
+  overdue: boolean
+}
+
 const templateSlots = 40
 /** A shorter expected wait changes the world too little to ask the fluid queue; at this much more it has half the say. */
 const waitMsMin = 5000
@@ -49,7 +56,7 @@ export class RunTimeModel {
   readonly #slots = new Slots(templateSlots)
   readonly #base = new RecursiveLeastSquares(2 + templateSlots, { errorMax: 3 })
   readonly #heads: Readonly<Record<Phase, Head>>
-  readonly #given = new Map<string, RunTimePrediction[]>()
+  readonly #given = new Map<string, Given[]>()
   readonly #options: RunTimeOptions
   #labels = 0
 
@@ -78,7 +85,16 @@ export class RunTimeModel {
     const opinions = { ridge: ridgeLog, absolute: panel?.[0], huber: panel?.[1], rest: panel?.[2] }
     const mixed = head.blend.mix(opinions) as number
     const log = phase === 'arrival' ? this.#behindQueue(query, at, keys, baseLog, facts, mixed) : mixed
-    return { phase, log, scale: head.scale(linear), bounds: head.interval.bounds(), ridgeLog, linear, trees, opinions }
+    return {
+      phase,
+      log,
+      scale: head.scale(linear),
+      bounds: head.interval.bounds(this.#unfinished(phase, at)),
+      ridgeLog,
+      linear,
+      trees,
+      opinions,
+    }
   }
 
   /** Towards what the dispatch head says of the world at the query's turn, the more so the longer that is away. */
@@ -121,13 +137,14 @@ export class RunTimeModel {
   /** A query came in, with the prediction that it was given. */
   arrive(query: RunTimeQuery, given: RunTimePrediction): void {
     this.#slots.take(query.template)
-    this.#given.set(query.id, [given])
+    this.#given.set(query.id, [{ said: given, overdue: false }])
+    this.#countOverdue(query.at)
     this.#flight.arrive(query, this.#baseLog(query))
   }
 
   /** Its wait before the engine is over; judged too where a prediction was made then. */
   start(id: string, at: number, given?: RunTimePrediction): void {
-    if (given !== undefined) this.#given.get(id)?.push(given)
+    if (given !== undefined) this.#given.get(id)?.push({ said: given, overdue: false })
     this.#flight.start(id, at)
   }
 
@@ -145,13 +162,35 @@ export class RunTimeModel {
     this.#given.delete(id)
   }
 
-  #learn(query: RunTimeQuery, given: readonly RunTimePrediction[], durationLog: number): void {
-    for (const said of given) this.#heads[said.phase].observe(query, said, durationLog)
+  #learn(query: RunTimeQuery, given: readonly Given[], durationLog: number): void {
+    for (const { said, overdue } of given) this.#heads[said.phase].observe(query, said, durationLog, overdue)
     this.#slowness.observe(query.tenant, query.template, durationLog - this.#baseLog(query))
     this.#slots.take(query.template)
     this.#base.update(this.#withSlot([1, logBytes(query)], query.template), durationLog)
     this.#history.observe(keysOf(query), durationLog)
     this.#labels++
+  }
+
+  /** How far the running queries' residuals have grown so far. */
+  #unfinished(phase: Phase, at: number): Float64Array {
+    const grown: number[] = []
+    for (const { query, startedAt } of this.#flight.running()) {
+      const given = this.#given.get(query.id)?.find(({ said }) => said.phase === phase)
+      if (given !== undefined && startedAt !== undefined) grown.push(grownResidual(given.said, at - startedAt))
+    }
+    return Float64Array.from(grown)
+  }
+
+  /** Queries that run longer than their interval allowed are misses now, not when they end at last. */
+  #countOverdue(at: number): void {
+    for (const { query, startedAt } of this.#flight.running()) {
+      for (const given of this.#given.get(query.id) ?? []) {
+        if (given.overdue || startedAt === undefined) continue
+        if (grownResidual(given.said, at - startedAt) <= given.said.bounds.high) continue
+        given.overdue = true
+        this.#heads[given.said.phase].interval.missed('above')
+      }
+    }
   }
 
   /** What a refit of one head would learn from. */
@@ -189,6 +228,10 @@ export class RunTimeModel {
     this.#given.clear()
     this.#labels = snapshot.labels
   }
+}
+
+function grownResidual(said: RunTimePrediction, ageMs: number): number {
+  return (Math.log(Math.max(1, ageMs)) - said.log) / said.scale
 }
 
 function keysOf(query: RunTimeQuery): HistoryKeys {
