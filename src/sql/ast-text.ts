@@ -11,17 +11,23 @@ export interface AstObject {
 export type AstValue = string | number | boolean | null | AstObject | AstValue[]
 
 const mark = `number:${randomUUID()}:`
-const stringOrNumber = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|-?Infinity|NaN/g
+/**
+ * Numbers after a key that may lose something: 16 digits or more, a fraction or exponent, or no number of JSON's at all. Inside
+ * a string a quotation mark is always escaped, so `":` without a backslash before it ends a key.
+ */
+const riskyNumber = /(?<!\\)":(-?\d{16,}|-?\d+[.eE][\d.eE+-]*|-?Infinity|NaN)/g
 const marked = new RegExp(`"${mark}([^"]*)"`, 'g')
 
 /** Reads DuckDB's JSON. */
 export function parseAst(json: string): AstValue {
-  return JSON.parse(json.replace(stringOrNumber, (token) => (isExact(token) ? token : `"${mark}${token}"`))) as AstValue
+  return JSON.parse(
+    json.replace(riskyNumber, (found, token: string) => (isExact(token) ? found : `":"${mark}${token}"`)),
+  ) as AstValue
 }
 
-/** True for strings, and for numbers that JavaScript would print as they stand here (not so `1000.0`, which is a DOUBLE). */
+/** True for numbers that JavaScript would print as they stand here (not so `1000.0`, which is a DOUBLE). */
 function isExact(token: string): boolean {
-  return token.startsWith('"') || (Number.isFinite(Number(token)) && String(Number(token)) === token)
+  return Number.isFinite(Number(token)) && String(Number(token)) === token
 }
 
 /** Writes a tree as DuckDB reads it: numbers come out as they came in. */

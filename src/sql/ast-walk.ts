@@ -30,21 +30,25 @@ export function texts(node: AstObject, key: string): readonly string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
 }
 
-/** Visits a node and everything below it, parents first; a visitor that answers false keeps the walk out of its children. */
+/**
+ * Visits a node and everything below it, parents first; a visitor that answers false keeps the walk out of its children. A
+ * constant is a leaf: lists of a hundred thousand of them are common, and nothing of interest is inside.
+ */
 export function walk(value: AstValue | undefined, visit: (node: AstObject) => boolean | undefined): void {
   if (typeof value !== 'object' || value === null) return
   if (Array.isArray(value)) {
     for (const item of value) walk(item, visit)
     return
   }
-  if (visit(value) === false) return
+  if (visit(value) === false || value.class === 'CONSTANT') return
   for (const key in value) walk(value[key], visit)
 }
 
-/** A copy in which every object that `replace` answers for is replaced, children first; undefined keeps the (rewritten) object. */
+/** A copy in which every object that `replace` answers for is replaced, children first; undefined keeps the (rewritten) object. Constants are shared. */
 export function rewrite(value: AstValue, replace: (node: AstObject) => AstObject | undefined): AstValue {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map((item) => rewrite(item, replace))
+  if (value.class === 'CONSTANT') return replace(value) ?? value
   const copy: AstObject = {}
   for (const key in value) copy[key] = rewrite(value[key] as AstValue, replace)
   return replace(copy) ?? copy

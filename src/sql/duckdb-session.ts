@@ -82,6 +82,15 @@ export class DuckDBSession {
     return rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
   }
 
+  /** The same for several statements in one round trip. */
+  async describeAll(statements: readonly string[]): Promise<readonly (readonly Column[])[]> {
+    const parts = statements.map((sql, index) => `SELECT ${index}, column_name, column_type FROM (DESCRIBE ${sql})`)
+    const rows = await this.rows(parts.join(' UNION ALL '))
+    return statements.map((_, index) =>
+      rows.flatMap(([part, name, type]) => (part === index ? [{ name: String(name), type: String(type) }] : [])),
+    )
+  }
+
   /** The unoptimised bound plan's root operator. */
   async boundPlan(sql: string): Promise<AstObject> {
     this.#plan.bindVarchar(1, sql)

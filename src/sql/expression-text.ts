@@ -101,7 +101,7 @@ function operatorText(node: AstObject, of: (part: AstObject) => string, options:
       return `${of(first)} IS NOT NULL`
     case 'COMPARE_IN':
     case 'COMPARE_NOT_IN': {
-      const values = options.literals ? shortList(rest.map(of)) : [...new Set(rest.map(of))].join(', ')
+      const values = options.literals ? shortList(rest, of) : [...new Set(rest.map(of))].join(', ')
       return `${of(first)} ${node.type === 'COMPARE_IN' ? 'IN' : 'NOT IN'} (${values})`
     }
     default:
@@ -111,8 +111,9 @@ function operatorText(node: AstObject, of: (part: AstObject) => string, options:
   }
 }
 
-function shortList(values: readonly string[]): string {
-  return values.length <= 12 ? values.join(', ') : `${values.slice(0, 10).join(', ')}, … ${values.length} values`
+function shortList(values: readonly AstObject[], of: (part: AstObject) => string): string {
+  if (values.length <= 12) return values.map(of).join(', ')
+  return `${values.slice(0, 10).map(of).join(', ')}, … ${values.length} values`
 }
 
 function functionText(node: AstObject, of: (part: AstObject) => string): string {

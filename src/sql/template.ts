@@ -29,15 +29,36 @@ export function shapeOf(node: AstObject, parameter: (name: string) => string): S
       literals.push(parameter(textOf(value, 'identifier')))
       return { ...textConstant(hole), alias: value.alias ?? '' }
     }
+    const short = shortened(value, 1, (dropped) => literals.push(literalText(dropped)))
     const copy: AstObject = {}
-    for (const key in value) {
-      const inner = value[key] as AstValue
+    for (const key in short) {
+      const inner = short[key] as AstValue
       const positions = key === 'group_expressions' || key === 'orders'
       copy[key] = positions && Array.isArray(inner) ? inner.map((item) => (isPosition(item) ? item : take(item))) : take(inner)
     }
     return copy
   }
   return { node: take(node) as AstObject, literals }
+}
+
+/**
+ * An IN list of more than `most` constants of one type, cut to that many; any other node as it is. `drop` sees what goes.
+ * Neither the shape of a statement nor what its columns come from depends on how long such a list is.
+ */
+export function shortened(node: AstObject, most: number, drop: (constant: AstObject) => void = () => undefined): AstObject {
+  if (node.type !== 'COMPARE_IN' && node.type !== 'COMPARE_NOT_IN') return node
+  const [input, ...values] = children(node)
+  const typeOf = (value: AstObject): string => JSON.stringify(child(value, 'value')?.type ?? null)
+  const type = values[0] === undefined ? '' : typeOf(values[0])
+  if (
+    input === undefined ||
+    values.length <= most ||
+    !values.every((value) => isClass(value, 'CONSTANT') && typeOf(value) === type)
+  ) {
+    return node
+  }
+  for (const value of values.slice(most)) drop(value)
+  return { ...node, children: [input, ...values.slice(0, most)] }
 }
 
 /** `x IN (?, ?)` → `x IN (?)`: lists of any length are one shape, as are rows of VALUES. */

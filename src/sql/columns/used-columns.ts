@@ -20,14 +20,15 @@ export function usedColumns(root: AstObject, node: AstObject): (relation: string
 
 function readIndexes(root: AstObject): ReadonlyMap<string, ReadonlySet<number>> {
   const used = new Map<string, Set<number>>()
-  walk(root, (node) => {
-    if (node.type !== 'LOGICAL_GET') return true
-    const relation = textOf(child(node, 'function_data') ?? {}, 'table')
+  const visit = (operator: AstObject): void => {
+    children(operator).forEach(visit)
+    if (operator.type !== 'LOGICAL_GET') return
+    const relation = textOf(child(operator, 'function_data') ?? {}, 'table')
     const indexes = used.get(relation) ?? new Set()
     used.set(relation, indexes)
-    for (const column of children(node, 'column_indexes')) if (typeof column.index === 'number') indexes.add(column.index)
-    return true
-  })
+    for (const column of children(operator, 'column_indexes')) if (typeof column.index === 'number') indexes.add(column.index)
+  }
+  visit(root)
   return used
 }
 

@@ -51,6 +51,7 @@ export class PlannerProcess {
     } catch (exit) {
       return { outcome: 'died', exit: exit as ChildExit }
     }
+    if (signal.aborted) return { outcome: 'aborted' }
     let killed: 'slow' | 'aborted' | undefined
     const kill = (why: 'slow' | 'aborted'): void => {
       killed ??= why

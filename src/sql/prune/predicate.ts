@@ -1,12 +1,14 @@
 import type { AstObject } from '../ast-text.js'
 import { child, children, foldName, isClass, textOf } from '../ast-walk.js'
-import type { Comparable } from './comparable.js'
-import { type ComparisonOperator, mayBegin, mayCompare, type Range } from './range.js'
+import { type Comparable, compare } from './comparable.js'
+import { type ComparisonOperator, mayBegin, mayCompare, mayHoldOne, type Range } from './range.js'
 
 /** A question about one column. */
 export type ColumnPredicate =
   | { readonly kind: 'compare'; readonly column: string; readonly operator: ComparisonOperator; readonly constant: Comparable }
   | { readonly kind: 'in'; readonly column: string; readonly constants: readonly Comparable[] }
+  /** A long list, in order. */
+  | { readonly kind: 'list'; readonly column: string; readonly sorted: readonly Comparable[] }
   | { readonly kind: 'begins'; readonly column: string; readonly prefix: string }
   | { readonly kind: 'null'; readonly column: string; readonly wanted: boolean }
 
@@ -19,6 +21,9 @@ export type Predicate =
   | { readonly kind: 'unknown' }
   /** Is NULL or false for every row. */
   | { readonly kind: 'never' }
+
+/** Longest IN list that is compared constant by constant. */
+const listLengthMax = 16
 
 const unknown: Predicate = { kind: 'unknown' }
 const never: Predicate = { kind: 'never' }
@@ -125,7 +130,17 @@ function readIn(input: AstObject, values: readonly AstObject[], context: Predica
     if (constant === undefined) return unknown
     if (constant !== null) constants.push(constant)
   }
-  return { kind: 'in', column, constants }
+  return constants.length <= listLengthMax ? { kind: 'in', column, constants } : longList(column, constants)
+}
+
+/**
+ * A list too long to be compared one by one with every segment: what lies between neighbours of the sorted list is looked up
+ * instead, or where the constants have no common order, nothing is.
+ */
+function longList(column: string, constants: readonly Comparable[]): Predicate {
+  const [first] = constants
+  if (first === undefined || constants.some(({ domain }) => domain !== first.domain)) return unknown
+  return { kind: 'list', column, sorted: [...constants].sort((a, b) => compare(a, b) ?? 0) }
 }
 
 /** `LIKE 'abc%'` and the like: only the part before the first wildcard is used. */
@@ -166,6 +181,8 @@ function mayHold(predicate: ColumnPredicate, range: Range): boolean {
       return mayCompare(range, predicate.operator, predicate.constant)
     case 'in':
       return predicate.constants.some((constant) => mayCompare(range, '=', constant))
+    case 'list':
+      return mayHoldOne(range, predicate.sorted)
     case 'begins':
       return mayBegin(range, predicate.prefix)
     case 'null':

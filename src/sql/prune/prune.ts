@@ -95,12 +95,14 @@ function keepSegments(
   result: { readonly segments: Set<number>; readonly prunedBy: Set<string> },
 ): void {
   const types = new Map(snapshot.columns.map((column) => [column.name, column.type]))
+  const effective = new Set<Conjunct>()
   for (const [index, segment] of snapshot.segments.entries()) {
     const range = (column: string) => ranges.of(column, types.get(column) ?? '')[index]
-    const by = predicates.findIndex((predicate) => !mayBeTrue(predicate, range))
-    if (by < 0) result.segments.add(segment.ordinal)
-    else result.prunedBy.add(expressionText((conjuncts[by] as Conjunct).expression, { literals: true }))
+    const by = conjuncts[predicates.findIndex((predicate) => !mayBeTrue(predicate, range))]
+    if (by === undefined) result.segments.add(segment.ordinal)
+    else effective.add(by)
   }
+  for (const { expression } of effective) result.prunedBy.add(expressionText(expression, { literals: true }))
 }
 
 function usesOf(conjunct: Conjunct, typeOf: (column: string) => string): readonly ConstantUse[] {

@@ -64,3 +64,24 @@ export function mayBegin(range: Range, prefix: string): boolean {
   // A minimum that is above the prefix and does not begin with it is above everything that does.
   return !(min?.domain === 'text' && compareText(min.text, prefix) > 0 && !min.text.startsWith(prefix))
 }
+
+/** False only where no constant of a sorted list of one domain lies in the range. */
+export function mayHoldOne(range: Range, sorted: readonly Comparable[]): boolean {
+  const [first] = sorted
+  if (range.nulls === 'all' || first === undefined) return false
+  const { min } = range
+  if (min === undefined || min.domain !== first.domain || range.slack !== 0) {
+    const last = sorted.at(-1) ?? first
+    return mayCompare(range, '<=', last) && mayCompare(range, '>=', first)
+  }
+  // The first constant that is not below the smallest value is the only one that matters.
+  let from = 0
+  let to = sorted.length
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if ((compare(sorted[middle] as Comparable, min) ?? 0) < 0) from = middle + 1
+    else to = middle
+  }
+  const next = sorted[from]
+  return next !== undefined && mayCompare(range, '>=', next)
+}

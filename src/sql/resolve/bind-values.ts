@@ -49,29 +49,6 @@ export function bindValues(node: AstObject, values: Values): BoundValues {
   return { node: bound as AstObject, parameterTypes: [...types.values()] }
 }
 
-/** True for an expression that `bindValues` replaces. */
-export function isReplaced(node: AstObject, isColumn: (name: string) => boolean): boolean {
-  return isClass(node, 'PARAMETER') || readsClock(node, isColumn) || (isClass(node, 'CONSTANT') && isFloat(node))
-}
-
-/** Select-list items without an alias that hold a replaced expression: their printed text is the column's name and must stay. */
-export function itemsToName(node: AstObject, isColumn: (name: string) => boolean): readonly AstObject[] {
-  const items: AstObject[] = []
-  walk(node, (query) => {
-    for (const item of children(query, 'select_list')) {
-      if (textOf(item, 'alias') !== '') continue
-      let found = false
-      walk(item, (part) => {
-        found ||= isReplaced(part, isColumn)
-        return !found && (part === item || !Array.isArray(part.select_list))
-      })
-      if (found) items.push(item)
-    }
-    return true
-  })
-  return items
-}
-
 /** Refuses parameters without a value, values without a parameter and values of no scalar type. */
 export function checkParameters(node: AstObject, params: Readonly<Record<string, unknown>>, locate: Locate): void {
   const used = new Set<string>()
@@ -96,14 +73,18 @@ export function checkParameters(node: AstObject, params: Readonly<Record<string,
   }
 }
 
-/** Refuses `current_user` and its kin, which are columns in the tree, unless a table has such a column. */
+/** Refuses `rowid`, and `current_user` and its kin, which are columns in the tree, unless a table has such a column. */
 export function checkSessionColumns(node: AstObject, isColumn: (name: string) => boolean, locate: Locate): void {
   walk(node, (part) => {
     if (!isClass(part, 'COLUMN_REF')) return true
-    const [name, ...more] = texts(part, 'column_names').map(foldName)
-    if (name === undefined || more.length > 0 || !sessionColumns.has(name) || isColumn(name)) return true
+    const names = texts(part, 'column_names').map(foldName)
+    const name = names.at(-1) ?? ''
     const position = locate(part)
-    throw new ForebayError('NOT_ALLOWED', `"${name}" is not allowed`, position === undefined ? {} : { position })
+    const at = position === undefined ? {} : { position }
+    // The stand-in has row ids, the files have not.
+    if (name === 'rowid' && !isColumn(name)) throw new ForebayError('NAME_NOT_FOUND', 'tables have no column "rowid"', at)
+    if (names.length > 1 || !sessionColumns.has(name) || isColumn(name)) return true
+    throw new ForebayError('NOT_ALLOWED', `"${name}" is not allowed`, at)
   })
 }
 
@@ -145,7 +126,8 @@ function typed(text: string, type: string): { readonly node: AstObject; readonly
   return { node: typedConstant(text, type), type }
 }
 
-function isFloat(node: AstObject): boolean {
+/** True for a constant of a floating-point type. */
+export function isFloat(node: AstObject): boolean {
   const type = child(child(node, 'value') ?? {}, 'type')
   return type?.id === 'DOUBLE' || type?.id === 'FLOAT'
 }

@@ -2,7 +2,7 @@ import { relationName } from '../../model/catalogue.js'
 import { ForebayError } from '../../model/errors.js'
 import type { Column } from '../../model/segment.js'
 import type { AstObject, AstValue } from '../ast-text.js'
-import { child, emptySelect, foldName, isObject, quoteName, quoteText, starItem, textOf } from '../ast-walk.js'
+import { child, emptySelect, foldName, isObject, quoteName, quoteText, starItem, textOf, walk } from '../ast-walk.js'
 import type { DuckDBSession } from '../duckdb-session.js'
 import type { Definitions } from './definitions.js'
 import { metadataReference } from './resolve-names.js'
@@ -34,7 +34,7 @@ export class MetadataTables {
 
   /** A copy of the tree in which each reference to metadata is a subquery of literals. */
   async fill(value: AstObject): Promise<AstObject> {
-    return (await this.#fill(value)) as AstObject
+    return refersToMetadata(value) ? ((await this.#fill(value)) as AstObject) : value
   }
 
   async #fill(value: AstValue): Promise<AstValue> {
@@ -167,6 +167,15 @@ export class MetadataTables {
       column_name_alias: reference.column_name_alias ?? [],
     }
   }
+}
+
+function refersToMetadata(node: AstObject): boolean {
+  let found = false
+  walk(node, (part) => {
+    found ||= part.class === undefined && (part.type === metadataReference || part.type === 'SHOW_REF')
+    return !found
+  })
+  return found
 }
 
 /** DuckDB prints a SUMMARIZE that is not in a subquery as a statement of its own, which cannot be bound or run as a SELECT. */

@@ -50,6 +50,7 @@ export class NameResolver {
   #value(value: AstValue, scope: ReadonlySet<string>): AstValue {
     if (Array.isArray(value)) return value.map((item) => this.#value(item, scope))
     if (!isObject(value)) return value
+    if (value.class === 'CONSTANT') return value
     if (typeof value.class === 'string') return value.class === 'COLUMN_REF' ? unqualified(value) : this.#each(value, scope)
     if (isObject(value.cte_map)) return this.#query(value, scope)
     return value.type === 'BASE_TABLE' ? this.#table(value, scope) : this.#each(value, scope)

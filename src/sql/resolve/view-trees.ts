@@ -4,6 +4,7 @@ import type { AstObject } from '../ast-text.js'
 import { foldName, textOf, walk } from '../ast-walk.js'
 import type { DuckDBSession } from '../duckdb-session.js'
 import type { Definitions } from './definitions.js'
+import { nameItems } from './name-items.js'
 
 /** Parsed views by folded name, kept as long as the view's SQL stays. */
 export class ViewTrees {
@@ -57,6 +58,7 @@ export class ViewTrees {
         (called) => this.#functions.has(called),
         () => undefined,
       )
+      await nameItems(tree, (nodes) => this.#session.print(nodes))
       return tree
     } catch (cause) {
       if (!(cause instanceof ForebayError)) throw cause

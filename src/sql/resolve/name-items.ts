@@ -1,0 +1,46 @@
+import type { AstObject } from '../ast-text.js'
+import { children, emptySelect, isClass, textOf, texts, walk } from '../ast-walk.js'
+import { isFloat } from './bind-values.js'
+import { readsClock } from './clock-functions.js'
+
+/**
+ * Gives select-list items without an alias the names that DuckDB would give them, which are their printed text, where that
+ * text is about to change: items that hold a parameter, the clock, a constant that is printed as another type, a name with a
+ * schema, or a subquery, in which tables are. Changes the tree.
+ */
+export async function nameItems(
+  node: AstObject,
+  print: (nodes: readonly AstObject[]) => Promise<readonly string[]>,
+): Promise<void> {
+  const items = itemsToName(node)
+  const computed = items.filter((item) => !isClass(item, 'COLUMN_REF'))
+  const selects = computed.map((item) => ({ ...emptySelect, select_list: [item] }))
+  // What cannot be printed (the constant 1e400) is left to be named after what takes its place.
+  const printed = selects.length === 0 ? [] : await print(selects).catch(() => [])
+  for (const [index, item] of computed.entries()) item.alias = printed[index]?.replace(/^SELECT /, '') ?? ''
+  for (const item of items) if (isClass(item, 'COLUMN_REF')) item.alias = texts(item, 'column_names').at(-1) ?? ''
+}
+
+function itemsToName(node: AstObject): readonly AstObject[] {
+  const items: AstObject[] = []
+  walk(node, (query) => {
+    for (const item of children(query, 'select_list')) {
+      if (textOf(item, 'alias') !== '' || isClass(item, 'STAR')) continue
+      let found = false
+      walk(item, (part) => {
+        found ||= willChange(part)
+        return !found
+      })
+      if (found) items.push(item)
+    }
+    return true
+  })
+  return items
+}
+
+/** Whether a name is a column is not known here: an item too many is given the name that it has anyway. */
+function willChange(part: AstObject): boolean {
+  if (isClass(part, 'COLUMN_REF') && texts(part, 'column_names').length > 2) return true
+  if (isClass(part, 'SUBQUERY') || isClass(part, 'PARAMETER')) return true
+  return readsClock(part, () => false) || (isClass(part, 'CONSTANT') && isFloat(part))
+}
