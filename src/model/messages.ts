@@ -179,6 +179,8 @@ export type FromNode =
       readonly rows: number
       readonly bytes: number
       readonly error?: ErrorRecord
+      /** Cost of the whole task; the outcome's report was made when the stream began. */
+      readonly report?: TaskReport
     }
   /** The answer that went to the client is now a derived segment too (`segment` of the client output), after `finished`. */
   | { readonly type: 'stored'; readonly taskId: TaskId; readonly stored: StoredSegment }

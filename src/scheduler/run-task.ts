@@ -37,11 +37,14 @@ export interface TaskProgress {
 
 /** Losses of nodes that one task survives, whoever caused them. */
 const attemptsMax = 6
+/** Times that a node may refuse a task (it drains, or cannot have a segment) before that is the task's error. */
+const refusalsMax = 2
 
 /** Runs a task, at first on `node`. Rejects with its error, STATEMENT_QUARANTINED, NODE_LOST after too many losses, or the signal's reason. */
 export async function runTask(task: TaskDraft, node: NodeId, context: TaskContext): Promise<TaskOutcome> {
   const { dispatcher, quarantine, signal, priority, statement } = context
   let alone = false
+  let refusals = 0
   let on = node
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
@@ -55,6 +58,10 @@ export async function runTask(task: TaskDraft, node: NodeId, context: TaskContex
       return outcome
     } catch (error) {
       tell('failed')
+      if (error instanceof ForebayError && error.code === 'UNAVAILABLE' && refusals++ < refusalsMax) {
+        on = elsewhere(await context.readyNodes(signal), on, dispatcher)
+        continue
+      }
       if (!(error instanceof NodeLostError)) throw error
       if (error.suspect) quarantine.blame(statement, error.message)
       quarantine.check(statement)

@@ -33,7 +33,8 @@ export interface TreeWork {
   readonly onShape: (widths: readonly number[]) => void
 }
 
-const unreadable: readonly string[] = ['FILE_UNREADABLE', 'CHECKSUM_MISMATCH', 'NODE_LOST']
+/** What a merge says when it cannot have a partial, or not as it was made. */
+export const unreadable: readonly string[] = ['FILE_UNREADABLE', 'CHECKSUM_MISMATCH', 'UNAVAILABLE', 'NODE_LOST']
 /** A leaf is slow when it takes so many times the median of those that have finished, and at least `slowMsMin`. */
 const slowFactor = 3
 const slowMsMin = 1_000
@@ -45,7 +46,8 @@ export async function runTree(work: TreeWork, context: TaskContext): Promise<Tas
     try {
       return await mergeUp(work, [...work.reused.map((source) => source.stored), ...partials], context, round)
     } catch (error) {
-      const lost = error instanceof ForebayError && unreadable.includes(error.code) && work.leaves.length > 0
+      // With partials of earlier queries among them the query is begun anew without those instead.
+      const lost = error instanceof ForebayError && unreadable.includes(error.code) && work.reused.length === 0
       if (!lost || round > 1 || context.signal.aborted) throw error
     }
   }

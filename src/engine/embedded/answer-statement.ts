@@ -7,7 +7,7 @@ import type { Column, SegmentId } from '../../model/segment.js'
 import type { TaskOutcome } from '../../scheduler/dispatcher.js'
 import { answerId } from './derived-ids.js'
 import { contentTypes, encodeSmall, selectOf } from './encode-small.js'
-import type { EngineParts } from './engine-parts.js'
+import type { EngineParts, StreamEnd } from './engine-parts.js'
 import { explainPlan, explainRows } from './explain.js'
 import { resultStream } from './result-stream.js'
 import { identityOf, type QueryRun, type RoundEnd } from './run-plan.js'
@@ -22,7 +22,7 @@ export interface StatementAnswer {
   readonly node: NodeId
   readonly rows: number
   readonly inline?: Uint8Array
-  readonly stream?: { readonly pieces: AsyncIterable<Uint8Array>; readonly ended: Promise<number> }
+  readonly stream?: { readonly pieces: AsyncIterable<Uint8Array>; readonly ended: Promise<StreamEnd> }
   /** Lineage id; absent where the engine itself had to say something. */
   readonly segment?: SegmentId
 }

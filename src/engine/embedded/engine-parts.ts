@@ -2,6 +2,7 @@ import type { NodeFleet } from '../../allocate/node-fleet.js'
 import type { Activity } from '../../model/activity.js'
 import type { Clock } from '../../model/clock.js'
 import type { ErrorRecord } from '../../model/errors.js'
+import type { TaskReport } from '../../model/messages.js'
 import type { NodeId } from '../../model/node.js'
 import type { BaseSegment, StoredSegment } from '../../model/segment.js'
 import type { Admission } from '../../scheduler/admission.js'
@@ -62,4 +63,5 @@ export interface StreamEnd {
   readonly rows: number
   readonly bytes: number
   readonly error?: ErrorRecord
+  readonly report?: TaskReport
 }

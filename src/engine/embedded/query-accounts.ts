@@ -1,3 +1,4 @@
+import type { TaskReport } from '../../model/messages.js'
 import type { NodeId, Role } from '../../model/node.js'
 import type { Plan, QueryStats } from '../../model/query.js'
 import type { Resources } from '../../model/resources.js'
@@ -39,6 +40,15 @@ export class QueryAccounts {
     this.#networkBytes += report.bytesMoved
     for (const tier of ['pack', 'parquet', 'remote', 'reused'] as const) this.#tiers[tier] += report.tiers[tier]
     this.#addNode(node, task.role, report.cpuMs, report.peakMemoryBytes, report.bytesMoved)
+  }
+
+  /** The root's answer has been streamed: this is what it took in all, the outcome told only what it took until then. */
+  streamed(node: NodeId, report: TaskReport): void {
+    const root = this.#nodes.get(`${node} root`)
+    const more = Math.max(0, report.cpuMs - (root?.cpuMs ?? 0))
+    this.#cpuMs += more
+    this.#memoryBytes = Math.max(this.#memoryBytes, report.peakMemoryBytes)
+    this.#addNode(node, 'root', more, report.peakMemoryBytes, 0)
   }
 
   /** An answer was found in memory. */

@@ -136,6 +136,7 @@ export class QueryExecution implements Execution {
       this.cancel('its result was not read to the end')
       fail(this.#abort.signal.reason)
     }
+    const accounts = this.#accounts
     async function* body(): AsyncIterable<Uint8Array> {
       let bytes = 0
       let over = false
@@ -144,8 +145,9 @@ export class QueryExecution implements Execution {
           bytes += piece.length
           yield piece
         }
-        const rows = await stream.ended
+        const { rows, report } = await stream.ended
         over = true
+        if (report !== undefined) accounts.streamed(answer.node, report)
         finish(rows, bytes)
       } catch (error) {
         over = true

@@ -2,12 +2,12 @@ import { request } from 'undici'
 import { ForebayError, fromErrorRecord } from '../../model/errors.js'
 import { tokenHeader } from '../../model/messages.js'
 import type { NodeId } from '../../model/node.js'
-import type { EngineParts } from './engine-parts.js'
+import type { EngineParts, StreamEnd } from './engine-parts.js'
 
 export interface ResultStream {
   readonly pieces: AsyncIterable<Uint8Array>
-  /** Resolves with the number of rows when the node has said that all went out; rejects with what broke it. */
-  readonly ended: Promise<number>
+  /** Resolves when the node has said that all went out; rejects with what broke it. */
+  readonly ended: Promise<StreamEnd>
 }
 
 /** Opens the stream of a large answer. Until the first piece is read nothing has gone to the client. */
@@ -27,9 +27,9 @@ export async function resultStream(
     response.body.destroy()
     throw new ForebayError('NODE_LOST', `${node} refused its answer: status ${response.statusCode}`)
   }
-  const ended = end.then(({ rows, error }) => {
-    if (error !== undefined) throw fromErrorRecord(error)
-    return rows
+  const ended = end.then((said) => {
+    if (said.error !== undefined) throw fromErrorRecord(said.error)
+    return said
   })
   ended.catch(() => {})
   async function* pieces(): AsyncIterable<Uint8Array> {

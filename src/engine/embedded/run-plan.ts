@@ -11,7 +11,7 @@ import { type BaseSegment, type SegmentId, type StoredSegment, stableHash } from
 import type { PredictionInput } from '../../predict/prediction.js'
 import type { TaskOutcome } from '../../scheduler/dispatcher.js'
 import { elsewhere, runTask, type TaskContext, type TaskDraft } from '../../scheduler/run-task.js'
-import { runTree } from '../../scheduler/run-tree.js'
+import { runTree, unreadable } from '../../scheduler/run-tree.js'
 import { chooseShape, type Shape } from './choose-shape.js'
 import { answerId, type Identity, keptSegments, leafWork } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
@@ -233,6 +233,7 @@ async function useStoredAnswer(
 
 /** Forgets derived segments whose bytes are not what they should be. */
 export function loseStored(parts: EngineParts, segments: readonly StoredSegment[]): void {
+  if (segments.length === 0) return
   for (const segment of segments) parts.derived.lose(segment.id)
   parts.lineage.evicted(segments)
 }
@@ -339,6 +340,10 @@ async function runSplit(
       },
       tasks,
     )
+  } catch (error) {
+    // Which of them it was is not worth finding out: they are made again.
+    if (error instanceof ForebayError && unreadable.includes(error.code)) loseStored(parts, cover.found)
+    throw error
   } finally {
     for (const { id } of cover.found) parts.derived.unpin(id)
     for (const { stored, covers, savedMs } of made) {

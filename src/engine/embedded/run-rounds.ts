@@ -1,6 +1,7 @@
 /** Plans that hold, and rounds of running them: what changed on disk or was found damaged costs another one, not the query. */
 import { ForebayError } from '../../model/errors.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
+import { unreadable } from '../../scheduler/run-tree.js'
 import type { EngineParts } from './engine-parts.js'
 import { type QueryRun, type Round, type RoundEnd, runRound } from './run-plan.js'
 
@@ -54,14 +55,23 @@ export async function runRounds(
         await parts.catalog.confirm(plan.reads)
         plan = await confirmedPlan(parts, query.request, query.signal)
         onPlanned(plan)
-      } else if ((code === 'CHECKSUM_MISMATCH' || code === 'FILE_UNREADABLE') && trustStored) {
+      } else if (code !== undefined && unreadable.includes(code) && trustStored) {
         // It may have been a pack or a partial: without them it comes from the files, or the files are at fault.
         trustStored = false
         parts.onError(error)
+        if (code === 'CHECKSUM_MISMATCH') await dropDamaged(parts, plan, error)
       } else throw error
       query.progress.restart()
     } finally {
       unpin()
     }
   }
+}
+
+/** Drops the packs that the plan reads and that the error names. */
+async function dropDamaged(parts: EngineParts, plan: Plan, error: unknown): Promise<void> {
+  const datasets = new Set(plan.reads.map((read) => read.dataset))
+  const message = error instanceof Error ? error.message : ''
+  const damaged = parts.packs.packs().filter((pack) => datasets.has(pack.dataset) && message.includes(pack.id))
+  await parts.packs.drop(damaged.map((pack) => pack.id))
 }
