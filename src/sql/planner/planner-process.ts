@@ -1,6 +1,7 @@
 import { entryPoint } from '../../model/entry-point.js'
 import type { PlanRequest } from '../planner.js'
 import { Child, type ChildExit } from './child.js'
+import { cpuMsOf } from './cpu-time.js'
 import type { FromPlanner, ToPlanner } from './messages.js'
 
 /** What one try at a plan came to. `slow` and `died` have cost the process. */
@@ -10,6 +11,9 @@ export type PlanAttempt =
   | { readonly outcome: 'slow' }
   | { readonly outcome: 'died'; readonly exit: ChildExit }
   | { readonly outcome: 'aborted' }
+
+/** A planner that is at it all the time uses nearly all of the limit as CPU time. */
+const cpuShare = 0.8
 
 /** One planner process and its successors: whenever it is started, it is told every definition first. */
 export class PlannerProcess {
@@ -57,7 +61,7 @@ export class PlannerProcess {
       killed ??= why
       void this.#child.kill()
     }
-    const timer = setTimeout(() => kill('slow'), this.#limitMs)
+    const stopWatching = this.#watch(() => kill('slow'))
     const onAbort = (): void => kill('aborted')
     signal.addEventListener('abort', onAbort, { once: true })
     try {
@@ -69,7 +73,7 @@ export class PlannerProcess {
       this.#started = undefined
       return killed === undefined ? { outcome: 'died', exit: exit as ChildExit } : { outcome: killed }
     } finally {
-      clearTimeout(timer)
+      stopWatching()
       signal.removeEventListener('abort', onAbort)
     }
   }
@@ -77,6 +81,22 @@ export class PlannerProcess {
   async stop(): Promise<void> {
     await this.#child.kill()
     this.#started = undefined
+  }
+
+  /**
+   * Calls `kill` when the plan has had its time: by CPU time, so that a planner is not ended for what a busy machine keeps
+   * from it, and in any case after ten times the limit. Returns how to stop watching.
+   */
+  #watch(kill: () => void): () => void {
+    const cpuMsBefore = cpuMsOf(this.#child.pid) ?? 0
+    const startedAt = performance.now()
+    const look = (): void => {
+      const usedMs = (cpuMsOf(this.#child.pid) ?? Number.POSITIVE_INFINITY) - cpuMsBefore
+      if (usedMs >= this.#limitMs * cpuShare || performance.now() - startedAt >= this.#limitMs * 10) kill()
+      else timer = setTimeout(look, this.#limitMs / 4)
+    }
+    let timer = setTimeout(look, this.#limitMs)
+    return () => clearTimeout(timer)
   }
 
   async #start(): Promise<void> {
