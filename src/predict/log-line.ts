@@ -35,7 +35,7 @@ export interface LoggedActivity {
 }
 
 /** A line that is neither, and why. */
-export interface BadLine {
+interface BadLine {
   readonly line: 'bad'
   readonly reason: string
 }

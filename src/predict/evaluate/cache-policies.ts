@@ -8,7 +8,7 @@ export interface Cache {
 }
 
 /** What priorities may look at. */
-export interface ObjectFacts {
+interface ObjectFacts {
   readonly bytes: number
   /** Accesses since it was admitted. */
   readonly count: number

@@ -2,7 +2,7 @@ import { type Cache, gdsf, heatBySize, lfu, lru, PriorityCache, type PriorityRul
 import { rounded } from './score.js'
 
 /** Hit shares by policy; `optimal` is Belady's for equal sizes, an offline bound for unequal ones. */
-export type HitShares = Readonly<Record<'lru' | 'lfu' | 's3fifo' | 'gdsf' | 'ours' | 'optimal', number>>
+type HitShares = Readonly<Record<'lru' | 'lfu' | 's3fifo' | 'gdsf' | 'ours' | 'optimal', number>>
 
 export interface CacheReport {
   readonly capacityShare: number
@@ -71,7 +71,7 @@ export class CacheReplay {
  * all that matters it is LRU, and it never stays below it.
  */
 class ShadowedCache implements Cache {
-  readonly #rules: readonly PriorityRule[] = [heatBySize, gdsf, lru]
+  readonly #rules: readonly PriorityRule[] = [gdsf, heatBySize, lru]
   readonly #shadows: readonly PriorityCache[]
   readonly #cache: PriorityCache
   readonly #hits: number[]

@@ -6,7 +6,7 @@ import { NextQueryReplay, type NextQueryReport } from './replay-next-query.js'
 import { RunTimeReplay, type RunTimeReport } from './replay-run-time.js'
 import { rounded } from './score.js'
 
-export type Ablation = 'lineage' | 'arrivals' | 'history'
+type Ablation = 'lineage' | 'arrivals' | 'history'
 
 export interface EvaluateOptions {
   readonly path: string

@@ -13,7 +13,7 @@ export const baselineNames = [
   'meanOfCacheAndRidge',
 ] as const
 export type BaselineName = (typeof baselineNames)[number]
-export type BaselineLogs = Readonly<Record<BaselineName, number>>
+type BaselineLogs = Readonly<Record<BaselineName, number>>
 
 const templateSlots = 40
 const head = 6

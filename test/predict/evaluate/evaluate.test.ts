@@ -60,9 +60,9 @@ async function written(lines: readonly unknown[], zipped = false): Promise<strin
 
 describe('evaluating a query log', () => {
   it('predicts durations better than simple rules, with intervals that hold', async () => {
-    const evaluation = await runEvaluate({ path: await written(generated(1200)) })
+    const evaluation = await runEvaluate({ path: await written(generated(800)) })
     const arrival = evaluation.runtime?.arrival
-    expect(evaluation).toMatchObject({ queries: 1200, scored: 900, badLines: { count: 0 } })
+    expect(evaluation).toMatchObject({ queries: 800, scored: 500, badLines: { count: 0 } })
     expect(arrival?.qErrorP50).toBeLessThan(1.2)
     expect(arrival?.qErrorP90).toBeLessThan(1.5)
     for (const baseline of ['globalMedian', 'templateMedian', 'exactRepeatCache'] as const) {
@@ -74,7 +74,7 @@ describe('evaluating a query log', () => {
   }, 60_000)
 
   it('gives the same figures again, zipped or not', async () => {
-    const lines = generated(500)
+    const lines = generated(400)
     const strip = ({ runtime, interval, cache, nextQuery, arrivals }: Awaited<ReturnType<typeof runEvaluate>>) => ({
       runtime,
       interval,
@@ -110,7 +110,7 @@ describe('evaluating a query log', () => {
   })
 
   it('finds lineage worth its bytes where tenants differ in size', async () => {
-    const path = await written(generated(700))
+    const path = await written(generated(600))
     const withBytes = await runEvaluate({ path, fast: true })
     const without = await runEvaluate({ path, fast: true, ablate: ['lineage', 'arrivals'] })
     expect(withBytes.runtime?.arrival.qErrorP50).toBeLessThan(without.runtime?.arrival.qErrorP50 as number)
