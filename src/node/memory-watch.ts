@@ -12,6 +12,7 @@ export interface MemoryActions {
 
 const everyMs = 50
 const relieveAtShare = 0.8
+const relieveEveryMs = 1_000
 const endAtShare = 1.2
 const graceMs = 1_000
 
@@ -21,13 +22,13 @@ const graceMs = 1_000
  * a fifth, the process goes.
  */
 export function startMemoryWatch(limitBytes: number, shares: Shares, actions: MemoryActions): () => void {
-  let relieved = false
+  let relievedAt = Number.NEGATIVE_INFINITY
   let exceededAt: number | undefined
   const timer = setInterval(() => {
     const bytes = shares.settle()
-    if (bytes < relieveAtShare * limitBytes) relieved = false
-    else if (!relieved) {
-      relieved = true
+    // What runs now holds its memory; what has ended meanwhile may let go of it, so this is tried again and again.
+    if (bytes >= relieveAtShare * limitBytes && performance.now() - relievedAt >= relieveEveryMs) {
+      relievedAt = performance.now()
       actions.relieve()
     }
     if (bytes < limitBytes) {

@@ -90,6 +90,17 @@ describe('memory', () => {
   })
 })
 
+describe('memory that is not used any more', () => {
+  it('is given back once the process is near its limit', async () => {
+    const limit = 256 * 2 ** 20
+    const node = await open({ memoryBytes: limit })
+    const sql = 'SELECT count(*) FROM (SELECT range, hash(range) AS h FROM range(6000000) ORDER BY h)'
+    const { report } = await node.finished(task(sql, toClient([])))
+    expect(report.peakMemoryBytes).toBeGreaterThan(50 * 2 ** 20)
+    await node.next('vital-signs', (signs) => signs.runningTasks === 0 && signs.memoryBytes < 0.8 * limit)
+  })
+})
+
 describe('disk', () => {
   it('for temporary data beyond its limit gives DISK_EXCEEDED', async () => {
     const node = await open({ memoryBytes: 256 * 2 ** 20, tempBytesMax: 8 << 20 })
