@@ -141,3 +141,37 @@ describe('the end of a query', () => {
     expect(under.recorder.queries.at(-1)?.state).toBe('failed')
   })
 })
+
+describe('a streamed answer', () => {
+  it('that nobody reads ends with its cancel', async () => {
+    const execution = under.engine.submit('unread', requestOf('SELECT id, text, id + 1 AS unread FROM wide'))
+    await execution.result
+    expect(execution.status().state).toBe('running')
+    execution.cancel('the client went away')
+    await execution.ended
+    expect(execution.status()).toMatchObject({ state: 'cancelled', error: { code: 'CANCELLED' } })
+  })
+
+  it('that is broken off while it is read ends at once', async () => {
+    const execution = under.engine.submit('broken-off', requestOf('SELECT id, text, id + 2 AS broken FROM wide'))
+    const { body } = await execution.result
+    const pieces = body[Symbol.asyncIterator]()
+    await pieces.next()
+    const before = performance.now()
+    execution.cancel('the client went away')
+    await expect(
+      (async () => {
+        for (;;) if ((await pieces.next()).done === true) return
+      })(),
+    ).rejects.toMatchObject({ code: 'CANCELLED' })
+    expect(performance.now() - before).toBeLessThan(2_000)
+  })
+
+  it('that is left by its reader is cancelled', async () => {
+    const execution = under.engine.submit('left', requestOf('SELECT id, text, id + 3 AS left_over FROM wide'))
+    const { body } = await execution.result
+    for await (const _ of body) break
+    await execution.ended
+    expect(execution.status().state).toBe('cancelled')
+  })
+})

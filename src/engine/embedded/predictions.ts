@@ -25,6 +25,8 @@ export interface Asked {
 }
 
 const patienceMs = 5
+/** A predictor that takes so long counts as hung; less may be a collection of garbage or a busy machine. */
+const slowMs = 250
 const failuresMax = 3
 const restMs = 60_000
 const workFreshMs = 5_000
@@ -54,7 +56,7 @@ export class Predictions {
     try {
       const answer = predictor.predict(input)
       const prediction = answer instanceof Promise ? await within(answer, patienceMs) : answer
-      if (performance.now() - startedAt > patienceMs * 10) throw new Error('the predictor was slow')
+      if (performance.now() - startedAt > slowMs) throw new Error('the predictor was slow')
       if (!isSane(prediction)) throw new Error('the predictor gave no numbers')
       this.#failures = 0
       emit({ type: 'prediction', micros: Math.round((performance.now() - startedAt) * 1000) })
@@ -95,7 +97,8 @@ export class Predictions {
     if (reader === undefined || segments.length === 0) return []
     const key = stableHash(segments)
     const known = this.#work.get(key)
-    if (known !== undefined && performance.now() - known.at < workFreshMs) return known.work
+    // Nothing known may mean that nobody has worked on them yet, which the next query changes: that is asked again.
+    if (known !== undefined && known.work.length > 0 && performance.now() - known.at < workFreshMs) return known.work
     // One question at a time for the same segments: a graph that is slow is not asked more often for it.
     if (this.#asking.has(key)) return known?.work ?? []
     this.#asking.add(key)
@@ -112,7 +115,7 @@ export class Predictions {
       })
       .finally(() => this.#asking.delete(key))
     answer.catch(this.#options.onError)
-    if (known !== undefined) return known.work
+    if (known !== undefined && known.work.length > 0) return known.work
     return within(answer, waitMs).catch(() => [])
   }
 

@@ -136,6 +136,9 @@ export class QueryExecution implements Execution {
       this.cancel('its result was not read to the end')
       fail(this.#abort.signal.reason)
     }
+    // A result that nobody reads ends with the query's cancel, its deadline or the node's patience.
+    this.#abort.signal.addEventListener('abort', () => fail(this.#abort.signal.reason), { once: true })
+    stream.ended.catch(fail)
     const accounts = this.#accounts
     async function* body(): AsyncIterable<Uint8Array> {
       let bytes = 0

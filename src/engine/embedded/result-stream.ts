@@ -10,6 +10,13 @@ export interface ResultStream {
   readonly ended: Promise<StreamEnd>
 }
 
+/** A node that broke off a stream says why within this time, or not at all. */
+const lastWordsMsMax = 2_000
+
+function sleepUnref(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
+}
+
 /** Opens the stream of a large answer. Until the first piece is read nothing has gone to the client. */
 export async function resultStream(
   parts: EngineParts,
@@ -32,16 +39,28 @@ export async function resultStream(
     return said
   })
   ended.catch(() => {})
+  const onAbort = (): void => {
+    response.body.destroy()
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
   async function* pieces(): AsyncIterable<Uint8Array> {
     try {
       for await (const piece of response.body) yield piece as Uint8Array
     } catch (error) {
+      signal.throwIfAborted()
       // The node says why it broke off, if it still lives; else its loss is the reason.
-      await ended
+      await Promise.race([ended, sleepUnref(lastWordsMsMax)])
       throw new ForebayError('NODE_LOST', `the answer broke off on ${node}`, { cause: error })
     } finally {
+      signal.removeEventListener('abort', onAbort)
       response.body.destroy()
     }
   }
-  return { pieces: pieces(), ended }
+  return { pieces: pieces(), ended: Promise.race([ended, abortOf(signal)]) }
+}
+
+function abortOf(signal: AbortSignal): Promise<never> {
+  const aborted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+  aborted.catch(() => {})
+  return aborted
 }
