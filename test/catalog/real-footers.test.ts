@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { openPlannerPool, type PlannerPool } from '../../src/sql/planner-pool.js'
+import type { PlannerPool } from '../../src/sql/planner.js'
+import { openPlannerPool } from '../../src/sql/planner-pool.js'
 import { DuckdbLake } from './support/duckdb-lake.js'
 import { errorOf, openTestCatalog } from './support/open-test-catalog.js'
 
