@@ -193,7 +193,7 @@ function ordered(random: Seeded, select: string, items: readonly Item[]): Genera
   const all = random.chance(0.6)
   const orderedBy = all ? random.some(positions, positions.length) : random.some(positions, 1)
   const orders = orderedBy.map((index) => `${index + 1}${random.pick(['', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST'])}`)
-  const limit = random.chance(0.6) ? ` LIMIT ${1 + random.below(12)}${random.chance(0.3) ? ` OFFSET ${random.below(4)}` : ''}` : ''
+  const limit = random.chance(all ? 0.6 : 0.1) ? ` LIMIT ${1 + random.below(12)}${random.chance(0.3) ? ` OFFSET ${random.below(4)}` : ''}` : ''
   return { sql: `${select} ORDER BY ${orders.join(', ')}${limit}`, exactness, orderedBy }
 }
 
