@@ -4,10 +4,11 @@ import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { Plan } from '../model/query.js'
 import { foldName } from './ast-walk.js'
 import { FooterReader } from './footers/footer-reader.js'
+import type { ChildExit } from './planner/child.js'
 import type { ToPlanner } from './planner/messages.js'
 import { cacheKey, PlanCache } from './planner/plan-cache.js'
 import { type PlanAttempt, PlannerProcess } from './planner/planner-process.js'
-import { Quarantine, quarantined } from './planner/quarantine.js'
+import { Quarantine } from './planner/quarantine.js'
 import type { PlannerPool, PlannerStats, PlanRequest, UnionResult } from './planner.js'
 
 export interface PlannerPoolOptions {
@@ -89,9 +90,7 @@ class ProcessPlannerPool implements PlannerPool {
     }
     this.#quarantine.check(request.sql)
     const stop = AbortSignal.any([signal, this.#closing.signal])
-    const first = await this.#attempt(key, request, stop)
-    const last = first.outcome === 'died' || first.outcome === 'slow' ? await this.#attempt(key, request, stop) : first
-    return this.#conclude(first, last, request)
+    return this.#planOnSomePlanner(key, request, stop)
   }
 
   async readFooters(paths: readonly string[], signal: AbortSignal): Promise<readonly FooterResult[]> {
@@ -148,17 +147,27 @@ class ProcessPlannerPool implements PlannerPool {
     return attempt
   }
 
-  #conclude(first: PlanAttempt, last: PlanAttempt, request: PlanRequest): Plan {
-    if (last.outcome === 'answered') return last.message.plan
-    if (last.outcome === 'failed') throw fromErrorRecord(last.message.error)
-    if (last.outcome === 'aborted') {
-      if (this.#closing.signal.aborted) throw this.#closing.signal.reason
-      throw new ForebayError('CANCELLED', 'the query was cancelled while it was planned')
+  /** One more try after a crash or a timeout, which are held against the statement; a few after other deaths, which are not. */
+  async #planOnSomePlanner(key: string, request: PlanRequest, signal: AbortSignal): Promise<Plan> {
+    let crashes = 0
+    let timeouts = 0
+    for (let attempts = 0; attempts < 5 && crashes + timeouts < 2; attempts++) {
+      const attempt = await this.#attempt(key, request, signal)
+      if (attempt.outcome === 'answered') return attempt.message.plan
+      if (attempt.outcome === 'failed') throw fromErrorRecord(attempt.message.error)
+      if (attempt.outcome === 'aborted') {
+        this.#checkOpen()
+        throw new ForebayError('CANCELLED', 'the query was cancelled while it was planned')
+      }
+      if (attempt.outcome === 'slow') timeouts++
+      else if (isCrash(attempt.exit)) crashes++
     }
-    if (last.outcome === 'died' && first.outcome === 'died') {
+    if (crashes === 2) {
       this.#quarantine.add(request.sql)
-      throw quarantined(600)
+      this.#quarantine.check(request.sql)
     }
+    if (timeouts === 0)
+      throw new ForebayError('PLANNER_LOST', 'the planner died while it worked on the statement', { hint: 'try again' })
     throw new ForebayError('PLANNER_LOST', `planning the statement took longer than ${this.#planMsMax} ms`, {
       hint: 'make the statement smaller: split it, or keep intermediate results in a table',
     })
@@ -196,4 +205,9 @@ class ProcessPlannerPool implements PlannerPool {
     if (next === undefined) this.#free.push(planner)
     else next(planner)
   }
+}
+
+/** Deaths that a statement may have caused; one that was killed from outside was not its victim. */
+function isCrash({ signal }: ChildExit): boolean {
+  return signal === 'SIGSEGV' || signal === 'SIGABRT' || signal === 'SIGBUS' || signal === 'SIGILL' || signal === 'SIGFPE'
 }

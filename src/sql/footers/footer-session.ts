@@ -1,7 +1,7 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import type { Footer, FooterResult, FooterRowGroup } from '../../model/catalogue.js'
+import type { FooterResult, FooterRowGroup } from '../../model/catalogue.js'
 import { ForebayError, toErrorRecord } from '../../model/errors.js'
-import type { Column } from '../../model/segment.js'
+import type { Column, FileVersion } from '../../model/segment.js'
 import { quoteText } from '../ast-walk.js'
 import type { UnionResult } from '../planner.js'
 import { fileVersion, sameVersion } from './file-version.js'
@@ -25,6 +25,8 @@ export class FooterSession {
       "memory_limit = '512MB'",
       "temp_directory = ''",
       "TimeZone = 'UTC'",
+      // Else a file that was overwritten in place is answered from its old bytes.
+      'enable_external_file_cache = false',
       'lock_configuration = true',
     ]) {
       await connection.run(`SET ${setting}`)
@@ -32,16 +34,59 @@ export class FooterSession {
     return new FooterSession(connection)
   }
 
+  /** In the order of the paths. One question for all of them; one by one where that fails, so that each failure has a name. */
   async read(paths: readonly string[]): Promise<readonly FooterResult[]> {
+    const versions = await Promise.all(paths.map(versionOrError))
+    const readable = paths.filter((_, index) => 'path' in (versions[index] as FileVersion | ForebayError))
+    const contents = await this.#contentsOf(readable)
     const results: FooterResult[] = []
-    for (const path of paths) {
-      try {
-        results.push(await this.#readOne(path))
-      } catch (error) {
-        results.push({ path, error: toErrorRecord(unreadable(path, error)) })
-      }
+    for (const [index, path] of paths.entries()) {
+      const version = versions[index] as FileVersion | ForebayError
+      const content = version instanceof ForebayError ? version : (contents.get(path) as Content | ForebayError)
+      results.push(
+        content instanceof ForebayError ? { path, error: toErrorRecord(content) } : await footer(version as FileVersion, content),
+      )
     }
     return results
+  }
+
+  async #contentsOf(paths: readonly string[]): Promise<ReadonlyMap<string, Content | ForebayError>> {
+    if (paths.length === 0) return new Map()
+    try {
+      return await this.#contentsTogether(paths)
+    } catch (error) {
+      const [only, ...more] = paths
+      if (only !== undefined && more.length === 0) return new Map([[only, unreadable(only, error)]])
+      const contents = new Map<string, Content | ForebayError>()
+      for (const path of paths) for (const [key, content] of await this.#contentsOf([path])) contents.set(key, content)
+      return contents
+    }
+  }
+
+  /** Files of the same Parquet schema have the same columns, so only one of them is described. */
+  async #contentsTogether(paths: readonly string[]): Promise<ReadonlyMap<string, Content>> {
+    const list = `[${paths.map(quoteText).join(', ')}]`
+    const schemas = await this.#connection.runAndReadAll(`
+      SELECT file_name, string_agg(concat_ws('/', name, type, type_length, repetition_type, num_children, converted_type, scale, precision,
+        logical_type), '|' ORDER BY column_id) FROM parquet_schema(${list}) GROUP BY file_name`)
+    const schemaOf = new Map(schemas.getRows().map(([path, schema]) => [String(path), String(schema)]))
+    const rows = await this.#chunks(list)
+    const byFile = new Map<string, ChunkRow[]>()
+    for (const row of rows) {
+      const known = byFile.get(row.file) ?? []
+      byFile.set(row.file, known)
+      known.push(row)
+    }
+    const described = new Map<string, readonly Column[]>()
+    const contents = new Map<string, Content>()
+    for (const path of paths) {
+      const schema = schemaOf.get(path) ?? path
+      const columns =
+        described.get(schema) ?? (await this.#describe(`read_parquet(${quoteText(path)}, hive_partitioning = false)`))
+      described.set(schema, columns)
+      contents.set(path, { columns, rowGroups: rowGroupsOf(byFile.get(path) ?? [], columns) })
+    }
+    return contents
   }
 
   /** Columns of the files read together, partition columns included. */
@@ -56,33 +101,46 @@ export class FooterSession {
     }
   }
 
-  async #readOne(path: string): Promise<Footer> {
-    const before = await fileVersion(path)
-    const file = quoteText(path)
-    const columns = await this.#describe(`read_parquet(${file}, hive_partitioning = false)`)
-    const rowGroups = rowGroupsOf(await this.#chunks(file), columns)
-    const version = await fileVersion(path)
-    if (!sameVersion(before, version)) {
-      throw new ForebayError('SEGMENT_CHANGED', `file "${path}" changed while its footer was read`)
-    }
-    return { path, version, columns, rows: sum(rowGroups), rowGroups }
-  }
-
   async #describe(source: string): Promise<readonly Column[]> {
     const answer = await this.#connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`)
     return answer.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }))
   }
 
-  async #chunks(file: string): Promise<readonly ChunkRow[]> {
+  async #chunks(list: string): Promise<readonly ChunkRow[]> {
     const answer = await this.#connection.runAndReadAll(`
-      SELECT row_group_id::INTEGER AS "rowGroup", row_group_num_rows::DOUBLE AS rows, path_in_schema AS path, type,
+      SELECT file_name AS file, row_group_id::INTEGER AS "rowGroup", row_group_num_rows::DOUBLE AS rows, path_in_schema AS path, type,
         coalesce(stats_min_value, CASE WHEN type IN ('INT32', 'INT64', 'BOOLEAN') THEN stats_min END) AS min,
         coalesce(stats_max_value, CASE WHEN type IN ('INT32', 'INT64', 'BOOLEAN') THEN stats_max END) AS max,
         stats_null_count::DOUBLE AS nulls, total_compressed_size::DOUBLE AS bytes,
         least(data_page_offset, CASE WHEN dictionary_page_offset > 0 THEN dictionary_page_offset END)::DOUBLE AS "offset"
-      FROM parquet_metadata(${file}) ORDER BY row_group_id, column_id`)
+      FROM parquet_metadata(${list}) ORDER BY file_name, row_group_id, column_id`)
     return answer.getRowObjects() as unknown as readonly ChunkRow[]
   }
+}
+
+/** What a file holds, besides its version. */
+interface Content {
+  readonly columns: readonly Column[]
+  readonly rowGroups: readonly FooterRowGroup[]
+}
+
+async function versionOrError(path: string): Promise<FileVersion | ForebayError> {
+  try {
+    return await fileVersion(path)
+  } catch (error) {
+    return unreadable(path, error)
+  }
+}
+
+/** The footer, if the file is still the one that it was before. */
+async function footer(before: FileVersion, { columns, rowGroups }: Content): Promise<FooterResult> {
+  const { path } = before
+  const after = await versionOrError(path)
+  if (after instanceof ForebayError) return { path, error: toErrorRecord(after) }
+  if (!sameVersion(before, after)) {
+    return { path, error: { code: 'SEGMENT_CHANGED', message: `file "${path}" changed while its footer was read` } }
+  }
+  return { path, version: after, columns, rows: sum(rowGroups), rowGroups }
 }
 
 function sum(rowGroups: readonly FooterRowGroup[]): number {

@@ -3,6 +3,7 @@ import type { Column } from '../../model/segment.js'
 
 /** One line of parquet_metadata(): a leaf column's chunk in one row group. */
 export interface ChunkRow {
+  readonly file: string
   readonly rowGroup: number
   readonly rows: number
   /** `a`, or `a, b, element` for a leaf of a nested column. */

@@ -28,7 +28,7 @@ export class Quarantine {
 }
 
 /** The error of a statement that ended two planners. */
-export function quarantined(seconds: number): ForebayError {
+function quarantined(seconds: number): ForebayError {
   return new ForebayError('STATEMENT_QUARANTINED', `this statement crashed the planner twice and is refused for ${seconds} s`, {
     hint: 'write it differently; the crash is a defect of the SQL engine that others may want to know of',
   })

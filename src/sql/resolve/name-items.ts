@@ -25,7 +25,8 @@ function itemsToName(node: AstObject): readonly AstObject[] {
   const items: AstObject[] = []
   walk(node, (query) => {
     for (const item of children(query, 'select_list')) {
-      if (textOf(item, 'alias') !== '' || isClass(item, 'STAR')) continue
+      const keepsName = isClass(item, 'STAR') || (isClass(item, 'COLUMN_REF') && texts(item, 'column_names').length > 1)
+      if (keepsName || textOf(item, 'alias') !== '') continue
       let found = false
       walk(item, (part) => {
         found ||= willChange(part)
