@@ -28,7 +28,7 @@ export class PriorityLanes<T> {
 
   /** The next item, taken out if it `fits`. Nothing smaller overtakes one that does not: it would never have its turn. */
   take(fits: (item: T) => boolean = () => true): T | undefined {
-    const order = (this.#takes + 1) % starvationShare === 0 ? [...priorities].reverse() : priorities
+    const order = (this.#takes + 1) % starvationShare === 0 ? priorities.toReversed() : priorities
     for (const priority of order) {
       const [first] = this.#lanes[priority]
       if (first === undefined) continue

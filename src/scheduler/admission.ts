@@ -88,7 +88,7 @@ export class Admission {
 
   /** Tells all prefetching work to give up, since a query wants to run. */
   preempt(): void {
-    for (const { demand } of [...this.#running.values()]) demand.onPreempt?.()
+    for (const { demand } of this.#running.values()) demand.onPreempt?.()
   }
 
   /** Why a query waits, or undefined when it does not wait here. */
@@ -121,9 +121,7 @@ export class Admission {
   }
 
   #fits(entry: Waiting): boolean {
-    return (
-      this.#running.size < this.#options.runningMax && this.#reservedBytes + entry.memoryBytes <= this.#options.memoryBytes
-    )
+    return this.#running.size < this.#options.runningMax && this.#reservedBytes + entry.memoryBytes <= this.#options.memoryBytes
   }
 }
 

@@ -170,7 +170,9 @@ export class Dispatcher {
   #changed(status: NodeStatus): void {
     const feeder = this.#feeders.get(status.id)
     if (status.state === 'ready' && feeder === undefined) {
-      const consumer = this.#options.queue.consume(status.id, this.#options.slots, (delivery) => this.#deliver(status.id, delivery))
+      const consumer = this.#options.queue.consume(status.id, this.#options.slots, (delivery) =>
+        this.#deliver(status.id, delivery),
+      )
       this.#feeders.set(status.id, { consumer, held: [], running: new Set(), streaming: new Set() })
       return
     }
@@ -209,7 +211,9 @@ export class Dispatcher {
       if (guarded || (next.alone && feeder.running.size > 0)) return
       feeder.held.shift()
       if (!this.#options.fleet.send(node, { type: 'run', task: next.task })) {
-        this.#end(next, { error: new NodeLostError({ node, incarnation: 0, cause: 'exit', message: `${node} is gone` }, 0, false) })
+        this.#end(next, {
+          error: new NodeLostError({ node, incarnation: 0, cause: 'exit', message: `${node} is gone` }, 0, false),
+        })
         continue
       }
       next.running = true

@@ -30,9 +30,13 @@ export class Quarantine {
     const known = this.#current(statement)
     if (known === undefined || known.count < deathsMax) return
     const minutes = Math.ceil((known.lastAt + quarantineMs - this.#clock.now()) / 60_000)
-    throw new ForebayError('STATEMENT_QUARANTINED', `this statement ended ${known.count} nodes, the last time: ${known.message}`, {
-      hint: `it is refused for ${minutes} more minutes; change it, or give the nodes more memory`,
-    })
+    throw new ForebayError(
+      'STATEMENT_QUARANTINED',
+      `this statement ended ${known.count} nodes, the last time: ${known.message}`,
+      {
+        hint: `it is refused for ${minutes} more minutes; change it, or give the nodes more memory`,
+      },
+    )
   }
 
   #current(statement: string): { count: number; lastAt: number; message: string } | undefined {

@@ -105,12 +105,7 @@ async function runLeaves(work: TreeWork, context: TaskContext): Promise<readonly
 }
 
 /** Runs a leaf, and once more elsewhere when it is slow beside the others; the first outcome wins and ends the other. */
-async function hedged(
-  leaf: LeafWork,
-  leaves: number,
-  finishedMs: readonly number[],
-  context: TaskContext,
-): Promise<TaskOutcome> {
+async function hedged(leaf: LeafWork, leaves: number, finishedMs: readonly number[], context: TaskContext): Promise<TaskOutcome> {
   if (leaves < 3) return runTask(leaf.task, leaf.node, context)
   const startedAt = performance.now()
   const over = new AbortController()

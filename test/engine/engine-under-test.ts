@@ -11,8 +11,8 @@ import { systemClock } from '../../src/model/clock.js'
 import type { LineageEvent, TaskEvent } from '../../src/model/lineage-event.js'
 import type { QueryRequest, QueryStatus } from '../../src/model/query.js'
 import type { SegmentId } from '../../src/model/segment.js'
-import { openPlannerPool } from '../../src/sql/planner-pool.js'
 import type { PlannerPool } from '../../src/sql/planner.js'
+import { openPlannerPool } from '../../src/sql/planner-pool.js'
 
 /** A recorder in memory: what was recorded can be looked at. */
 export class MemoryRecorder {
@@ -37,7 +37,9 @@ export class MemoryRecorder {
   }
   /** Events of tasks of one query. */
   tasks(queryId: string): readonly TaskEvent[] {
-    return this.events.flatMap((event) => ('node' in event && 'queryId' in event && event.queryId === queryId ? [event as TaskEvent] : []))
+    return this.events.flatMap((event) =>
+      'node' in event && 'queryId' in event && event.queryId === queryId ? [event as TaskEvent] : [],
+    )
   }
 }
 

@@ -61,14 +61,22 @@ describe('a node that dies', () => {
       `SELECT k, sum(v * v % 1000)::BIGINT, count(*) FROM read_parquet('$DATA/lake/*.parquet') GROUP BY k ORDER BY k`,
     )
     for (let round = 0; round < 4; round++) {
-      const execution = under.engine.submit(`killed-${round}`, requestOf(sql, { tree: round % 2 === 0 ? 'always' : 'never', reuse: false }))
-      await until(() => execution.status().tasks.some((task) => task.state === 'running') || execution.status().state === 'finished', 'a task')
+      const execution = under.engine.submit(
+        `killed-${round}`,
+        requestOf(sql, { tree: round % 2 === 0 ? 'always' : 'never', reuse: false }),
+      )
+      await until(
+        () => execution.status().tasks.some((task) => task.state === 'running') || execution.status().state === 'finished',
+        'a task',
+      )
       const victim = execution.status().tasks.find((task) => task.state === 'running')?.node ?? 'n1'
       process.kill(pidOf(victim), 'SIGKILL')
       const { body } = await execution.result
       let text = ''
       for await (const piece of body) text += Buffer.from(piece).toString()
-      expect((JSON.parse(`[${text}]`) as number[][]).map((row) => row.map(Number))).toEqual(expected.map((row) => row.map(Number)))
+      expect((JSON.parse(`[${text}]`) as number[][]).map((row) => row.map(Number))).toEqual(
+        expected.map((row) => row.map(Number)),
+      )
       await until(() => under.engine.nodes().every((node) => node.state === 'ready'), 'the replacement')
     }
     expect(nodePids().length).toBe(3)

@@ -79,7 +79,10 @@ describe('a query', () => {
   })
 
   it('explains itself', async () => {
-    const explained = await under.engine.explain(requestOf('SELECT k, count(*) FROM source GROUP BY k'), AbortSignal.timeout(5_000))
+    const explained = await under.engine.explain(
+      requestOf('SELECT k, count(*) FROM source GROUP BY k'),
+      AbortSignal.timeout(5_000),
+    )
     expect(explained.reads[0]).toMatchObject({ dataset: 'source', segmentsKept: 1 })
     const { rows } = await under.query('EXPLAIN SELECT k FROM source')
     expect(rows[0]?.[0]).toBe('shape')

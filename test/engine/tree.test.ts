@@ -47,8 +47,14 @@ describe('a tree', () => {
     const leafSegments = byRole('leaf').map((task) => task.output?.segment)
     const read = byRole('aggregator').flatMap((task) => task.derivedReads.map((each) => each.segment))
     expect(read.toSorted()).toEqual(leafSegments.toSorted())
-    expect(byRole('root')[0]?.derivedReads.map((each) => each.segment).toSorted()).toEqual(
-      byRole('aggregator').map((task) => task.output?.segment).toSorted(),
+    expect(
+      byRole('root')[0]
+        ?.derivedReads.map((each) => each.segment)
+        .toSorted(),
+    ).toEqual(
+      byRole('aggregator')
+        .map((task) => task.output?.segment)
+        .toSorted(),
     )
   })
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Admission } from '../../src/scheduler/admission.js'
 import { place } from '../../src/scheduler/place.js'
@@ -56,7 +56,9 @@ describe('placement', () => {
         expect([...placed.values()].flat().length).toBe(items.length)
         expect(placed.size).toBe(Math.min(count, items.length))
         for (const share of placed.values()) {
-          expect(share.map((each) => items.indexOf(each)).toSorted((a, b) => a - b)).toEqual(share.map((each) => items.indexOf(each)))
+          expect(share.map((each) => items.indexOf(each)).toSorted((a, b) => a - b)).toEqual(
+            share.map((each) => items.indexOf(each)),
+          )
         }
       }),
     )

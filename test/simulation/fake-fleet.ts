@@ -149,11 +149,21 @@ export class FakeFleet implements NodeFleet {
     }
     const { taskId, attempt, output } = task
     const base = { type: 'finished', taskId, attempt, incarnation, report: noReport } as const
-    if (output.to === 'client') return { ...base, result: { to: 'client', rows: rows.length, inline: Buffer.from(JSON.stringify(rows)) } }
+    if (output.to === 'client')
+      return { ...base, result: { to: 'client', rows: rows.length, inline: Buffer.from(JSON.stringify(rows)) } }
     const path = `/${node}/${++this.#files}`
     this.spool.set(path, rows)
     const id = output.to === 'segment' ? output.segment : ''
-    const stored: StoredSegment = { id, node, path, carrier: 'parquet', columns: [], rows: rows.length, bytes: rows.length, crc32: 0 }
+    const stored: StoredSegment = {
+      id,
+      node,
+      path,
+      carrier: 'parquet',
+      columns: [],
+      rows: rows.length,
+      bytes: rows.length,
+      crc32: 0,
+    }
     return { ...base, result: { to: 'segment', stored } }
   }
 

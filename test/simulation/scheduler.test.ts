@@ -55,14 +55,14 @@ class Simulation {
 
   async run(): Promise<void> {
     const queries = Array.from({ length: 2 + this.#below(6) }, (_, index) => this.#query(`q${index + 1}`))
-    let open = queries.length
+    const open = new Set(queries)
     const failures: unknown[] = []
     for (const query of queries) {
-      query.catch((error) => failures.push(error)).finally(() => open--)
+      query.catch((error) => failures.push(error)).finally(() => open.delete(query))
     }
     let steps = 0
-    while (open > 0) {
-      if (++steps > stepsMax) throw new Error(`${open} queries have not ended after ${stepsMax} steps`)
+    while (open.size > 0) {
+      if (++steps > stepsMax) throw new Error(`${open.size} queries have not ended after ${stepsMax} steps`)
       this.#step()
       await turn()
     }
@@ -110,7 +110,12 @@ class Simulation {
   }
 
   async #tree(queryId: string, segments: readonly string[], nodes: readonly string[], context: TaskContext): Promise<string[]> {
-    const draft = (taskId: string, role: TaskDraft['role'], inputs: TaskDraft['inputs'], output: TaskDraft['output']): TaskDraft => ({
+    const draft = (
+      taskId: string,
+      role: TaskDraft['role'],
+      inputs: TaskDraft['inputs'],
+      output: TaskDraft['output'],
+    ): TaskDraft => ({
       taskId,
       queryId,
       tenant: 't',
@@ -191,7 +196,7 @@ class Simulation {
     if (this.#deaths++ > 40) return
     if (dice < 0.97) return this.#fleet.die(victim, 'killed')
     if (dice < 0.985) return void this.#fleet.stop(victim)
-    for (const path of [...this.#fleet.spool.keys()]) if (path.startsWith(`/${victim}/`)) this.#fleet.spool.delete(path)
+    for (const path of this.#fleet.spool.keys()) if (path.startsWith(`/${victim}/`)) this.#fleet.spool.delete(path)
   }
 
   #below(count: number): number {
@@ -208,9 +213,12 @@ it(`answers rightly or not at all, under faults, with seeds ${first} to ${first 
     try {
       await new Simulation(seed).run()
     } catch (error) {
-      throw new Error(`seed ${seed}: SIMULATION_SEED=${seed} SIMULATION_SEEDS=1 npx vitest run test/simulation/scheduler.test.ts`, {
-        cause: error,
-      })
+      throw new Error(
+        `seed ${seed}: SIMULATION_SEED=${seed} SIMULATION_SEEDS=1 npx vitest run test/simulation/scheduler.test.ts`,
+        {
+          cause: error,
+        },
+      )
     }
   }
 }, 120_000)

@@ -5,7 +5,13 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { type FromNode, memoryExceededSignal, type NodeConfiguration, nodeEnvironment, type ToNode } from '../../model/messages.js'
+import {
+  type FromNode,
+  memoryExceededSignal,
+  type NodeConfiguration,
+  nodeEnvironment,
+  type ToNode,
+} from '../../model/messages.js'
 import type { LossCause } from '../node-fleet.js'
 
 export interface NodeProcessOptions {
@@ -54,7 +60,9 @@ export class NodeProcess {
       this.#errors = (this.#errors + text).slice(-4000)
     })
     this.#child.on('message', (message) => this.#receive(message as FromNode))
-    this.#child.on('error', (error) => this.#end({ cause: 'exit', message: `${this.#id} could not be started: ${error.message}` }))
+    this.#child.on('error', (error) =>
+      this.#end({ cause: 'exit', message: `${this.#id} could not be started: ${error.message}` }),
+    )
     this.#child.on('exit', (code, signal) => this.#end(this.#verdict ?? this.#classify(code, signal)))
     this.#timers = [
       setInterval(() => this.#ping(), options.pingEveryMs),

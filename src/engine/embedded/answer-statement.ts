@@ -114,7 +114,12 @@ async function answerExplain(parts: EngineParts, query: QueryRun, plan: Plan, on
   return say(parts, query, plan, columns, rows, onPlanned)
 }
 
-function answerCount(parts: EngineParts, query: QueryRun, written: { count: number; plan: Plan }, onPlanned: OnPlanned): Promise<StatementAnswer> {
+function answerCount(
+  parts: EngineParts,
+  query: QueryRun,
+  written: { count: number; plan: Plan },
+  onPlanned: OnPlanned,
+): Promise<StatementAnswer> {
   return say(parts, query, written.plan, countColumns, [[written.count]], onPlanned)
 }
 
@@ -131,7 +136,11 @@ async function say(
   const inline = encodeSmall(columns, rows, format)
   query.dispatched()
   if (inline !== undefined) return { columns, contentType: contentTypes[format], node: 'storage', rows: rows.length, inline }
-  const work: Plan['work'] = { shape: 'whole', whole: { sql: selectOf(columns, rows), columns, operators: [] }, why: 'its own words' }
+  const work: Plan['work'] = {
+    shape: 'whole',
+    whole: { sql: selectOf(columns, rows), columns, operators: [] },
+    why: 'its own words',
+  }
   const spoken: Plan = { ...plan, columns, reads: [], work, columnLineage: [], repeatable: false }
   const { segment: _, ...output } = clientOutput(parts, query.request, columns, '')
   const { outcome } = await runRounds(parts, query, spoken, () => output, onPlanned)

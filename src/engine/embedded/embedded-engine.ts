@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import type { Actuator } from '../../allocate/actions.js'
 import type { NodeFleet } from '../../allocate/node-fleet.js'
 import { ProcessesProvisioner } from '../../allocate/processes/processes-provisioner.js'
+import { systemClock } from '../../model/clock.js'
 import type { NodeId, NodeStatus } from '../../model/node.js'
 import type { Priority } from '../../model/priority.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
@@ -24,7 +25,6 @@ import { PackRegistry } from '../../scheduler/pack-registry.js'
 import { Quarantine } from '../../scheduler/quarantine.js'
 import { ReadHeat } from '../../scheduler/read-heat.js'
 import { SegmentHomes } from '../../scheduler/segment-homes.js'
-import { systemClock } from '../../model/clock.js'
 import type { Engine, QueryResult } from '../engine.js'
 import { AnswerCache } from './answer-cache.js'
 import { ChecksumKeeper } from './checksum-keeper.js'
@@ -165,10 +165,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   /** What a query would need, where and why; `prediction` is absent when prediction is off or has nothing to say. */
-  async predict(
-    request: QueryRequest,
-    signal: AbortSignal,
-  ): Promise<{ readonly plan: Plan; readonly prediction?: Prediction }> {
+  async predict(request: QueryRequest, signal: AbortSignal): Promise<{ readonly plan: Plan; readonly prediction?: Prediction }> {
     const plan = await this.plan(request, signal)
     const identity = identityOf(this.#parts, request.timeZone, plan)
     const asked = await predict(this.#parts, { request, queryId: '' }, plan, identity, 500)

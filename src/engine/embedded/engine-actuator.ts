@@ -169,5 +169,15 @@ export class EngineActuator implements Actuator {
 }
 
 function requestOf({ sql, params, tenant, timeZone }: ExpectedQuery): QueryRequest {
-  return { sql, params, tenant, timeZone, priority: 'background', timeoutMs: aheadMsMax, tree: 'auto', reuse: true, format: 'json' }
+  return {
+    sql,
+    params,
+    tenant,
+    timeZone,
+    priority: 'background',
+    timeoutMs: aheadMsMax,
+    tree: 'auto',
+    reuse: true,
+    format: 'json',
+  }
 }

@@ -12,6 +12,7 @@ import type { PackRegistry } from '../../scheduler/pack-registry.js'
 import type { Quarantine } from '../../scheduler/quarantine.js'
 import type { ReadHeat } from '../../scheduler/read-heat.js'
 import type { SegmentHomes } from '../../scheduler/segment-homes.js'
+import type { PlannerPool } from '../../sql/planner.js'
 import type { AnswerCache } from './answer-cache.js'
 import type { EngineCatalog, EngineLimits, EngineRecorder } from './engine-options.js'
 import type { LeafMemory } from './leaf-memory.js'
@@ -19,7 +20,6 @@ import type { LineageFeed } from './lineage-feed.js'
 import type { NodePool } from './node-pool.js'
 import type { Predictions } from './predictions.js'
 import type { Warmth } from './warmth.js'
-import type { PlannerPool } from '../../sql/planner.js'
 
 /** What a running query uses of the engine. */
 export interface EngineParts {

@@ -1,4 +1,4 @@
-import { stableHash, type SegmentId } from '../../model/segment.js'
+import { type SegmentId, stableHash } from '../../model/segment.js'
 
 const keptMax = 5_000
 

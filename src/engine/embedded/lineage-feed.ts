@@ -93,7 +93,7 @@ export class LineageFeed {
   /** Resolves when all that was handed over so far is durable, or has failed once more. */
   async close(): Promise<void> {
     this.#closed = true
-    while (this.#pending.size > 0) await Promise.all([...this.#pending])
+    while (this.#pending.size > 0) await Promise.all(this.#pending)
   }
 
   #forward(node: string, incarnation: number, batch: number, events: readonly LineageEvent[]): void {

@@ -61,7 +61,11 @@ export class NodeReplies {
   }
 
   /** Reads a pack's blocks into a node's buffers. */
-  async warmPack(pack: Pack, node: NodeId, columns: readonly string[]): Promise<{ readonly bytes: number; readonly cpuMs: number }> {
+  async warmPack(
+    pack: Pack,
+    node: NodeId,
+    columns: readonly string[],
+  ): Promise<{ readonly bytes: number; readonly cpuMs: number }> {
     const reply = this.#reply(node, warmMsMax, (message) =>
       message.type === 'warmed' && message.pack === pack.id ? { bytes: message.bytes, cpuMs: message.cpuMs } : undefined,
     )
@@ -78,7 +82,9 @@ export class NodeReplies {
     this.#send(node, { type: 'record-checksums', requestId, segment, columns })
     const { ok, error } = await reply
     if (ok) return
-    throw error === undefined ? new ForebayError('FILE_UNREADABLE', `no checksums of "${segment.file.path}"`) : fromErrorRecord(error)
+    throw error === undefined
+      ? new ForebayError('FILE_UNREADABLE', `no checksums of "${segment.file.path}"`)
+      : fromErrorRecord(error)
   }
 
   #send(node: NodeId, message: Parameters<NodeFleet['send']>[1]): void {
@@ -119,10 +125,10 @@ export class NodeReplies {
       this.#stored.delete(message.taskId)
       return
     }
-    for (const wait of [...this.#waits]) if (wait.node === node && wait.take(message)) return
+    for (const wait of this.#waits) if (wait.node === node && wait.take(message)) return
   }
 
   #lost(node: NodeId, message: string): void {
-    for (const wait of [...this.#waits]) if (wait.node === node) wait.lost(message)
+    for (const wait of this.#waits) if (wait.node === node) wait.lost(message)
   }
 }

@@ -158,10 +158,7 @@ export class PackKeeper {
   }
 
   /** Undefined when a query came first. */
-  async #attempt(
-    task: TaskDraft,
-    signal: AbortSignal,
-  ): Promise<{ readonly pack: Pack; readonly cpuMs: number } | undefined> {
+  async #attempt(task: TaskDraft, signal: AbortSignal): Promise<{ readonly pack: Pack; readonly cpuMs: number } | undefined> {
     const { admission, pool, dispatcher, quarantine } = this.#parts
     const giveWay = new AbortController()
     const both = AbortSignal.any([signal, giveWay.signal])
@@ -202,7 +199,14 @@ export class PackKeeper {
     const { catalog, packs, pool } = this.#parts
     const ordinalColumn = freeName('__fb_ordinal', columns)
     const read: DatasetRead['columns'] = snapshot.columns.filter((column) => columns.includes(column.name))
-    const pack = { id, path: packs.pathOf(id), dataset: snapshot.dataset, columns, ordinalColumn, segments: segments.map((s) => s.id) }
+    const pack = {
+      id,
+      path: packs.pathOf(id),
+      dataset: snapshot.dataset,
+      columns,
+      ordinalColumn,
+      segments: segments.map((s) => s.id),
+    }
     const list = [...read.map((column) => column.name), ordinalColumn].map(quote).join(', ')
     const verify = [...new Set(segments.flatMap((segment) => catalog.checksums?.verificationNeeded(segment, columns) ?? []))]
     return {

@@ -2,15 +2,16 @@
  * One query from submission to its end, as the outside holds it. States: queued → planning → waiting → running → finished,
  * failed or cancelled. What ends it early is one abort with one reason: cancel, deadline, or giving way.
  */
-import type { Execution, QueryResult } from '../engine.js'
+
 import { ForebayError, toErrorRecord } from '../../model/errors.js'
+import { clientNode } from '../../model/node.js'
 import type { Plan, QueryId, QueryRequest, QueryState, QueryStatus } from '../../model/query.js'
 import type { SegmentId } from '../../model/segment.js'
-import { clientNode } from '../../model/node.js'
+import type { Execution, QueryResult } from '../engine.js'
+import { answerStatement, type StatementAnswer } from './answer-statement.js'
 import type { EngineParts } from './engine-parts.js'
 import { QueryAccounts } from './query-accounts.js'
 import { QueryProgress } from './query-progress.js'
-import { answerStatement, type StatementAnswer } from './answer-statement.js'
 import { literalsHash, type QueryRun } from './run-plan.js'
 
 export interface ExecutionOptions {
@@ -182,7 +183,16 @@ export class QueryExecution implements Execution {
   #recordAnswer(answer: StatementAnswer, segment: SegmentId, rows: number, bytes: number): void {
     const { parts, request } = this.#options
     const at = parts.lineage.micros()
-    const transfer = { segment, source: answer.node, destination: clientNode, via: 'network', bytes, rows, micros: 0, at } as const
+    const transfer = {
+      segment,
+      source: answer.node,
+      destination: clientNode,
+      via: 'network',
+      bytes,
+      rows,
+      micros: 0,
+      at,
+    } as const
     parts.lineage.record([
       {
         kind: 'answer',

@@ -46,7 +46,8 @@ export class QueryProgress {
 
   note({ task, node, attempt, state, outcome }: TaskProgress): void {
     const { result, report } = outcome ?? {}
-    const rows = result?.to === 'segment' ? result.stored.rows : result?.to === 'client' || result?.to === 'table' ? result.rows : undefined
+    const rows =
+      result?.to === 'segment' ? result.stored.rows : result?.to === 'client' || result?.to === 'table' ? result.rows : undefined
     this.#tasks.set(task.taskId, {
       taskId: task.taskId,
       role: task.role,
@@ -77,7 +78,7 @@ export class QueryProgress {
       submittedAt: this.submittedAt,
       progress: this.state === 'finished' ? 1 : total === 0 ? 0 : finished / total,
       stages,
-      tasks: [...this.#tasks.values()].slice(0, tasksShownMax).map(({ level: _, ...task }) => task),
+      tasks: [...this.#tasks.values()].slice(0, tasksShownMax).map(({ level: _level, ...task }) => task),
       ...(this.template === undefined ? {} : { template: this.template }),
       ...(this.fingerprint === undefined ? {} : { fingerprint: this.fingerprint }),
       ...(this.startedAt === undefined ? {} : { startedAt: this.startedAt }),

@@ -4,8 +4,8 @@
  */
 import { basename } from 'node:path'
 import { ForebayError } from '../../model/errors.js'
-import type { NodeStatus } from '../../model/node.js'
 import type { DerivedSource, TaskOutput } from '../../model/messages.js'
+import type { NodeStatus } from '../../model/node.js'
 import type { DatasetRead, Plan, QueryId, QueryRequest } from '../../model/query.js'
 import { type BaseSegment, type SegmentId, type StoredSegment, stableHash } from '../../model/segment.js'
 import type { PredictionInput } from '../../predict/prediction.js'
@@ -108,12 +108,7 @@ export async function predict(
   return parts.predictions.ask(questionOf(parts, query.request, plan, identity), workPatienceMs)
 }
 
-function questionOf(
-  parts: EngineParts,
-  request: QueryRequest,
-  plan: Plan,
-  identity: Identity,
-): Omit<PredictionInput, 'work'> {
+function questionOf(parts: EngineParts, request: QueryRequest, plan: Plan, identity: Identity): Omit<PredictionInput, 'work'> {
   const { work } = plan
   const operators = work.shape === 'whole' ? work.whole.operators : [work.leaf, work.merge, work.root].flatMap((s) => s.operators)
   const touched = plan.reads.flatMap((read) =>
@@ -144,8 +139,9 @@ function questionOf(
     literals: literalsHash(plan, request),
     kind: plan.statement.kind === 'select' || plan.statement.kind === 'explain' ? 'read' : 'write',
     operators,
-    segments: touched.map(({ home: _, ...segment }) => segment),
-    placement: placement.length > 0 ? placement : [{ node: nodes[0] ?? 'n1', role: 'root', bytes: 0, warmBytes: 0, networkBytes: 0 }],
+    segments: touched.map(({ home: _home, ...segment }) => segment),
+    placement:
+      placement.length > 0 ? placement : [{ node: nodes[0] ?? 'n1', role: 'root', bytes: 0, warmBytes: 0, networkBytes: 0 }],
     running: Math.max(0, parts.admission.running),
     queued: parts.admission.waiting,
   }
@@ -333,7 +329,7 @@ async function runSplit(
           accounts.levels = (leaves.length > 0 ? 2 : 1) + widths.length
           progress.expect([
             { role: 'leaf', tasks: leaves.length },
-            ...widths.map((tasks) => ({ role: 'aggregator' as const, tasks })),
+            ...widths.map((width) => ({ role: 'aggregator' as const, tasks: width })),
             { role: 'root', tasks: 1 },
           ])
         },
@@ -402,12 +398,7 @@ export function taskContext(parts: EngineParts, query: QueryRun): TaskContext {
 }
 
 /** How `reader` gets at a derived segment: its own by file, small ones of others over the network, and all else by file. */
-export function sourceOf(
-  parts: EngineParts,
-  stored: StoredSegment,
-  reader: string,
-  tier: DerivedSource['tier'],
-): DerivedSource {
+export function sourceOf(parts: EngineParts, stored: StoredSegment, reader: string, tier: DerivedSource['tier']): DerivedSource {
   const home: NodeStatus | undefined = parts.fleet.nodes().find((node) => node.id === stored.node)
   const reachable = home?.url !== undefined && home.state === 'ready'
   const network = reachable && stored.node !== reader && stored.bytes <= networkBytesMax

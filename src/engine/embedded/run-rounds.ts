@@ -26,7 +26,8 @@ export async function confirmedPlan(
       if ((await parts.catalog.confirm(plan.reads)) || attempt >= plansMax) return plan
     } catch (error) {
       // A table that has just appeared, or was mended, is worth a second look.
-      const unknown = error instanceof ForebayError && ['NAME_NOT_FOUND', 'FILE_UNREADABLE', 'FILES_DISAGREE'].includes(error.code)
+      const unknown =
+        error instanceof ForebayError && ['NAME_NOT_FOUND', 'FILE_UNREADABLE', 'FILES_DISAGREE'].includes(error.code)
       if (!unknown || attempt >= plansMax || (await parts.catalog.confirm([]))) throw error
     }
   }

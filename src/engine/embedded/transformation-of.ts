@@ -1,5 +1,5 @@
-import type { Operator, Transformation } from '../../model/transformation.js'
 import { stableHash } from '../../model/segment.js'
+import type { Operator, Transformation } from '../../model/transformation.js'
 
 /** Most telling first: the first of them that a task has names its edges in the lineage graph. */
 const telling: readonly Operator['type'][] = [

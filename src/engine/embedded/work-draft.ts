@@ -123,7 +123,11 @@ export function rootTask(
 /** An answer of an earlier query, encoded anew. */
 export function storedAnswerTask(context: DraftContext, source: DerivedSource, output: TaskOutput): TaskDraft {
   const { columns } = source.stored
-  const stage: Stage = { sql: `SELECT * FROM ${partialsRelation}`, columns, operators: [{ type: 'encode', detail: 'stored answer' }] }
+  const stage: Stage = {
+    sql: `SELECT * FROM ${partialsRelation}`,
+    columns,
+    operators: [{ type: 'encode', detail: 'stored answer' }],
+  }
   const input: TaskInput = { kind: 'derived', relation: partialsRelation, columns, sources: [source] }
   return draft(context, 'root', 'root', stage, [input], output, 'one')
 }
@@ -138,7 +142,8 @@ function draft(
   threads: 'one' | 'all',
 ): TaskDraft {
   const { queryId, tenant, plan, round } = context
-  const operators = output.to === 'table' ? [...stage.operators, { type: 'write' as const, detail: output.table }] : stage.operators
+  const operators =
+    output.to === 'table' ? [...stage.operators, { type: 'write' as const, detail: output.table }] : stage.operators
   return {
     taskId: `${queryId}-${round > 1 ? `t${round}-` : ''}${name}`,
     queryId,

@@ -106,8 +106,9 @@ export class EmbeddedTaskQueue implements TaskQueue {
 
   #pump(node: NodeId): void {
     const lanes = this.#waiting.get(node)
+    if (lanes === undefined) return
     for (const feed of this.#feeds.get(node) ?? []) {
-      while (lanes !== undefined && !feed.stopped && feed.unsettled.size < feed.slots) {
+      while (!feed.stopped && feed.unsettled.size < feed.slots) {
         const entry = lanes.take()
         if (entry === undefined) return
         this.#byTask.delete(entry.task.taskId)
