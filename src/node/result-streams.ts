@@ -10,6 +10,7 @@ export interface ResultSource {
 
 interface Waiting {
   readonly source: ResultSource
+  readonly signal: AbortSignal
   readonly resolve: (bytes: number) => void
   readonly reject: (error: unknown) => void
   readonly timer: NodeJS.Timeout
@@ -36,7 +37,7 @@ export class ResultStreams {
       }
       const late = new ForebayError('CANCELLED', `nobody fetched the result within ${this.#fetchWithinMs} ms`)
       const timer = setTimeout(() => leave(late), this.#fetchWithinMs)
-      this.#waiting.set(taskId, { source, resolve, reject, timer })
+      this.#waiting.set(taskId, { source, signal, resolve, reject, timer })
       signal.addEventListener('abort', () => leave(signal.reason), { once: true })
     })
   }
@@ -47,7 +48,7 @@ export class ResultStreams {
     if (waiting === undefined) return false
     this.#waiting.delete(taskId)
     clearTimeout(waiting.timer)
-    sendPieces(waiting.source, response).then(waiting.resolve, (error: unknown) => {
+    sendPieces(waiting.source, response, waiting.signal).then(waiting.resolve, (error: unknown) => {
       // Ending the response now would make a broken answer look whole.
       response.destroy()
       waiting.reject(error)
@@ -56,18 +57,19 @@ export class ResultStreams {
   }
 }
 
-async function sendPieces(source: ResultSource, response: ServerResponse): Promise<number> {
+async function sendPieces(source: ResultSource, response: ServerResponse, stopped: AbortSignal): Promise<number> {
   const gone = new AbortController()
+  const signal = AbortSignal.any([gone.signal, stopped])
   response.once('close', () => gone.abort(new ForebayError('CANCELLED', 'the reader of the result went away')))
   response.writeHead(200, { 'content-type': source.contentType })
   let bytes = 0
   for await (const piece of source.pieces()) {
-    gone.signal.throwIfAborted()
+    signal.throwIfAborted()
     if (piece.length === 0) continue
     bytes += piece.length
-    if (!response.write(piece)) await drain(response, gone.signal)
+    if (!response.write(piece)) await drain(response, signal)
   }
-  gone.signal.throwIfAborted()
+  signal.throwIfAborted()
   response.end()
   return bytes
 }

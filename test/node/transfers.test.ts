@@ -191,6 +191,22 @@ describe('large answers', () => {
     expect(ended.rows).toBeLessThan(1_000_000)
   })
 
+  it('end at their deadline though the reader has stopped reading, and the node goes on', async () => {
+    const message = task(sql.replace('300000', '30000000'), output(), [], { deadlineAt: Date.now() + 1500 })
+    const { result } = await one.finished(message)
+    if (result.to !== 'client' || result.streamPath === undefined) throw new Error('no stream')
+    const sent = request(`${one.url}${result.streamPath}`, { headers: token }, (response) => {
+      response.on('error', () => undefined)
+      response.pause()
+    })
+    sent.on('error', () => undefined)
+    sent.end()
+    const ended = await one.next('stream-ended', (end) => end.taskId === message.taskId)
+    expect(ended.error?.code).toBe('DEADLINE_EXCEEDED')
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await one.finished(task('SELECT 1', toClient([])))
+  })
+
   it('break off when an error comes after the first byte', async () => {
     const message = task(
       "SELECT CASE WHEN i = 250000 THEN error('late') ELSE s END FROM (" + sql + ')',
