@@ -83,7 +83,24 @@ function answerEdge(edge: LineageEdge): AnswerEdge {
   }
 }
 
-/** Epoch microseconds as ISO-8601 with milliseconds. */
+const dates = new Map<number, string>()
+
+/** Epoch microseconds as ISO-8601 with milliseconds. Dates are remembered: an answer has thousands of times on few days. */
 export function isoTime(micros: number): string {
-  return new Date(micros / 1000).toISOString()
+  const ms = Math.floor(micros / 1000)
+  const day = Math.floor(ms / 86_400_000)
+  let date = dates.get(day)
+  if (date === undefined) {
+    if (dates.size > 1000) dates.clear()
+    date = new Date(day * 86_400_000).toISOString().slice(0, 11)
+    dates.set(day, date)
+  }
+  const rest = ms - day * 86_400_000
+  const seconds = Math.floor(rest / 1000)
+  const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
+  return `${date}${clock}.${String(rest % 1000).padStart(3, '0')}Z`
+}
+
+function two(value: number): string {
+  return value < 10 ? `0${value}` : `${value}`
 }

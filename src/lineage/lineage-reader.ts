@@ -19,7 +19,7 @@ interface Call {
 /** Opens a reader on a recorder's folder, in a thread of its own. */
 export async function openLineageReader(options: ReaderOptions): Promise<LineageReader> {
   const url = entryPoint('./reader-thread.js', import.meta.url)
-  const worker = new Worker(url, { workerData: options.folder, name: 'lineage-reader' })
+  const worker = new Worker(url, { workerData: options.folder, name: 'lineage-reader', execArgv: [] })
   const [first] = (await once(worker, 'message')) as [FromReader]
   if (first.type === 'not-opened') {
     await worker.terminate()
@@ -89,9 +89,14 @@ class Questions {
     })
   }
 
+  /** The thread answers what it was asked before, then ends by itself: ended from outside, it could be inside a statement. */
   async close(): Promise<void> {
+    if (this.#failure !== undefined) return
+    this.#worker.removeAllListeners('exit')
+    const exited = once(this.#worker, 'exit')
+    await this.ask('close', [])
     this.#fail(unavailable('the lineage reader is closed'), () => {})
-    await this.#worker.terminate()
+    await exited
   }
 
   #receive(message: FromReader): void {

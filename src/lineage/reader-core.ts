@@ -28,7 +28,8 @@ export class ReaderCore {
     const files = lineageFiles(folder)
     this.#folder = folder
     this.#graph = openReadOnly(files.graph, 128 << 20)
-    const history = new HistoryQueries(openReadOnly(files.log))
+    const log = openReadOnly(files.log)
+    const history = new HistoryQueries(log)
     const heat = new SqliteHeat(this.#graph)
     this.#tracer = new SqliteTracer(this.#graph)
     this.#queries = new LineageQueries(this.#graph)
@@ -41,6 +42,12 @@ export class ReaderCore {
       work: (segments, atMs) => this.#reading(() => heat.work(segments, atMs * 1000)),
       queries: (request) => history.list(request),
       query: (id) => history.find(id),
+      close: () => {
+        this.#asOf?.close()
+        this.#graph.close()
+        log.close()
+        return undefined
+      },
     }
   }
 

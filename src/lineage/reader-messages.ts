@@ -15,6 +15,7 @@ export interface ReaderCalls {
     readonly value: readonly NodeWork[]
   }
   readonly queries: { readonly arguments: readonly [HistoryRequest]; readonly value: string }
+  readonly close: { readonly arguments: readonly []; readonly value: undefined }
   readonly query: { readonly arguments: readonly [string]; readonly value: string | undefined }
 }
 export type ReaderCallName = keyof ReaderCalls

@@ -12,7 +12,10 @@ function main(): void {
   const send = (message: FromReader): void => port.postMessage(message)
   try {
     const core = new ReaderCore(workerData as string)
-    port.on('message', (message: ToReader) => send(answer(core, message)))
+    port.on('message', (message: ToReader) => {
+      send(answer(core, message))
+      if (message.name === 'close') port.close()
+    })
     send({ type: 'opened' })
   } catch (error) {
     send({ type: 'not-opened', error: toErrorRecord(fromSqliteError(error, 'the lineage folder')) })

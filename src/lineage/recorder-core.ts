@@ -31,6 +31,7 @@ type WritesMessage = Extract<ToRecorder, { type: 'writes' }>
 export class RecorderCore {
   readonly #data: RecorderThreadData
   readonly #send: (message: FromRecorder) => void
+  readonly #onClosed: () => void
   readonly #log: LineageLog
   readonly #graph: GraphDatabase
   readonly #graphPath: string
@@ -51,17 +52,19 @@ export class RecorderCore {
   #now: number
   #msPerEvent = 0.1
   #projectAfter = 0
-  #lastProgressAt = 0
-  #reportedLag = ''
+  #reportedAt = 0
+  #reported = ''
+  #reportTimer: NodeJS.Timeout | undefined
   #logEvents: number
   #upkeepDue = true
   #scheduled = false
   #closed = false
 
-  constructor(data: RecorderThreadData, send: (message: FromRecorder) => void) {
+  constructor(data: RecorderThreadData, send: (message: FromRecorder) => void, onClosed: () => void) {
     mkdirSync(data.folder, { recursive: true })
     this.#data = data
     this.#send = send
+    this.#onClosed = onClosed
     this.#now = data.now
     const files = lineageFiles(data.folder)
     this.#log = LineageLog.open(files.log, data.limits.logBytesMax)
@@ -71,7 +74,7 @@ export class RecorderCore {
     inTransaction(this.#log.database, () => failInterrupted(this.#log.sql, data.now))
     // A graph that is behind what the log still has (its file was lost, or a rebuild was cut off) starts from the checkpoint.
     if (this.#graph.offset() < Math.max(this.#log.from(), this.#log.fact('checkpointOffset') ?? 0)) this.#startOver()
-    this.#stores = data.stores.map((store) => new StoreProjection(store, this.#log, this.#graph))
+    this.#stores = data.stores.map((store) => new StoreProjection(store, this.#log, this.#graph, () => this.#report(false)))
     for (const store of this.#stores) store.start()
     this.#schedule()
   }
@@ -98,7 +101,7 @@ export class RecorderCore {
     const more = this.#project(commitMs === 0 ? idleSliceMs : Math.max(busySliceMsMin, Math.min(idleSliceMs, commitMs)))
     this.#answerProjected()
     const chores = this.#runChore()
-    this.#report()
+    this.#report(false)
     if (more || chores || this.#writes.length > 0 || this.#calls.length > 0) this.#schedule()
   }
 
@@ -229,6 +232,7 @@ export class RecorderCore {
       projects: false,
       done: (error, value) => {
         this.#logEvents = this.#log.next() - this.#log.from()
+        this.#report(true)
         done(error, value)
       },
     })
@@ -304,22 +308,33 @@ export class RecorderCore {
 
   #answerProjected(): void {
     const offset = this.#graph.offset()
+    if (this.#awaiting[0] === undefined || this.#awaiting[0].offset > offset) return
+    this.#report(true)
     while (this.#awaiting[0] !== undefined && this.#awaiting[0].offset <= offset) {
       const first = this.#awaiting.shift()
       if (first !== undefined) this.#send({ type: 'answer', request: first.request })
     }
   }
 
-  #report(): void {
+  /** Tells the lag and the counts when they have changed; not too often, but the last change always. */
+  #report(now: boolean): void {
     const lag: Record<string, number> = { sqlite: this.#log.next() - this.#graph.offset() }
     for (const store of this.#stores) lag[store.name] = this.#log.next() - store.offset()
-    const now = performance.now()
-    const text = JSON.stringify(lag)
-    // The last report before a pause is always sent, so that what is shown at rest is true.
-    if (text === this.#reportedLag || (lag.sqlite !== 0 && now - this.#lastProgressAt < progressEveryMs)) return
-    this.#lastProgressAt = now
-    this.#reportedLag = text
+    const text = JSON.stringify([lag, this.#events, this.#duplicates, this.#logEvents, this.#commits])
+    if (text === this.#reported) return
+    const wait = this.#reportedAt + progressEveryMs - performance.now()
+    if (!now && wait > 0) {
+      this.#reportTimer ??= setTimeout(() => this.#reportLater(), wait)
+      return
+    }
+    this.#reportedAt = performance.now()
+    this.#reported = text
     this.#send({ type: 'progress', lag, stats: this.#stats() })
+  }
+
+  #reportLater(): void {
+    this.#reportTimer = undefined
+    if (!this.#closed) this.#report(true)
   }
 
   #stats(): RecorderStats {
@@ -339,10 +354,12 @@ export class RecorderCore {
 
   async #close(request: number): Promise<void> {
     this.#closed = true
+    clearTimeout(this.#reportTimer)
     for (const store of this.#stores) await store.close()
     for (const chore of this.#chores) chore.run.return(undefined)
     this.#graph.close()
     this.#log.close()
     this.#send({ type: 'answer', request })
+    this.#onClosed()
   }
 }

@@ -11,7 +11,7 @@ function main(): void {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
   const send = (message: FromRecorder): void => port.postMessage(message)
   try {
-    const core = new RecorderCore(workerData as RecorderThreadData, send)
+    const core = new RecorderCore(workerData as RecorderThreadData, send, () => port.close())
     port.on('message', (message: ToRecorder) => core.receive(message))
     send({ type: 'opened' })
   } catch (error) {

@@ -32,7 +32,7 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder> 
   const clock = options.clock ?? systemClock
   const limits = { ...defaultLimits, ...options.limits }
   const workerData: RecorderThreadData = { folder: options.folder, limits, stores: options.stores ?? [], now: clock.now() }
-  const worker = new Worker(entryPoint('./recorder-thread.js', import.meta.url), { workerData, name: 'recorder' })
+  const worker = new Worker(entryPoint('./recorder-thread.js', import.meta.url), { workerData, name: 'recorder', execArgv: [] })
   const [first] = (await once(worker, 'message')) as [FromRecorder]
   if (first.type === 'not-opened') {
     await worker.terminate()
@@ -133,11 +133,13 @@ class ThreadRecorder implements Recorder {
 
   async close(): Promise<void> {
     if (this.#state !== 'open' || this.#failure !== undefined) return
+    // The thread ends by itself: ended from outside, it could be in the middle of a statement.
+    const exited = once(this.#worker, 'exit')
     const closed = this.#call('close')
     this.#state = 'closing'
     await closed
     this.#state = 'closed'
-    await this.#worker.terminate()
+    await exited
     this.#rejectAll(unavailable('the recorder is closed'))
   }
 

@@ -2,11 +2,11 @@ import type { RecorderLimits } from './recorder-port.js'
 
 /** What a recorder keeps when nothing else is said. */
 export const defaultLimits: RecorderLimits = {
-  logBytesMax: 4 << 30,
+  logBytesMax: 4 * 2 ** 30,
   eventsMax: 2_000_000,
   eventAgeMsMax: 30 * 86_400_000,
   queriesMax: 100_000,
-  inFlightBytesMax: 256 << 20,
+  inFlightBytesMax: 256 * 2 ** 20,
 }
 
 /** Share of a limit at which the log is truncated, so that writers do not meet the limit itself. */

@@ -27,6 +27,7 @@ export class StoreProjection {
   readonly #configuration: StoreConfiguration
   readonly #log: LineageLog
   readonly #first: GraphDatabase
+  readonly #onProgress: () => void
   readonly #closing = new AbortController()
   #store: LineageStore | undefined
   #offset: LogOffset = 0
@@ -34,11 +35,12 @@ export class StoreProjection {
   #running: Promise<void> | undefined
   #rebuild: Rebuild | undefined
 
-  constructor(configuration: StoreConfiguration, log: LineageLog, first: GraphDatabase) {
+  constructor(configuration: StoreConfiguration, log: LineageLog, first: GraphDatabase, onProgress: () => void) {
     this.name = configuration.name
     this.#configuration = configuration
     this.#log = log
     this.#first = first
+    this.#onProgress = onProgress
   }
 
   start(): void {
@@ -87,6 +89,7 @@ export class StoreProjection {
     const batch = projectFromLog(this.#log, this.#first.index, events, from, last.offset + 1)
     await store.apply(batch, this.#signal())
     this.#offset = batch.to
+    this.#onProgress()
     return true
   }
 

@@ -4,7 +4,7 @@ import { starvationShare } from '../../src/model/priority.js'
 import type { Delivery, TaskQueue } from '../../src/queue/task-queue.js'
 
 /** A task that only its id tells apart. */
-export function task(taskId: string): TaskMessage {
+function task(taskId: string): TaskMessage {
   return {
     taskId,
     attempt: 1,

@@ -14,8 +14,8 @@ import type {
 import type { Role } from '../../src/model/node.js'
 import type { QueryState, QueryStatus } from '../../src/model/query.js'
 
-/** A day in 2026, epoch microseconds. */
-export const noon = 1_780_000_000_000_000
+/** The middle of a day in 2026, epoch microseconds. */
+export const noon = 20_600 * 86_400_000_000 + 43_200_000_000
 
 /** A folder that goes away with the test. */
 export function temporaryFolder(): string {

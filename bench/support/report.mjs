@@ -1,0 +1,32 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Prints rows as a table and writes them, with the machine and the versions, to `bench/results/NAME.json`. */
+export function report(name, rows) {
+  console.log(`\n${name}`)
+  console.table(Object.fromEntries(rows.map(({ measure, ...rest }) => [measure, rest])))
+  mkdirSync(join(root, 'bench/results'), { recursive: true })
+  const result = { name, at: new Date().toISOString(), machine: machine(), versions: versions(), rows }
+  writeFileSync(join(root, 'bench/results', `${name}.json`), `${JSON.stringify(result, undefined, 2)}\n`)
+}
+
+/** What the figures were measured on. */
+export function machine() {
+  const [cpu] = cpus()
+  return { cpu: cpu?.model.trim() ?? 'unknown', cores: cpus().length, memoryBytes: totalmem(), platform: process.platform }
+}
+
+function versions() {
+  const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return { node: process.versions.node, forebay: own.version, ...own.dependencies }
+}
+
+/** The value below which a share of the numbers lies: sorted[floor(share · n)]. */
+export function quantile(numbers, share) {
+  const sorted = Float64Array.from(numbers).sort()
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
+}
