@@ -148,7 +148,7 @@ class TaskRun {
       await this.#inputs?.checkUnchanged()
       const { segment } = output
       this.#record(segment === undefined ? undefined : { segment, rows: answer.rows(), bytes, location: '' })
-      send({ type: 'stream-ended', taskId, rows: answer.rows(), bytes })
+      send({ type: 'stream-ended', taskId, rows: answer.rows(), bytes, report: this.#report() })
     } catch (error) {
       this.#streamedRows = answer.rows()
       throw error
@@ -172,7 +172,7 @@ class TaskRun {
     const { taskId, attempt } = this.#task.message
     const error = toErrorRecord(this.#task.reason ?? (await this.#explain(thrown)))
     if (this.#reported) {
-      this.#tools.send({ type: 'stream-ended', taskId, rows: this.#streamedRows, bytes: 0, error })
+      this.#tools.send({ type: 'stream-ended', taskId, rows: this.#streamedRows, bytes: 0, error, report: this.#report() })
       return
     }
     const { incarnation } = this.#tools.configuration
@@ -192,7 +192,7 @@ class TaskRun {
   }
 
   #report(): TaskReport {
-    const { cpuMicros, peakMemoryBytes } = this.#share.stop()
+    const { cpuMicros, peakMemoryBytes } = this.#share.used()
     const tiers = { pack: 0, parquet: 0, remote: 0, reused: 0 }
     for (const move of this.#inputs?.baseMoves ?? []) tiers[move.tier] += move.segments.length
     for (const read of this.#log.derivedReads) tiers[read.tier]++
@@ -211,7 +211,7 @@ class TaskRun {
   #record(output: LineageOutput | undefined): void {
     const { message } = this.#task
     const { configuration, outbox } = this.#tools
-    const { cpuMicros, peakMemoryBytes } = this.#share.stop()
+    const { cpuMicros, peakMemoryBytes } = this.#share.used()
     const event: TaskEvent = {
       kind: message.eventKind,
       id: `${message.taskId}#${message.attempt}`,

@@ -5,10 +5,17 @@
  * node runs one task at a time, as split queries do, and fair when it runs several; the parts always add up to the whole.
  */
 
+interface Used {
+  readonly cpuMicros: number
+  readonly peakMemoryBytes: number
+}
+
 /** One task's part of what the process uses. */
 export interface Share {
+  /** What the task has used until now, or until it was stopped. */
+  used(): Used
   /** Adds what was used since, and ends the share. */
-  stop(): { readonly cpuMicros: number; readonly peakMemoryBytes: number }
+  stop(): Used
   /** Bytes that the process has grown by for this task. */
   heldBytes(): number
 }
@@ -52,12 +59,17 @@ export class Shares {
     this.settle()
     const running: Running = { weight, cpuMicros: 0, held: 0, peak: 0 }
     this.#running.add(running)
+    const used = (): Used => {
+      if (this.#running.has(running)) this.settle()
+      return { cpuMicros: Math.round(running.cpuMicros), peakMemoryBytes: Math.round(running.peak) }
+    }
     return {
       heldBytes: () => running.held,
+      used,
       stop: () => {
-        if (this.#running.has(running)) this.settle()
+        const last = used()
         this.#running.delete(running)
-        return { cpuMicros: Math.round(running.cpuMicros), peakMemoryBytes: Math.round(running.peak) }
+        return last
       },
     }
   }

@@ -155,6 +155,7 @@ describe('large answers', () => {
     expect(body.toString().split('\n')).toHaveLength(300_001)
     const ended = await one.next('stream-ended', (end) => end.taskId === message.taskId)
     expect(ended).toMatchObject({ rows: 300_000, bytes: body.length })
+    expect(ended.report?.cpuMs).toBeGreaterThan(10)
     expect((await one.event(message)).output).toMatchObject({ segment: 'd-large', rows: 300_000 })
     expect((await ask(result.streamPath, token)).status).toBe(404)
   })
