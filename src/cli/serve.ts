@@ -1,5 +1,5 @@
 import { readConfiguration } from '../server/configuration.js'
-import { openServer } from '../server/open-server.js'
+import { openServer, serverLog } from '../server/open-server.js'
 import { type CommandContext, text } from './context.js'
 
 /** Flags of `forebay serve` and `forebay doctor` by the key of the configuration that they set. */
@@ -34,9 +34,12 @@ export async function serve(context: CommandContext): Promise<void> {
     environment,
     ...(file === undefined ? {} : { file }),
   })
+  const log = serverLog(configuration)
+  // A promise that nobody waited for failed: a fault to report, but no reason to end every query that runs.
+  process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled failure'))
   const stop = new AbortController()
   const stopped = untilToldToStop(stop)
-  const server = await openServer(configuration)
+  const server = await openServer(configuration, { log })
   output.stdout.write(`forebay ready ${server.url}\n`)
   await stopped
   await server.close(stop.signal)

@@ -35,7 +35,7 @@ const path = z.string().min(1)
 
 const limitsSchema = z
   .strictObject({
-    sqlBytes: bytes('limits.sqlBytes', 1).default(2_000_000),
+    sqlBytes: bytes('limits.sqlBytes', 1).default(1_000_000),
     importBytes: bytes('limits.importBytes', 1).default(2_000_000_000),
     resultBytes: bytes('limits.resultBytes', 1).default(4_000_000_000),
     connections: whole(1, 100_000).default(1_000),

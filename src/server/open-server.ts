@@ -55,6 +55,11 @@ export interface Server {
   close(signal?: AbortSignal): Promise<void>
 }
 
+/** JSON lines on stderr. */
+export function serverLog({ logLevel }: Pick<ServerConfiguration, 'logLevel'>): Logger {
+  return pino({ level: logLevel }, pino.destination(2))
+}
+
 /** Opens everything and serves. Rejects with an error that names what was in the way; nothing is left open then. */
 export async function openServer(configuration: ServerConfiguration, options: ServerOptions = {}): Promise<Server> {
   const closing = new ClosingOrder()
@@ -68,7 +73,7 @@ export async function openServer(configuration: ServerConfiguration, options: Se
 
 async function open(configuration: ServerConfiguration, options: ServerOptions, closing: ClosingOrder): Promise<Server> {
   const clock = options.clock ?? systemClock
-  const log = options.log ?? pino({ level: configuration.logLevel }, pino.destination(2))
+  const log = options.log ?? serverLog(configuration)
   const onError = (error: unknown): void => log.error({ err: error }, 'background work failed')
   refuseUnavailable(configuration)
   const credentials = readCredentials(configuration)
@@ -239,13 +244,17 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const close = async (signal?: AbortSignal): Promise<void> => {
     health.stopping = true
     const patience = AbortSignal.any([AbortSignal.timeout(configuration.drain), ...(signal === undefined ? [] : [signal])])
+    log.info({ running: queries.running().map(({ queryId, state }) => ({ queryId, state })) }, 'stopping')
     const closed = app.close()
     await queries.drain(patience)
+    log.debug('drained')
     // Answers that were cut off have a moment to say so.
     const impatient = setTimeout(() => app.server.closeAllConnections(), 1_000)
     await closed
     clearTimeout(impatient)
+    log.debug('http closed')
     await closing.close()
+    log.info('stopped')
   }
   let closed: Promise<void> | undefined
   return {

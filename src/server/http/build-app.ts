@@ -75,7 +75,7 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
   })
   app.setErrorHandler((error, request, reply) => {
     const answer = errorAnswer(error)
-    if (answer.status >= 500) request.log.error({ err: error }, 'request failed')
+    if (answer.body.error.code === 'INTERNAL') request.log.error({ err: error }, 'request failed')
     sendError(reply as FastifyReply, answer)
   })
   app.setNotFoundHandler((request, reply) => {

@@ -9,46 +9,69 @@ export interface WriteOptions {
   readonly headers: Readonly<Record<string, string | number>>
   /** A client that takes no byte for so long is cut off. */
   readonly idleMs: number
-  /** Called when the client went away, or was cut off, before all was sent. */
+  /** Called when the client went away, was cut off, or the body broke off, before all was sent. */
   readonly onAbandoned: (reason: string) => void
 }
 
 /** Streams a body with status 200. Resolves when all was sent or the transfer was broken off; never rejects. */
 export async function writeBody(response: ServerResponse, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<void> {
-  const onClose = (): void => {
-    if (!response.writableFinished) options.onAbandoned('the client went away')
-  }
-  response.once('close', onClose)
+  const source = body[Symbol.asyncIterator]()
+  const client = new Client(response)
   response.writeHead(200, options.headers)
   // Small answers leave in one packet: what is written in this turn of the loop goes out together.
   response.cork()
   setImmediate(() => response.uncork())
   try {
-    for await (const chunk of body) await send(response, chunk, options.idleMs)
+    for (;;) {
+      const next = await client.unlessGone(source.next())
+      if (next.done === true) break
+      await client.send(next.value, options.idleMs)
+    }
     response.end()
   } catch (error) {
     options.onAbandoned(error instanceof Error ? error.message : String(error))
+    source.return?.()?.then(undefined, () => {})
     // Ends the connection without the last chunk's mark: the client sees an incomplete transfer.
     response.destroy()
   }
 }
 
-/** Writes and waits for room. Rejects when the client has gone or takes nothing for too long. */
-async function send(response: ServerResponse, chunk: Uint8Array, idleMs: number): Promise<void> {
-  if (response.destroyed) throw new ForebayError('CANCELLED', 'the client went away')
-  if (chunk.byteLength === 0 || response.write(chunk)) return
-  await new Promise<void>((resolve, reject) => {
-    const settle = (reason?: string): void => {
+/** The other end of a response. A source that is slow to notice must not keep a query alive whose client has gone. */
+class Client {
+  readonly #response: ServerResponse
+  #gone = false
+  /** Ends the wait that is under way. One slot, not a race with a long-lived promise, which would keep every chunk in memory. */
+  #abandon: (() => void) | undefined
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+    response.once('close', () => {
+      this.#gone = true
+      this.#abandon?.()
+    })
+  }
+
+  unlessGone<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const abandon = (): void => reject(new ForebayError('CANCELLED', 'the client went away'))
+      work.then(resolve, reject)
+      if (this.#gone || this.#response.destroyed) abandon()
+      else this.#abandon = abandon
+    })
+  }
+
+  /** Writes and waits for room. Rejects when the client has gone or takes nothing for too long. */
+  async send(chunk: Uint8Array, idleMs: number): Promise<void> {
+    if (chunk.byteLength === 0 || this.#response.write(chunk)) return
+    let timer: NodeJS.Timeout | undefined
+    const room = new Promise<void>((resolve, reject) => {
+      this.#response.once('drain', resolve)
+      timer = setTimeout(() => reject(new ForebayError('CANCELLED', 'the client takes no bytes of its answer')), idleMs)
+    })
+    try {
+      await this.unlessGone(room)
+    } finally {
       clearTimeout(timer)
-      response.off('drain', onDrain)
-      response.off('close', onClose)
-      if (reason === undefined) resolve()
-      else reject(new ForebayError('CANCELLED', reason))
     }
-    const onDrain = (): void => settle()
-    const onClose = (): void => settle('the client went away')
-    const timer = setTimeout(() => settle('the client takes no bytes of its answer'), idleMs)
-    response.on('drain', onDrain)
-    response.on('close', onClose)
-  })
+  }
 }

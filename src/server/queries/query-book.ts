@@ -178,14 +178,23 @@ export class QueryBook {
     const entry = this.#live.get(queryId)
     if (entry === undefined) return
     this.#live.delete(queryId)
-    this.#ended.set(queryId, entry.execution.status())
+    this.#remember(entry.execution)
     for (const oldest of this.#ended.keys()) {
       if (this.#ended.size <= endedMax) return
       this.#ended.delete(oldest)
       this.#requests.delete(oldest)
     }
   }
+
+  /** Keeps the last word on a query. A client that goes away is gone before the engine has cancelled its query. */
+  #remember(execution: Execution, tries = 50): void {
+    const status = execution.status()
+    this.#ended.set(execution.queryId, status)
+    if (!isOver(status) && tries > 0) setTimeout(() => this.#remember(execution, tries - 1), 100).unref()
+  }
 }
+
+const isOver = ({ state }: QueryStatus): boolean => state === 'finished' || state === 'failed' || state === 'cancelled'
 
 /** A framed answer whose query failed is not kept: JSON would end it with an `error` member instead of throwing. */
 async function* untilBroken(body: AsyncIterable<Uint8Array>, execution: Execution): AsyncGenerator<Uint8Array> {

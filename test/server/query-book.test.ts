@@ -1,0 +1,158 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+import type { Execution, QueryResult } from '../../src/engine/engine.js'
+import { ForebayError, toErrorRecord } from '../../src/model/errors.js'
+import type { QueryRequest, QueryStatus } from '../../src/model/query.js'
+import { PromiseFolder } from '../../src/server/queries/promise-folder.js'
+import { QueryBook } from '../../src/server/queries/query-book.js'
+import { ResultStore } from '../../src/server/queries/result-store.js'
+
+const root = mkdtempSync(join(tmpdir(), 'forebay-book-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+const request: QueryRequest = {
+  sql: 'SELECT 1',
+  params: {},
+  priority: 'interactive',
+  tenant: 'default',
+  timeZone: 'UTC',
+  timeoutMs: 1000,
+  tree: 'auto',
+  reuse: true,
+  format: 'json',
+}
+
+/** An engine whose queries end when the test says so. */
+class FakeEngine {
+  readonly submitted: { readonly queryId: string; readonly request: QueryRequest; readonly finish: (rows: string) => void }[] = []
+
+  submit(queryId: string, asked: QueryRequest): Execution {
+    let status = { queryId, state: 'running', sql: asked.sql } as QueryStatus
+    let resolve: (result: QueryResult) => void = () => {}
+    let reject: (error: unknown) => void = () => {}
+    const promise = new Promise<QueryResult>((yes, no) => {
+      resolve = yes
+      reject = no
+    })
+    promise.catch(() => {})
+    const end = (error: ForebayError): void => {
+      status = { ...status, state: error.code === 'CANCELLED' ? 'cancelled' : 'failed', error: toErrorRecord(error) }
+      reject(error)
+    }
+    this.submitted.push({
+      queryId,
+      request: asked,
+      finish: (rows) => {
+        status = { ...status, state: 'finished' }
+        resolve({ columns: [], contentType: '', body: once(rows) })
+      },
+    })
+    return { queryId, status: () => status, result: promise, cancel: (reason) => end(new ForebayError('CANCELLED', reason)) }
+  }
+}
+
+async function* once(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text)
+}
+
+async function book(name: string, bytesMax = 1e6) {
+  const folder = join(root, name)
+  for (const inner of ['results', 'promises']) mkdirSync(join(folder, inner), { recursive: true })
+  const engine = new FakeEngine()
+  const results = new ResultStore({ folder: join(folder, 'results'), bytesMax, resultBytesMax: bytesMax })
+  await results.open()
+  const queries = new QueryBook({
+    engine,
+    clock: { now: () => Date.now() },
+    results,
+    promises: new PromiseFolder(join(folder, 'promises')),
+    past: async () => undefined,
+    onError: (error) => {
+      throw error
+    },
+  })
+  return { engine, results, queries, folder }
+}
+
+const read = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
+  const parts: Buffer[] = []
+  for await (const part of body) parts.push(Buffer.from(part))
+  return Buffer.concat(parts).toString()
+}
+
+it('keeps the answer of a promised query, also for the next run', async () => {
+  const { engine, queries, results, folder } = await book('keeps')
+  const { queryId } = await queries.promise(request)
+  expect(readdirSync(join(folder, 'promises'))).toEqual([`${queryId}.json`])
+  engine.submitted[0]?.finish('[1]')
+  const kept = await queries.result(queryId)
+  expect(JSON.parse(await read(results.read(kept)))).toMatchObject({ rows: [[1]], queryId })
+  await expect.poll(() => readdirSync(join(folder, 'promises'))).toEqual([])
+  const next = await book('keeps')
+  expect(await read(next.results.read(await next.queries.result(queryId)))).toContain(queryId)
+})
+
+it('runs again what an earlier run promised and did not end, under the same id and key', async () => {
+  const first = await book('resumes')
+  const { queryId } = await first.queries.promise(request)
+  const second = await book('resumes')
+  expect(await second.queries.resume()).toBe(1)
+  expect(second.engine.submitted).toMatchObject([{ queryId, request: { idempotencyKey: queryId } }])
+})
+
+it('keeps a promise that the stop of the server cut off', async () => {
+  const { queries, folder } = await book('stops')
+  const { queryId } = await queries.promise(request)
+  const stop = new AbortController()
+  stop.abort()
+  await queries.drain(stop.signal)
+  await expect(queries.result(queryId)).rejects.toMatchObject({ code: 'CANCELLED', queryId })
+  expect(readdirSync(join(folder, 'promises'))).toEqual([`${queryId}.json`])
+  await expect(queries.promise(request)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+})
+
+it('removes half-written files of an earlier run', async () => {
+  const folder = join(root, 'half')
+  mkdirSync(join(folder, 'results'), { recursive: true })
+  mkdirSync(join(folder, 'promises'), { recursive: true })
+  writeFileSync(join(folder, 'results', 'q-1.json.tmp'), '{')
+  writeFileSync(join(folder, 'promises', 'q-2.tmp'), '{')
+  writeFileSync(join(folder, 'promises', 'q-3.json'), '{"sql"')
+  const { queries } = await book('half')
+  expect(await queries.resume()).toBe(0)
+  expect(readdirSync(join(folder, 'results'))).toEqual([])
+  expect(readdirSync(join(folder, 'promises'))).toEqual([])
+})
+
+it('refuses an answer that is too large and gives room to newer ones', async () => {
+  const { engine, queries, results } = await book('room', 200)
+  const large = await queries.promise(request)
+  engine.submitted[0]?.finish(`["${'x'.repeat(500)}"]`)
+  await expect(queries.result(large.queryId)).rejects.toMatchObject({ code: 'RESULT_TOO_LARGE' })
+  const ids: string[] = []
+  for (const index of [1, 2, 3]) {
+    ids.push((await queries.promise(request)).queryId)
+    engine.submitted[index]?.finish('[1]')
+    await queries.result(ids.at(-1) ?? '')
+  }
+  expect(results.find(ids[0] ?? '')).toBeUndefined()
+  expect(results.find(ids[2] ?? '')).toBeDefined()
+})
+
+it('cancels what runs and says when there is nothing to cancel', async () => {
+  const { queries } = await book('cancels')
+  const { execution, over } = queries.run(request)
+  expect(await queries.cancel(execution.queryId, 'enough')).toBe(true)
+  await expect(execution.result).rejects.toMatchObject({ code: 'CANCELLED' })
+  over()
+  expect(await queries.cancel(execution.queryId, 'again')).toBe(false)
+  await expect(queries.cancel('q-none', 'x')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})
+
+it('refuses an id that is in use', async () => {
+  const { queries } = await book('ids')
+  queries.run(request, 'q-mine-1234')
+  expect(() => queries.run(request, 'q-mine-1234')).toThrow(expect.objectContaining({ code: 'CONFLICT' }))
+})
