@@ -35,11 +35,6 @@ export function printAst(value: AstValue): string {
   return JSON.stringify(value).replace(marked, '$1')
 }
 
-/** A number that JavaScript cannot hold, for use in a tree. */
-export function exactNumber(text: string): string {
-  return `${mark}${text}`
-}
-
 /** The digits of a number as it stands in the tree, or undefined where the value is none. */
 export function numberText(value: AstValue | undefined): string | undefined {
   if (typeof value === 'number') return String(value)

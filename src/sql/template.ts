@@ -96,7 +96,7 @@ export function literalText(constant: AstObject): string {
 }
 
 /** Unscaled digits → decimal notation: `-15`, scale 1 → `-1.5`. */
-export function decimalText(digits: string, scale: number): string {
+function decimalText(digits: string, scale: number): string {
   if (scale === 0) return digits
   const negative = digits.startsWith('-')
   const padded = digits.replace('-', '').padStart(scale + 1, '0')

@@ -5,7 +5,7 @@ import { DuckDBSession } from '../../src/sql/duckdb-session.js'
 import { StatementPlanner } from '../../src/sql/planner/plan-statement.js'
 import { Definitions } from '../../src/sql/resolve/definitions.js'
 
-export interface Asked {
+interface Asked {
   readonly params?: Readonly<Record<string, ParameterValue>>
   readonly timeZone?: string
   readonly nowMs?: number

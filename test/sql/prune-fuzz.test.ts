@@ -42,7 +42,7 @@ function randomFrom(seed: number): Random {
 
 const pick = <T>(random: Random, items: readonly T[]): T => items[Math.floor(random() * items.length)] as T
 const whole = (random: Random, from: number, to: number): number => from + Math.floor(random() * (to - from + 1))
-const pad = (value: number): string => String(value).padStart(2, '0')
+const pad = (number: number): string => String(number).padStart(2, '0')
 const words = ['', 'a', 'ab', 'abc', 'b', 'Zürich', 'zz', '😀', '\uffee', 'a%b', 'a_b', "o'k", '10', '9']
 
 function date(random: Random): string {

@@ -38,7 +38,7 @@ export async function planWork(
   const split = await splitSelect(select.node, splitContext(session, select.relations, reads))
   if (split.shape === 'whole') return asWhole(split.why)
   try {
-    return { ...(await splitWork(session, split, names)), whole }
+    return { ...(await splitWork(session, split, names, select.columns)), whole }
   } catch (error) {
     // A split that does not bind is a defect of the splitter; the query need not suffer from it.
     return asWhole(`the split does not bind: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
@@ -49,11 +49,14 @@ async function splitWork(
   session: DuckDBSession,
   split: SplitTrees,
   names: ReadonlyMap<string, string>,
+  columns: readonly Column[],
 ): Promise<Omit<Work & { shape: 'split' }, 'whole'>> {
   const [leafSql = '', mergeSql = '', rootSql = ''] = await session.print([split.leaf, split.merge, split.root])
-  const partials = await session.describe(leafSql)
-  await session.standIn(partialsRelation, partials)
-  const [merged = [], finished = []] = await session.describeAll([mergeSql, rootSql])
+  // All three in one question: partials are the leaf's rows, so a CTE of the leaf stands in for them.
+  const over = (sql: string): string => `WITH ${partialsRelation} AS (${leafSql}) SELECT * FROM (${sql}) AS finished`
+  const [partials = [], merged = [], finished = []] = await session.describeAll([leafSql, over(mergeSql), over(rootSql)])
+  checkTypes('merge', merged, partials)
+  checkTypes('root', finished, columns)
   const stage = (sql: string, columns: readonly Column[], tree: AstObject): Stage => ({
     sql,
     columns,
@@ -67,12 +70,18 @@ async function splitWork(
     broadcast: split.broadcast,
     rootReads: split.rootReads,
     leaf: stage(leafSql, partials, split.leaf),
-    merge: stage(mergeSql, merged, split.merge),
-    root: stage(rootSql, finished, split.root),
+    merge: stage(mergeSql, partials, split.merge),
+    root: stage(rootSql, columns, split.root),
     partial: split.partial,
     ...(partialRowsMax === undefined ? {} : { partialRowsMax }),
     groupColumns: split.groupColumns,
   }
+}
+
+/** A stage must give the types that it is to give; names are settled elsewhere. */
+function checkTypes(stage: string, found: readonly Column[], wanted: readonly Column[]): void {
+  const types = (columns: readonly Column[]): string => columns.map(({ type }) => type).join(', ')
+  if (types(found) !== types(wanted)) throw new Error(`its ${stage} gives ${types(found)} instead of ${types(wanted)}`)
 }
 
 function splitContext(session: DuckDBSession, relations: readonly Relation[], reads: readonly DatasetRead[]): SplitContext {

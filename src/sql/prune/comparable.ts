@@ -92,7 +92,7 @@ export function compare(a: Comparable, b: Comparable): number | undefined {
   return undefined
 }
 
-function order<T extends bigint | number | boolean>(a: T, b: T): number {
+function order<T extends bigint | number | boolean | string>(a: T, b: T): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
@@ -100,11 +100,7 @@ function order<T extends bigint | number | boolean>(a: T, b: T): number {
 export function compareText(a: string, b: string): number {
   const surrogates = /[\ud800-\udfff]/
   if (surrogates.test(a) || surrogates.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
-  return order2(a, b)
-}
-
-function order2(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
+  return order(a, b)
 }
 
 /** A value as a DOUBLE; undefined where it has none. */

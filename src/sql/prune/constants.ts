@@ -12,9 +12,6 @@ export interface ConstantUse {
 /** The value of a constant in the domain of a column's comparison; null for NULL. */
 export type ConstantValue = Comparable | null | undefined
 
-/** What the constants of one statement are, once DuckDB has been asked about those that are not plain literals. */
-export type Constants = (node: AstObject, columnType: string) => ConstantValue
-
 /** Functions that may stand in a constant: cheap, without side effects, and the same each time. */
 const foldable = new Set([
   '+',

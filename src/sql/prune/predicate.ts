@@ -4,7 +4,7 @@ import { type Comparable, compare } from './comparable.js'
 import { type ComparisonOperator, mayBegin, mayCompare, mayHoldOne, type Range } from './range.js'
 
 /** A question about one column. */
-export type ColumnPredicate =
+type ColumnPredicate =
   | { readonly kind: 'compare'; readonly column: string; readonly operator: ComparisonOperator; readonly constant: Comparable }
   | { readonly kind: 'in'; readonly column: string; readonly constants: readonly Comparable[] }
   /** A long list, in order. */

@@ -6,9 +6,9 @@ export const sqlCharactersMax = 1_000_000
 /** Deepest nesting of brackets and CASE; DuckDB itself stops expressions at 1,000 levels, but not before it has walked into them. */
 export const nestingMax = 400
 /** Most set operations in one statement: DuckDB's binder takes minutes for 20,000 branches and cannot be interrupted there. */
-export const setOperationsMax = 1_000
+const setOperationsMax = 1_000
 /** Longest run of prefix operators or NOTs, each of which is a level of its own. */
-export const prefixRunMax = 400
+const prefixRunMax = 400
 
 const opening = new Set(['(', '[', '{'])
 const closing = new Set([')', ']', '}'])

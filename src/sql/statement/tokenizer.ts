@@ -5,7 +5,7 @@ import { ForebayError } from '../../model/errors.js'
  * statement and to bound what reaches DuckDB's parser. What it cannot read (an open string, an open comment) is a syntax
  * error here, so that nothing is ever cut in the middle of a literal.
  */
-export type TokenKind = 'word' | 'quoted' | 'string' | 'number' | 'parameter' | 'symbol'
+type TokenKind = 'word' | 'quoted' | 'string' | 'number' | 'parameter' | 'symbol'
 
 export interface Token {
   readonly kind: TokenKind
