@@ -57,6 +57,11 @@ export class PackRegistry {
     for (const name of names) if (!described.has(name)) await rm(join(folder, name), { force: true, recursive: true })
   }
 
+  /** Packs that hold some columns of a segment. */
+  holding(segment: SegmentId): readonly PackId[] {
+    return [...this.#ordinals].flatMap(([id, ordinals]) => (ordinals.has(segment) ? [id] : []))
+  }
+
   /** Where a new pack of this id belongs. */
   pathOf(id: PackId): string {
     return join(this.#options.folder, `${id}.duckdb`)

@@ -156,8 +156,3 @@ export async function until(condition: () => boolean, what: string, ms = 15_000)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
-
-/** Order-free and number-tolerant form of rows, to compare multisets. */
-export function multiset(rows: readonly (readonly unknown[])[]): readonly string[] {
-  return rows.map((row) => JSON.stringify(row.map((value) => (typeof value === 'number' ? value : String(value))))).toSorted()
-}

@@ -7,7 +7,7 @@ import type { DatasetRead, Plan } from '../../model/query.js'
 import { type DerivationContext, derivedSegmentId, type SegmentId, type Snapshot, stableHash } from '../../model/segment.js'
 
 /** Raised when the splitter's partials change their meaning, so that older ones are not merged with newer ones. */
-export const splitterVersion = '1'
+const splitterVersion = '1'
 
 export interface Identity {
   readonly plan: Plan

@@ -27,6 +27,7 @@ import { ReadHeat } from '../../scheduler/read-heat.js'
 import { SegmentHomes } from '../../scheduler/segment-homes.js'
 import type { Engine, QueryResult } from '../engine.js'
 import { AnswerCache } from './answer-cache.js'
+import { askPrediction } from './ask-prediction.js'
 import { ChecksumKeeper } from './checksum-keeper.js'
 import { DerivedKeeper } from './derived-keeper.js'
 import { EngineActuator } from './engine-actuator.js'
@@ -39,9 +40,9 @@ import { LineageFeed } from './lineage-feed.js'
 import { NodePool } from './node-pool.js'
 import { NodeReplies } from './node-replies.js'
 import { PackKeeper } from './pack-keeper.js'
+import { identityOf } from './plan-identity.js'
 import { Predictions } from './predictions.js'
 import { QueryExecution } from './query-execution.js'
-import { identityOf, predict } from './run-plan.js'
 import { confirmedPlan } from './run-rounds.js'
 import { segmentData } from './segment-data.js'
 import { Warmth } from './warmth.js'
@@ -168,7 +169,7 @@ export class EmbeddedEngine implements Engine {
   async predict(request: QueryRequest, signal: AbortSignal): Promise<{ readonly plan: Plan; readonly prediction?: Prediction }> {
     const plan = await this.plan(request, signal)
     const identity = identityOf(this.#parts, request.timeZone, plan)
-    const asked = await predict(this.#parts, { request, queryId: '' }, plan, identity, 500)
+    const asked = await askPrediction(this.#parts, request, plan, identity, 500)
     return asked === undefined ? { plan } : { plan, prediction: asked.prediction }
   }
 

@@ -3,12 +3,13 @@ import { ForebayError } from '../../model/errors.js'
 import type { NodeId, NodeStatus } from '../../model/node.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
 import { type PackId, stableHash } from '../../model/segment.js'
+import { askPrediction } from './ask-prediction.js'
 import { answerId, type Identity } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
 import type { NodeReplies } from './node-replies.js'
 import type { PackKeeper } from './pack-keeper.js'
+import { identityOf, keptIds } from './plan-identity.js'
 import type { QueryExecution } from './query-execution.js'
-import { identityOf, keptIds, predict } from './run-plan.js'
 import { confirmedPlan } from './run-rounds.js'
 import { bytesOf, segmentsOf } from './work-draft.js'
 
@@ -55,7 +56,7 @@ export class EngineActuator implements Actuator {
     const plan = await confirmedPlan(parts, request, signal)
     const identity = identityOf(parts, request.timeZone, plan)
     const segments = keptIds(plan, identity)
-    const asked = await predict(parts, { request, queryId: '' }, plan, identity, 200)
+    const asked = await askPrediction(parts, request, plan, identity, 200)
     const scores = parts.predictions.loadScores(asked?.input.work ?? [])
     const { reads, bytes } = this.#tiers(plan, identity)
     const total = asked?.prediction.total

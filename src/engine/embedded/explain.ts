@@ -1,8 +1,10 @@
 import type { Plan, QueryRequest, Stage } from '../../model/query.js'
 import type { Prediction } from '../../predict/prediction.js'
+import { askPrediction } from './ask-prediction.js'
 import { answerId } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
-import { identityOf, predict, shapeOf } from './run-plan.js'
+import { identityOf } from './plan-identity.js'
+import { shapeOf } from './shape-of.js'
 import { segmentsOf } from './work-draft.js'
 
 /** What `POST /v1/explain` says: plain data. */
@@ -41,7 +43,7 @@ export async function explainPlan(
   const { work } = plan
   const nodes = parts.pool.all().length
   const { shape, cover } = shapeOf(parts, request, plan, identity, true, nodes)
-  const asked = await predict(parts, { request, queryId: '' }, plan, identity, 500)
+  const asked = await askPrediction(parts, request, plan, identity, 500)
   const split = shape.shape === 'split' && work.shape === 'split'
   const distributed = plan.reads.find((read) => split && read.relation === work.distributed)
   const leaves = split ? Math.min(nodes, Math.max(1, cover.rest.length)) : 0

@@ -9,10 +9,11 @@ import type { Plan, QueryId, QueryRequest, QueryState, QueryStatus } from '../..
 import type { SegmentId } from '../../model/segment.js'
 import type { Execution, QueryResult } from '../engine.js'
 import { answerStatement, type StatementAnswer } from './answer-statement.js'
+import { literalsHash } from './ask-prediction.js'
 import type { EngineParts } from './engine-parts.js'
 import { QueryAccounts } from './query-accounts.js'
 import { QueryProgress } from './query-progress.js'
-import { literalsHash, type QueryRun } from './run-plan.js'
+import type { QueryRun } from './run-plan.js'
 
 export interface ExecutionOptions {
   readonly parts: EngineParts

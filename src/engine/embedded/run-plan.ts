@@ -6,21 +6,21 @@ import { basename } from 'node:path'
 import { ForebayError } from '../../model/errors.js'
 import type { DerivedSource, TaskOutput } from '../../model/messages.js'
 import type { NodeStatus } from '../../model/node.js'
-import type { DatasetRead, Plan, QueryId, QueryRequest } from '../../model/query.js'
-import { type BaseSegment, type SegmentId, type StoredSegment, stableHash } from '../../model/segment.js'
-import type { PredictionInput } from '../../predict/prediction.js'
+import type { Plan, QueryId, QueryRequest } from '../../model/query.js'
+import type { SegmentId, StoredSegment } from '../../model/segment.js'
 import type { TaskOutcome } from '../../scheduler/dispatcher.js'
 import { elsewhere, runTask, type TaskContext, type TaskDraft } from '../../scheduler/run-task.js'
 import { runTree, unreadable } from '../../scheduler/run-tree.js'
-import { chooseShape, type Shape } from './choose-shape.js'
-import { answerId, type Identity, keptSegments, leafWork } from './derived-ids.js'
+import { askPrediction } from './ask-prediction.js'
+import { answerId, type Identity } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
+import { identityOf } from './plan-identity.js'
 import type { Asked } from './predictions.js'
 import type { QueryAccounts } from './query-accounts.js'
 import type { QueryProgress } from './query-progress.js'
+import { type ShapeChoice, shapeOf, tiersOf } from './shape-of.js'
 import {
   aggregatorTask,
-  bytesOf,
   type DraftContext,
   leafTasks,
   rootTask,
@@ -75,7 +75,7 @@ export async function runRound(parts: EngineParts, query: QueryRun, round: Round
   const identity = identityOf(parts, query.request.timeZone, plan)
   const answer = answerId(identity, `${query.queryId}-${round.number}`)
   parts.lineage.snapshots(plan.reads.map(identity.snapshot))
-  const asked = await predict(parts, query, plan, identity, 2)
+  const asked = await askPrediction(parts, query.request, plan, identity, 2)
   if (asked !== undefined) query.progress.predicted = asked.prediction.total
   parts.predictions.admitted(query.queryId, asked)
   const release = await admit(parts, query, asked)
@@ -84,72 +84,6 @@ export async function runRound(parts: EngineParts, query: QueryRun, round: Round
   } finally {
     release()
   }
-}
-
-/** Where the ids of a plan's segments come from. */
-export function identityOf(parts: EngineParts, timeZone: string, plan: Plan): Identity {
-  const snapshots = new Map(plan.reads.map((read) => [read.snapshot, parts.catalog.snapshot(read.snapshot)]))
-  return {
-    plan,
-    timeZone,
-    engineVersion: parts.engineVersion,
-    snapshot: (read) => snapshots.get(read.snapshot) ?? forgotten(read),
-  }
-}
-
-/** What prediction is asked about a plan. */
-export async function predict(
-  parts: EngineParts,
-  query: Pick<QueryRun, 'request' | 'queryId'>,
-  plan: Plan,
-  identity: Identity,
-  workPatienceMs: number,
-): Promise<Asked | undefined> {
-  return parts.predictions.ask(questionOf(parts, query.request, plan, identity), workPatienceMs)
-}
-
-function questionOf(parts: EngineParts, request: QueryRequest, plan: Plan, identity: Identity): Omit<PredictionInput, 'work'> {
-  const { work } = plan
-  const operators = work.shape === 'whole' ? work.whole.operators : [work.leaf, work.merge, work.root].flatMap((s) => s.operators)
-  const touched = plan.reads.flatMap((read) =>
-    segmentsOf(read, identity.snapshot(read)).map((segment) => ({
-      id: segment.id,
-      dataset: read.dataset,
-      bytes: bytesOf(segment, read),
-      rows: segment.rows,
-      warmOn: parts.warmth.warmOn(segment.id),
-      home: parts.homes.home(segment.id),
-    })),
-  )
-  const nodes = parts.pool.ready()
-  const byNode = new Map<string, { bytes: number; warmBytes: number }>()
-  for (const segment of touched) {
-    const node = segment.warmOn[0] ?? segment.home ?? nodes[0] ?? 'n1'
-    const share = byNode.get(node) ?? { bytes: 0, warmBytes: 0 }
-    share.bytes += segment.bytes
-    if (segment.warmOn.includes(node)) share.warmBytes += segment.bytes
-    byNode.set(node, share)
-  }
-  const role = work.shape === 'split' && request.tree === 'always' ? 'leaf' : 'root'
-  const placement = [...byNode].map(([node, share]) => ({ node, role, networkBytes: 0, ...share }) as const)
-  return {
-    at: parts.clock.now(),
-    tenant: request.tenant,
-    fingerprint: plan.fingerprint,
-    literals: literalsHash(plan, request),
-    kind: plan.statement.kind === 'select' || plan.statement.kind === 'explain' ? 'read' : 'write',
-    operators,
-    segments: touched.map(({ home: _home, ...segment }) => segment),
-    placement:
-      placement.length > 0 ? placement : [{ node: nodes[0] ?? 'n1', role: 'root', bytes: 0, warmBytes: 0, networkBytes: 0 }],
-    running: Math.max(0, parts.admission.running),
-    queued: parts.admission.waiting,
-  }
-}
-
-/** Hash of what distinguishes one query of a template from another. */
-export function literalsHash(plan: Plan, request: Pick<QueryRequest, 'params'>): string {
-  return stableHash([...plan.literals, JSON.stringify(request.params)], 16)
 }
 
 async function admit(parts: EngineParts, query: QueryRun, asked: Asked | undefined): Promise<() => void> {
@@ -228,57 +162,10 @@ async function useStoredAnswer(
 }
 
 /** Forgets derived segments whose bytes are not what they should be. */
-export function loseStored(parts: EngineParts, segments: readonly StoredSegment[]): void {
+function loseStored(parts: EngineParts, segments: readonly StoredSegment[]): void {
   if (segments.length === 0) return
   for (const segment of segments) parts.derived.lose(segment.id)
   parts.lineage.evicted(segments)
-}
-
-export interface ShapeChoice {
-  readonly shape: Shape
-  readonly workKey: string
-  readonly cover: { readonly found: readonly StoredSegment[]; readonly rest: readonly SegmentId[] }
-}
-
-/** Whole or split for a plan, with the stored partials that a split would use. */
-export function shapeOf(
-  parts: EngineParts,
-  request: Pick<QueryRequest, 'tree' | 'reuse'>,
-  plan: Plan,
-  identity: Identity,
-  trustStored: boolean,
-  nodes: number,
-): ShapeChoice {
-  const { work } = plan
-  const none = { found: [], rest: [] }
-  if (work.shape === 'whole') return { shape: { shape: 'whole', why: work.why }, workKey: '', cover: none }
-  const read = plan.reads.find((each) => each.relation === work.distributed)
-  if (read === undefined) return { shape: { shape: 'whole', why: 'it reads no table' }, workKey: '', cover: none }
-  const segments = segmentsOf(read, identity.snapshot(read))
-  const kept = segments.map((segment) => segment.id)
-  const workKey = leafWork(identity, work.leaf.sql, work.distributed)
-  const usable = request.reuse && trustStored && plan.repeatable
-  const cover = usable ? parts.derived.cover(workKey, kept) : { found: [], rest: kept }
-  const open = new Set(cover.rest)
-  const rest = segments.filter((segment) => open.has(segment.id))
-  const { packed, unpacked } = tiersOf(parts, read, rest, trustStored)
-  const sum = (some: readonly BaseSegment[]): number => some.reduce((total, segment) => total + bytesOf(segment, read), 0)
-  const total = sum(segments)
-  const known = parts.leafMemory.saw(workKey, kept)
-  const shape = chooseShape({
-    mode: request.tree,
-    work,
-    nodes,
-    bytes: sum(unpacked),
-    packedBytes: packed.reduce((bytes, choice) => bytes + sum(choice.segments), 0),
-    coveredShare: total === 0 ? 0 : 1 - sum(rest) / total,
-    segments: rest.length,
-    threads: parts.threads,
-    partialRows: known.rows,
-    grows: known.grows,
-    memoryBytesPerNode: parts.pool.memoryBytesPerNode,
-  })
-  return { shape, workKey, cover }
 }
 
 async function runSplit(
@@ -364,21 +251,7 @@ function draftContext(parts: EngineParts, query: QueryRun, round: Round, identit
   }
 }
 
-function tiersOf(
-  parts: EngineParts,
-  read: DatasetRead,
-  segments: readonly BaseSegment[],
-  trustStored: boolean,
-): ReturnType<EngineParts['packs']['choose']> {
-  if (!trustStored) return { packed: [], unpacked: segments }
-  return parts.packs.choose(
-    read.dataset,
-    read.columns.map((column) => column.name),
-    segments,
-  )
-}
-
-export function taskContext(parts: EngineParts, query: QueryRun): TaskContext {
+function taskContext(parts: EngineParts, query: QueryRun): TaskContext {
   return {
     queryId: query.queryId,
     dispatcher: parts.dispatcher,
@@ -419,7 +292,7 @@ function wholeNode(parts: EngineParts, draft: DraftContext, ready: readonly stri
 }
 
 /** What a finished task read is warm on its node now, and counts for the heat of what is not packed. */
-export function noteReads(parts: EngineParts, query: Pick<QueryRun, 'onPreempt'>, task: TaskDraft, node: string): void {
+function noteReads(parts: EngineParts, query: Pick<QueryRun, 'onPreempt'>, task: TaskDraft, node: string): void {
   for (const input of task.inputs) {
     if (input.kind !== 'base') continue
     const columns = input.columns.map((column) => column.name)
@@ -438,14 +311,4 @@ export function noteReads(parts: EngineParts, query: Pick<QueryRun, 'onPreempt'>
       if (query.onPreempt === undefined) parts.heat.note(input.dataset, columns, segments, parts.clock.now())
     }
   }
-}
-
-/** The catalogue has forgotten the snapshot: its files may be gone, so the query is planned again. */
-function forgotten(read: DatasetRead): never {
-  throw new ForebayError('SEGMENT_CHANGED', `snapshot "${read.snapshot}" of table "${read.dataset}" is not known any more`)
-}
-
-/** Ids of all segments that a plan keeps, in order. */
-export function keptIds(plan: Plan, identity: Identity): readonly SegmentId[] {
-  return plan.reads.flatMap((read) => keptSegments(read, identity.snapshot(read)))
 }

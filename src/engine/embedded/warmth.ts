@@ -54,8 +54,7 @@ export class Warmth {
 
   /** Nodes that hold a segment warm, i.e. in an attached pack that they have read. */
   warmOn(segment: SegmentId): readonly NodeId[] {
-    const packs = this.#packs.packs().filter((pack) => pack.segments.includes(segment))
-    return [...new Set(packs.flatMap((pack) => this.ofPack(pack.id)))]
+    return [...new Set(this.#packs.holding(segment).flatMap((pack) => this.ofPack(pack)))]
   }
 
   /** What a node says is attached is what can be warm there; a pack that it read a moment ago may not be in its report yet. */
