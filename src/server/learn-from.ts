@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { literalsHash } from '../engine/embedded/run-plan.js'
+import { literalsHash } from '../engine/embedded/ask-prediction.js'
 import type { Clock } from '../model/clock.js'
 import { ForebayError } from '../model/errors.js'
 import { type Learned, learn } from '../predict/learn.js'
