@@ -149,18 +149,19 @@ describe('a file', () => {
 
   it('overwritten in place within a second is read anew', async () => {
     const versions = await Promise.all(
-      [1, 8].map(async (i) =>
-        readFileSync(await file(`version-${i}.parquet`, `SELECT ${i}::BIGINT AS i, hash(r) AS h FROM range(200000) t(r)`)),
+      [1, 8].map(async (value) =>
+        readFileSync(
+          await file(`version-${value}.parquet`, `SELECT ${value}::BIGINT AS i, hash(r) AS h FROM range(200000) t(r)`),
+        ),
       ),
     )
     const path = join(lake, 'overwritten.parquet')
     for (let at = 0; at < 20; at++) {
-      const i = at % 2 === 0 ? 1 : 8
+      const value = at % 2 === 0 ? 1 : 8
       writeFileSync(path, versions[at % 2] ?? '')
-      const columns = [{ name: 'i', type: 'BIGINT' }]
-      expect(await read('SELECT min(i) FROM __fb0', columns, [baseSegment(path, 200_000)])).toEqual([[i]])
-      expect(await read('SELECT count(*) FROM __fb0 WHERE i = 8', columns, [baseSegment(path, 200_000)])).toEqual([
-        [i === 8 ? 200_000 : 0],
+      expect(await read('SELECT min(i) FROM __fb0', [i], [baseSegment(path, 200_000)])).toEqual([[value]])
+      expect(await read('SELECT count(*) FROM __fb0 WHERE i = 8', [i], [baseSegment(path, 200_000)])).toEqual([
+        [value === 8 ? 200_000 : 0],
       ])
     }
   })
