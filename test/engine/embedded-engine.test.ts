@@ -7,8 +7,8 @@ beforeAll(async () => {
   under = await openUnderTest([
     `COPY (SELECT i AS id, i % 7 AS k, (i * 3) % 100 AS v, 'name ' || i AS name FROM range(10000) t(i)) TO '$DATA/numbers.parquet'`,
   ])
-})
-afterAll(() => under?.close())
+}, 120_000)
+afterAll(() => under?.close(), 60_000)
 
 describe('one query', () => {
   it('answers without a table', async () => {

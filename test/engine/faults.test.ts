@@ -30,7 +30,7 @@ beforeAll(async () => {
     [0, 1, 2, 3].map((n) => `COPY (SELECT i % 50 AS k, i + ${n} AS v FROM range(200000) t(i)) TO '$DATA/lake/part-${n}.parquet'`),
     { nodes: 3, predictor },
   )
-}, 60_000)
+}, 120_000)
 afterAll(() => under?.close(), 60_000)
 
 /** Throws when there is none: a signal to process 0 would reach the tests themselves. */

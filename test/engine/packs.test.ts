@@ -9,8 +9,8 @@ const sql = 'SELECT k, sum(v) AS s FROM log GROUP BY k ORDER BY k'
 
 beforeAll(async () => {
   under = await openUnderTest([0, 1].map(file), { packing: true, limits: { idleMs: 200 } })
-})
-afterAll(() => under?.close())
+}, 120_000)
+afterAll(() => under?.close(), 60_000)
 
 async function expected(): Promise<readonly (readonly number[])[]> {
   const rows = await under.duckdb(`SELECT k, sum(v)::BIGINT FROM read_parquet('$DATA/log/*.parquet') GROUP BY k ORDER BY k`)

@@ -52,4 +52,4 @@ it('finds answers and packs again after a restart, and bytes that changed meanwh
   } finally {
     await third.close()
   }
-}, 60_000)
+}, 120_000)

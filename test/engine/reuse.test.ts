@@ -9,8 +9,8 @@ const file = (number: number): string =>
 
 beforeAll(async () => {
   under = await openUnderTest([0, 1, 2].map(file))
-})
-afterAll(() => under?.close())
+}, 120_000)
+afterAll(() => under?.close(), 60_000)
 
 const tasksOf = (queryId: string) => under.recorder.tasks(queryId)
 

@@ -10,8 +10,8 @@ beforeAll(async () => {
     `COPY (SELECT i AS id, i % 3 AS k FROM range(1000) t(i)) TO '$DATA/source.parquet'`,
     `COPY (SELECT i AS id, repeat('x', 100) AS text FROM range(60000) t(i)) TO '$DATA/wide.parquet'`,
   ])
-})
-afterAll(() => under?.close())
+}, 120_000)
+afterAll(() => under?.close(), 60_000)
 
 describe('writes', () => {
   it('creates, appends to, reads and drops a table', async () => {
