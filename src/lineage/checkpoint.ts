@@ -82,15 +82,8 @@ export function* checkpointBatches(log: LineageLog): Generator<LineageBatch> {
 }
 
 function* parts(source: Database, sql: Statements): Generator<Part> {
-  for (const table of indexTables) {
-    let rows: unknown[][] = []
-    for (const row of sql.iterate<unknown[]>(`SELECT * FROM ${table}`)) {
-      rows.push(row)
-      if (rows.length < rowsPerPart) continue
-      yield { table, rows }
-      rows = []
-    }
-    if (rows.length > 0) yield { table, rows }
+  for (const { table, key } of indexTables) {
+    for (const rows of sql.pages('*', table, key, rowsPerPart)) yield { table, rows }
   }
   for (const batch of new SqliteExport(source).batches(rowsPerPart)) yield { batch }
 }

@@ -43,11 +43,26 @@ export class Statements {
     return this.prepare(sql).all(...values) as T[]
   }
 
-  /** Rows one by one. The statement is its own, so that it may be used again while the rows are read. */
-  iterate<T extends readonly unknown[]>(sql: string, ...values: readonly unknown[]): IterableIterator<T> {
-    const statement = this.#database.prepare(sql)
-    statement.setReturnArrays(true)
-    return statement.iterate(...values) as IterableIterator<T>
+  /**
+   * All rows of a table in the order of its key, page by page. Not by an iterator of the driver's: one that outlives a garbage
+   * collection of its statement is invalid, and may take the process with it.
+   */
+  *pages<T extends readonly unknown[]>(
+    select: string,
+    from: string,
+    key: readonly string[],
+    size: number,
+  ): IterableIterator<T[]> {
+    const order = key.join(', ')
+    const head = `SELECT ${order}, ${select} FROM ${from}`
+    let rows = this.all<T>(`${head} ORDER BY ${order} LIMIT ?`, size)
+    while (rows.length > 0) {
+      const last = rows.at(-1)?.slice(0, key.length) ?? []
+      yield rows.map((row) => row.slice(key.length) as unknown as T)
+      const places = key.map(() => '?').join(', ')
+      rows =
+        rows.length < size ? [] : this.all<T>(`${head} WHERE (${order}) > (${places}) ORDER BY ${order} LIMIT ?`, ...last, size)
+    }
   }
 
   prepare(sql: string): Statement {

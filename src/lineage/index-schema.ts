@@ -28,5 +28,13 @@ CREATE TABLE IF NOT EXISTS columns (
 CREATE INDEX IF NOT EXISTS columns_by_input ON columns (from_dataset, from_name);
 `
 
-/** Tables of the index that a checkpoint carries; raw transfers are made again from the events that are still in the log. */
-export const indexTables = ['segments', 'snapshots', 'derived', 'waiting', 'results', 'writes', 'columns'] as const
+/** Tables of the index that a checkpoint carries, with their keys; raw transfers are made again from events that are still in the log. */
+export const indexTables = [
+  { table: 'segments', key: ['id'] },
+  { table: 'snapshots', key: ['rowid'] },
+  { table: 'derived', key: ['id'] },
+  { table: 'waiting', key: ['key', 'offset', 'segment'] },
+  { table: 'results', key: ['query', 'rank', 'segment'] },
+  { table: 'writes', key: ['query', 'offset'] },
+  { table: 'columns', key: ['dataset', 'name', 'from_dataset', 'from_name', 'kind', 'subtype'] },
+] as const

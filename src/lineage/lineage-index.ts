@@ -64,7 +64,7 @@ export class LineageIndex {
 
   /** Empties all tables. */
   clear(): void {
-    for (const table of [...indexTables, 'transfers']) this.#sql.run(`DELETE FROM ${table}`)
+    for (const table of [...indexTables.map((entry) => entry.table), 'transfers']) this.#sql.run(`DELETE FROM ${table}`)
     this.snapshots.forget()
   }
 

@@ -14,12 +14,12 @@ export class SqliteExport {
 
   /** The graph as batches that make the same graph of an empty store. */
   *batches(size: number): IterableIterator<LineageBatch> {
-    const vertices = this.#sql.iterate<VertexRow>(`SELECT ${vertexColumns} FROM vertices v WHERE kind IS NOT NULL`)
-    for (const rows of chunks(vertices, size)) yield { ...part, vertices: rows.map(vertexOf) }
-    const edges = this.#sql.iterate<EdgeRow>(`SELECT ${edgeColumns} FROM edges e
-      CROSS JOIN vertices s ON s.id = e.source CROSS JOIN vertices t ON t.id = e.target CROSS JOIN shapes x ON x.id = e.shape
-      CROSS JOIN vertices fn ON fn.id = e.from_node CROSS JOIN vertices tn ON tn.id = e.to_node`)
-    for (const rows of chunks(edges, size)) yield { ...part, edges: rows.map((row) => edgeOf(row, parseDays(row[17] as string))) }
+    for (const rows of this.#sql.pages<VertexRow>(vertexColumns, 'vertices v', ['v.id'], size)) {
+      yield { ...part, vertices: rows.filter((row) => row[1] !== null).map(vertexOf) }
+    }
+    for (const rows of this.#sql.pages<EdgeRow>(edgeColumns, edgesWithNames, edgeKey, size)) {
+      yield { ...part, edges: rows.map((row) => edgeOf(row, parseDays(row[17] as string))) }
+    }
   }
 
   digest(): { readonly vertices: number; readonly edges: number; readonly hash: string } {
@@ -34,13 +34,9 @@ export class SqliteExport {
 
 const part: LineageBatch = { from: 0, to: 0, vertices: [], edges: [], folds: [] }
 
-function* chunks<T>(rows: IterableIterator<T>, size: number): IterableIterator<T[]> {
-  let chunk: T[] = []
-  for (const row of rows) {
-    chunk.push(row)
-    if (chunk.length < size) continue
-    yield chunk
-    chunk = []
-  }
-  if (chunk.length > 0) yield chunk
-}
+const edgeKey = ['e.source', 'e.kind', 'e.target', 'e.shape', 'e.from_node', 'e.to_node']
+
+/** CROSS JOIN keeps the edges outermost, so that a page is one range of their key. */
+const edgesWithNames = `edges e
+  CROSS JOIN vertices s ON s.id = e.source CROSS JOIN vertices t ON t.id = e.target CROSS JOIN shapes x ON x.id = e.shape
+  CROSS JOIN vertices fn ON fn.id = e.from_node CROSS JOIN vertices tn ON tn.id = e.to_node`

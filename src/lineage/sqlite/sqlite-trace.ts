@@ -111,6 +111,7 @@ class Walk {
   readonly #asOf: number
   readonly #seen = new Set<string>()
   #frontier: number[] = []
+  #startEdges = 0
   #depth = 0
 
   constructor(sql: Statements, options: TraceOptions) {
@@ -124,6 +125,7 @@ class Walk {
     for (const id of [...segments, ...nodes]) this.vertices.add(id)
     const frontier = new Set(segments)
     for (const edge of this.#take(incoming, nodes, processedBy)) frontier.add(edge[0])
+    this.#startEdges = this.edges.length
     this.#arrive([...frontier])
   }
 
@@ -148,8 +150,8 @@ class Walk {
   #take(statement: string, ids: readonly number[], kind: number): RawEdge[] {
     if (ids.length === 0 || this.truncated) return []
     const left = this.#options.limit - this.edges.length
-    // Edges met before come again when both directions are walked, so the statement may give more than are new.
-    const asked = left + (this.#options.direction === 'both' ? this.#seen.size : 0) + 1
+    // Edges met before come again when both directions are walked or a node was the start: as many more are asked for.
+    const asked = left + (this.#options.direction === 'both' ? this.#seen.size : this.#startEdges) + 1
     const [text = '[]'] = this.#sql.first<[string]>(statement, JSON.stringify(ids), kind, this.#asOf, asked) ?? []
     const fresh = (JSON.parse(text) as RawEdge[]).filter((edge) => this.#isNew(edge))
     if (fresh.length > left) {
@@ -161,7 +163,7 @@ class Walk {
   }
 
   #isNew(edge: RawEdge): boolean {
-    // Each vertex is left once in each direction, so only walks in both directions meet an edge again; so does a start at a node.
+    // Each vertex is left once in each direction, so only walks in both directions meet its edges again.
     if (this.#options.direction !== 'both' && edge[1] === transformedInto) return true
     const key = `${edge[0]},${edge[1]},${edge[2]},${edge[3]},${edge[4]},${edge[5]}`
     if (this.#seen.has(key)) return false
