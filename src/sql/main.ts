@@ -1,9 +1,9 @@
 import type { RelationDefinition } from '../model/catalogue.js'
 import { toErrorRecord } from '../model/errors.js'
 import { DuckDBSession } from './duckdb-session.js'
-import { Definitions } from './resolve/definitions.js'
 import type { FromPlanner, ToPlanner } from './planner/messages.js'
 import { StatementPlanner } from './planner/plan-statement.js'
+import { Definitions } from './resolve/definitions.js'
 
 /**
  * A planner process. It answers one request after the other, in the order of the messages, and ends when its channel to the
