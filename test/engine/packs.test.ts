@@ -77,6 +77,7 @@ describe('the actuator', () => {
     expect(under.activities.some((each) => each.type === 'arrival' && each.sql === expectedQuery.sql)).toBe(false)
     const { status } = await under.query(expectedQuery.sql)
     expect(status.actual).toMatchObject({ reused: true, tasks: 0 })
+    expect(under.activities).toContainEqual(expect.objectContaining({ type: 'prefetch', outcome: 'used' }))
   })
 
   it('builds and warms a pack', async () => {

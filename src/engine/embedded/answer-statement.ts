@@ -53,6 +53,7 @@ async function answerSelect(parts: EngineParts, query: QueryRun, plan: Plan, onP
       accounts.found()
       parts.lineage.snapshots(plan.reads.map(identity.snapshot))
       query.dispatched()
+      parts.prefetched.used(segment)
       const { bytes: inline, rows, node, contentType } = found
       return { columns: plan.columns, contentType, node, rows, inline, segment }
     }
@@ -88,12 +89,14 @@ function keepAnswer(parts: EngineParts, query: QueryRun, end: RoundEnd & { reado
   const { answer, outcome, plan, taskId } = end
   const { result, node } = outcome
   const savedMs = query.accounts.wallMs()
+  const ahead = query.onPreempt !== undefined
   if (!end.reused) {
     parts.whenStored(taskId, (stored) => {
-      if (plan.repeatable) parts.derived.add({ stored, covers: [], savedMs })
-      else dropStored(parts, stored)
+      if (!plan.repeatable) return dropStored(parts, stored)
+      if (ahead) parts.prefetched.made(stored.id, stored.bytes)
+      parts.derived.add({ stored, covers: [], savedMs })
     })
-  }
+  } else parts.prefetched.used(answer)
   if (!plan.repeatable || result.to !== 'client' || result.inline === undefined) return
   if (result.inline.length > parts.limits.answerBytesMax) return
   const contentType = contentTypes[query.request.format]

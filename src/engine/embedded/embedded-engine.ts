@@ -42,6 +42,7 @@ import { NodeReplies } from './node-replies.js'
 import { PackKeeper } from './pack-keeper.js'
 import { identityOf } from './plan-identity.js'
 import { Predictions } from './predictions.js'
+import { Prefetched } from './prefetched.js'
 import { QueryExecution } from './query-execution.js'
 import { confirmedPlan } from './run-rounds.js'
 import { segmentData } from './segment-data.js'
@@ -88,10 +89,14 @@ export class EmbeddedEngine implements Engine {
     this.#replies = new NodeReplies(fleet)
     const lineage = new LineageFeed({ recorder: options.recorder, fleet, clock, onError })
     const homes = new SegmentHomes()
+    const prefetched = new Prefetched(emit)
     const packs = new PackRegistry({
       folder: join(stateFolder, 'packs'),
       bytesMax: options.diskBytes * packShare,
-      detach: (ids) => this.#replies.detachPacks(ids),
+      detach: (ids) => {
+        for (const id of ids) prefetched.gone(id)
+        return this.#replies.detachPacks(ids)
+      },
     })
     const nodesFolder = join(stateFolder, 'nodes')
     this.#derivedKeeper = new DerivedKeeper({ fleet, lineage, recorder: options.recorder, nodesFolder, onError })
@@ -110,7 +115,10 @@ export class EmbeddedEngine implements Engine {
       quarantine: new Quarantine(systemClock),
       derived: new DerivedIndex({
         bytesMax: options.diskBytes * derivedShare,
-        onEvict: (evicted) => this.#derivedKeeper.evict(evicted),
+        onEvict: (evicted) => {
+          for (const { id } of evicted) prefetched.gone(id)
+          this.#derivedKeeper.evict(evicted)
+        },
       }),
       answers: new AnswerCache(limits.answerCacheBytes),
       packs,
@@ -119,6 +127,7 @@ export class EmbeddedEngine implements Engine {
       warmth: new Warmth(fleet, homes, packs),
       leafMemory: new LeafMemory(),
       predictions: new Predictions({ predictor: options.predictor, reader: options.reader, clock, emit, onError }),
+      prefetched,
       lineage,
       limits,
       clock,

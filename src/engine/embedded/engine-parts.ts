@@ -19,6 +19,7 @@ import type { LeafMemory } from './leaf-memory.js'
 import type { LineageFeed } from './lineage-feed.js'
 import type { NodePool } from './node-pool.js'
 import type { Predictions } from './predictions.js'
+import type { Prefetched } from './prefetched.js'
 import type { Warmth } from './warmth.js'
 
 /** What a running query uses of the engine. */
@@ -39,6 +40,7 @@ export interface EngineParts {
   readonly warmth: Warmth
   readonly leafMemory: LeafMemory
   readonly predictions: Predictions
+  readonly prefetched: Prefetched
   readonly lineage: LineageFeed
   readonly limits: EngineLimits
   readonly clock: Clock

@@ -150,6 +150,7 @@ export class PackKeeper {
         if (built === undefined) continue
         const bytes = segments.reduce((sum, segment) => sum + sourceBytes(segment, columns), 0)
         await packs.add(built.pack, bytes * savedMsPerByte)
+        this.#parts.prefetched.made(id, built.pack.bytes)
         return built
       }
     } finally {

@@ -299,6 +299,7 @@ function noteReads(parts: EngineParts, query: Pick<QueryRun, 'onPreempt'>, task:
     for (const part of input.parts) {
       if (part.from === 'pack') {
         parts.packs.used(part.pack.id)
+        parts.prefetched.used(part.pack.id)
         parts.warmth.read(part.pack.id, node, columns)
         continue
       }
