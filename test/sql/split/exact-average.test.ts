@@ -30,7 +30,10 @@ function roundsTwice(sum: bigint, divisor: bigint): boolean {
 }
 
 /** Sums of `count` values that plain division gets wrong by one ulp. */
-function trickySums(type: { readonly largest: number; readonly scale: bigint }, wanted: number): readonly { sum: bigint; count: bigint }[] {
+function trickySums(
+  type: { readonly largest: number; readonly scale: bigint },
+  wanted: number,
+): readonly { sum: bigint; count: bigint }[] {
   const random = new Seeded(11)
   const found: { sum: bigint; count: bigint }[] = []
   while (found.length < wanted) {

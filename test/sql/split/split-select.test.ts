@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isAggregate } from '../../../src/sql/split/aggregate-names.js'
+import { PlanOracle } from '../../support/oracle-plan.js'
+
+let oracle: PlanOracle
+
+beforeAll(async () => {
+  oracle = await PlanOracle.open()
+  await oracle.connection.run(`
+    CREATE TABLE sales AS SELECT i AS id, i % 7 AS shop, i % 3 = 0 AS online, (i * 1.37)::DECIMAL(9,2) AS price, sin(i) AS weight,
+      'item ' || i % 11 AS item, DATE '2024-01-01' + (i % 40)::INTEGER AS day, [i, i + 1] AS tags,
+      to_days((i % 3)::INTEGER) AS span FROM range(1000) r(i);
+    CREATE TABLE shops AS SELECT i AS shop, 'shop ' || i AS name, i * 1.5 AS area, i / 2.0::DOUBLE AS score FROM range(5) r(i);
+    CREATE TABLE visits AS SELECT i AS id, i % 7 AS shop FROM range(200000) r(i)`)
+  for (const name of ['sales', 'shops', 'visits']) await oracle.declare(name)
+})
+afterAll(() => oracle.close())
+
+async function reason(sql: string): Promise<string> {
+  const split = await oracle.split(sql)
+  return split.shape === 'whole' ? split.why : `split: ${split.why}`
+}
+
+describe('what runs whole, and the reason it gives', () => {
+  it.each([
+    ['SELECT random(), id FROM sales', 'random() gives something else each time'],
+    ['SELECT first(item) FROM sales', 'first() depends on the order of rows'],
+    ['SELECT arg_max(item, price) FROM sales', 'arg_max() depends on the order of rows'],
+    ['SELECT mode(item) FROM sales', 'mode() depends on the order of rows'],
+    [`SELECT string_agg(item, ',') FROM sales`, 'string_agg() depends on the order of rows'],
+    ['SELECT list(id ORDER BY id) FROM sales', 'list() depends on the order of rows'],
+    ['SELECT median(id) FROM sales', 'median() needs all rows at once'],
+    ['SELECT approx_count_distinct(id) FROM sales', 'approx_count_distinct() needs all rows at once'],
+    ['SELECT corr(id, weight) FROM sales', 'corr() needs all rows at once'],
+    ['SELECT id, row_number() OVER (ORDER BY id) FROM sales', 'a window function'],
+    ['SELECT id FROM sales USING SAMPLE 10', 'a sample'],
+    ['SELECT id, item FROM sales LIMIT 3', 'LIMIT without a total order'],
+    ['SELECT id, item FROM sales ORDER BY id LIMIT 3', 'LIMIT without a total order'],
+    ['SELECT shop, count(*) AS c FROM sales GROUP BY shop ORDER BY c DESC LIMIT 3', 'LIMIT without a total order'],
+    ['SELECT shop, sum(id) AS s FROM sales GROUP BY ROLLUP (shop) ORDER BY shop LIMIT 3', 'LIMIT without a total order'],
+    ['SELECT shop, sum(weight) FROM sales GROUP BY shop HAVING sum(weight) > 0', 'a floating-point aggregate in HAVING or ORDER BY'],
+    ['SELECT shop, avg(weight) AS w FROM sales GROUP BY shop ORDER BY w', 'a floating-point aggregate in HAVING or ORDER BY'],
+    ['SELECT shop, avg(weight) AS w FROM sales GROUP BY shop ORDER BY ALL', 'a floating-point aggregate in HAVING or ORDER BY'],
+    ['SELECT DISTINCT sum(weight) FROM sales GROUP BY shop', 'DISTINCT over a floating-point aggregate'],
+    [
+      'SELECT round(avg(weight), 2) FROM sales',
+      'an expression that can magnify the error of a floating-point aggregate',
+    ],
+    ['SELECT sum(weight) - avg(weight) FROM sales', 'an expression that can magnify the error of a floating-point aggregate'],
+    ['SELECT w FROM (SELECT sum(weight) AS w FROM sales GROUP BY shop) q WHERE w > 0', 'a floating-point aggregate that something else is computed from'],
+    ['SELECT max(w) FROM (SELECT sum(weight) AS w FROM sales GROUP BY shop) q', 'a floating-point aggregate that something else is computed from'],
+    ['SELECT name FROM shops WHERE area > (SELECT avg(weight) FROM sales)', 'a floating-point aggregate that something else is computed from'],
+    ['SELECT count(*) FROM sales WHERE weight > (SELECT avg(score) FROM shops)', 'avg() of floating-point numbers beside what is split'],
+    ['SELECT count(DISTINCT shop), count(DISTINCT item) FROM sales', 'DISTINCT aggregates of different arguments'],
+    ['SELECT DISTINCT ON (shop) id FROM sales', 'DISTINCT ON'],
+    ['SELECT span, count(*) FROM sales GROUP BY span', 'groups by INTERVAL'],
+    ['SELECT max(span) FROM sales', 'max() of INTERVAL'],
+    ['SELECT item COLLATE nocase AS i, count(*) FROM sales GROUP BY i', 'a collation in a key'],
+    ['SELECT a.id FROM sales a, sales b WHERE a.id = b.id', 'sales is read in 2 places'],
+    ['SELECT count(*) FROM sales FULL JOIN shops USING (shop)', 'the large side of a FULL join is not the one that is kept'],
+    ['SELECT count(*) FROM sales JOIN visits USING (id)', 'split: count over visits'],
+    ['SELECT sum(v.id) FROM visits v WHERE EXISTS (SELECT 1 FROM shops s WHERE s.shop = v.shop LIMIT 1)', 'LIMIT in a correlated subquery'],
+    ['SELECT 1', 'no dataset is read'],
+  ])('%s', async (sql, why) => {
+    expect(await reason(sql)).toBe(why)
+  })
+
+  it('is what would make every node read a large dataset', async () => {
+    await oracle.connection.run('CREATE TABLE clicks AS SELECT i AS id FROM range(300000) r(i)')
+    await oracle.declare('clicks')
+    expect(await reason('SELECT count(*) FROM clicks JOIN visits USING (id)')).toBe('clicks is too large to be read by every node')
+  })
+})
+
+describe('what is split', () => {
+  it.each([
+    ['SELECT count(*) FROM sales', 'one'],
+    ['SELECT shop, sum(price) FROM sales GROUP BY shop', 'groups'],
+    ['SELECT date_trunc(\'month\', day) AS day, count(*) FROM sales GROUP BY date_trunc(\'month\', day)', 'groups'],
+    ['SELECT DISTINCT item FROM sales', 'groups'],
+    ['SELECT * FROM sales WHERE id < 10', 'rows'],
+    ['SELECT id, item FROM sales ORDER BY item, id LIMIT 5 OFFSET 2', 'limited'],
+    ['SELECT item, count(*) AS c FROM sales GROUP BY item ORDER BY c DESC, item LIMIT 3', 'groups'],
+    ['SELECT name, sum(price) FROM sales JOIN shops USING (shop) GROUP BY name', 'groups'],
+    ['SELECT count(*) FROM shops RIGHT JOIN sales USING (shop)', 'one'],
+    ['WITH x AS (SELECT shop, sum(price) AS p FROM sales GROUP BY shop) SELECT * FROM x WHERE p > (SELECT avg(p) FROM x)', 'groups'],
+    ['SELECT sum(p) FROM (SELECT price * 2 AS p FROM sales WHERE online) q', 'one'],
+    ['SELECT sum(weight) / count(*), coalesce(avg(weight), 0), -stddev(weight) FROM sales', 'one'],
+    ['SELECT shop, w FROM (SELECT shop, sum(weight) AS w FROM sales GROUP BY shop) q ORDER BY shop DESC', 'groups'],
+    ['SELECT shop, count(DISTINCT item) FILTER (WHERE online), sum(id) FROM sales GROUP BY CUBE (shop, online)', 'groups'],
+    ['SELECT s.shop, t.tag FROM sales s, unnest(s.tags) AS t(tag) WHERE s.id < 5', 'rows'],
+  ])('%s', async (sql, partial) => {
+    const split = await oracle.split(sql)
+    expect(split).toMatchObject({ shape: 'split', partial })
+  })
+
+  it('names what leaves and root read besides their own', async () => {
+    const joined = await oracle.split('SELECT name, q.c FROM shops JOIN (SELECT shop, count(*) AS c FROM sales GROUP BY shop) q USING (shop)')
+    expect(joined).toMatchObject({ distributed: '__fb0', broadcast: [], rootReads: ['__fb1'] })
+    const inside = await oracle.split('SELECT name, count(*) FROM sales JOIN shops USING (shop) GROUP BY name')
+    expect(inside).toMatchObject({ distributed: '__fb0', broadcast: ['__fb1'], rootReads: [] })
+  })
+
+  it('tells which columns the groups come from', async () => {
+    const split = await oracle.split('SELECT s.shop, lower(item), count(*) FROM sales s GROUP BY 1, 2')
+    expect(split).toMatchObject({ groupColumns: [{ dataset: 'sales', column: 'shop' }] })
+  })
+
+  it('leaves the tree that it was given as it was', async () => {
+    const tree = await oracle.resolve('SELECT shop AS s, avg(price) FROM sales GROUP BY s ORDER BY 1')
+    const before = JSON.stringify(tree)
+    await oracle.split('SELECT shop AS s, avg(price) FROM sales GROUP BY s ORDER BY 1')
+    expect(JSON.stringify(tree)).toBe(before)
+  })
+})
+
+describe('partials', () => {
+  it('keep an exact zero of constant values at 0.0', async () => {
+    await oracle.connection.run('CREATE TABLE same AS SELECT 0.1::DOUBLE AS x, i % 2 AS g FROM range(1000) r(i)')
+    await oracle.declare('same')
+    const sql = 'SELECT stddev(x), var_pop(x), covar_pop(x, g) FROM same'
+    const split = await oracle.split(sql)
+    if (split.shape !== 'split') throw new Error(split.why)
+    const { rows } = await oracle.splitAnswer(split, { leaves: 7, fanIn: 2 })
+    expect(rows).toEqual([['0.0', '0.0', '0.0']])
+  })
+
+  it('keep a small spread far from zero', async () => {
+    await oracle.connection.run('CREATE TABLE far AS SELECT 1e9 + (i % 2) AS x FROM range(1000) r(i)')
+    await oracle.declare('far')
+    const split = await oracle.split('SELECT stddev_pop(x::DOUBLE) FROM far')
+    if (split.shape !== 'split') throw new Error(split.why)
+    const { rows } = await oracle.splitAnswer(split, { leaves: 7, fanIn: 2 })
+    expect(Number(rows[0]?.[0])).toBeCloseTo(0.5, 9)
+  })
+
+  it('keep all digits of a HUGEINT sum', async () => {
+    await oracle.connection.run('CREATE TABLE huge AS SELECT 9223372036854775807 - i AS x FROM range(1000) r(i)')
+    await oracle.declare('huge')
+    const sql = 'SELECT sum(x) FROM huge'
+    const split = await oracle.split(sql)
+    if (split.shape !== 'split') throw new Error(split.why)
+    expect(await oracle.splitAnswer(split, { leaves: 7, fanIn: 2 })).toEqual(await oracle.whole(sql))
+  })
+
+  it('are right when every leaf, or none of the rows, is empty', async () => {
+    const sql = 'SELECT count(*), sum(id), avg(price), max(item), stddev(weight) FROM sales WHERE id < 0'
+    const split = await oracle.split(sql)
+    if (split.shape !== 'split') throw new Error(split.why)
+    expect(await oracle.splitAnswer(split, { leaves: 3, fanIn: 2 })).toEqual(await oracle.whole(sql))
+  })
+})
+
+it('knows every aggregate function of the installed DuckDB', async () => {
+  const { rows } = await oracle.answer(
+    `SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'
+      OR (function_type = 'macro' AND regexp_matches(macro_definition, '(^|[^_a-z])(string_agg|avg|sum|count|list|first)\\('))`,
+  )
+  const names = rows.map(([name]) => String(name))
+  expect(names.filter((name) => !isAggregate(name) && !name.startsWith('list_'))).toEqual([])
+})
