@@ -49,14 +49,14 @@ async function splitWork(
   session: DuckDBSession,
   split: SplitTrees,
   names: ReadonlyMap<string, string>,
-  columns: readonly Column[],
+  answer: readonly Column[],
 ): Promise<Omit<Work & { shape: 'split' }, 'whole'>> {
   const [leafSql = '', mergeSql = '', rootSql = ''] = await session.print([split.leaf, split.merge, split.root])
   // All three in one question: partials are the leaf's rows, so a CTE of the leaf stands in for them.
   const over = (sql: string): string => `WITH ${partialsRelation} AS (${leafSql}) SELECT * FROM (${sql}) AS finished`
   const [partials = [], merged = [], finished = []] = await session.describeAll([leafSql, over(mergeSql), over(rootSql)])
   checkTypes('merge', merged, partials)
-  checkTypes('root', finished, columns)
+  checkTypes('root', finished, answer)
   const stage = (sql: string, columns: readonly Column[], tree: AstObject): Stage => ({
     sql,
     columns,
@@ -71,7 +71,7 @@ async function splitWork(
     rootReads: split.rootReads,
     leaf: stage(leafSql, partials, split.leaf),
     merge: stage(mergeSql, partials, split.merge),
-    root: stage(rootSql, columns, split.root),
+    root: stage(rootSql, answer, split.root),
     partial: split.partial,
     ...(partialRowsMax === undefined ? {} : { partialRowsMax }),
     groupColumns: split.groupColumns,
