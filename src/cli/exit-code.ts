@@ -49,4 +49,4 @@ function hintOf(error: unknown): string | undefined {
 }
 
 /** A server's text must not steer the terminal. */
-const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').replace(/[\x00-\x1f\x7f-\x9f]/g, '')
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').replace(/\p{Cc}/gu, '')

@@ -11,7 +11,7 @@ export interface Output {
 export function cell(value: unknown): string {
   if (value === null || value === undefined) return ''
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  return text.replace(/\r?\n|\t/g, ' ').replace(/[\x00-\x1f\x7f-\x9f]/g, '')
+  return text.replace(/\r?\n|\t/g, ' ').replace(/\p{Cc}/gu, '')
 }
 
 /** Rows as a table on a terminal, as tab-separated lines (header first) in a pipe. */

@@ -2,6 +2,7 @@
  * The composition root: the only place that knows which adapter stands behind each port. Rooms open side by side where they
  * do not need each other, and close in the opposite order; whatever fails half way closes what was open by then.
  */
+import { readdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
@@ -76,6 +77,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const log = options.log ?? serverLog(configuration)
   const onError = (error: unknown): void => log.error({ err: error }, 'background work failed')
   refuseUnavailable(configuration)
+  await checkDataFolder(configuration.data)
   const credentials = readCredentials(configuration)
   const { limits } = configuration
 
@@ -278,6 +280,21 @@ function refuseUnavailable(configuration: ServerConfiguration): void {
       hint: `leave --${missing} away: the embedded one is used then`,
     },
   )
+}
+
+/** The user's folder may be absent, but what is there must be a folder that can be read. */
+async function checkDataFolder(data: string): Promise<void> {
+  try {
+    await readdir(data)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return
+    const why = code === 'ENOTDIR' ? 'it is not a folder' : message
+    throw new ForebayError('CONFIGURATION_INVALID', `data folder ${data} cannot be read: ${why}`, {
+      hint: 'give this user the right to read it, or name another folder with --data DIR',
+      cause: error,
+    })
+  }
 }
 
 async function listen(app: Awaited<ReturnType<typeof buildApp>>, { host, port }: ServerConfiguration): Promise<void> {

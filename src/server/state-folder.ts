@@ -73,7 +73,8 @@ function makeWritable(path: string): void {
         cause: error,
       })
     }
-    throw new ForebayError('CONFIGURATION_INVALID', `state folder ${path} is not writable: ${(error as Error).message}`, {
+    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'it is not a folder' : (error as Error).message
+    throw new ForebayError('CONFIGURATION_INVALID', `state folder ${path} is not writable: ${why}`, {
       hint: 'give this user the right to write there, or choose another folder with --state DIR',
       cause: error,
     })

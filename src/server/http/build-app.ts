@@ -2,22 +2,12 @@
 
 import type { Socket } from 'node:net'
 import swagger from '@fastify/swagger'
-import fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyServerOptions,
-  LogController,
-} from 'fastify'
-import {
-  jsonSchemaTransform,
-  jsonSchemaTransformObject,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod'
+import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyServerOptions, LogController } from 'fastify'
+import { jsonSchemaTransform, jsonSchemaTransformObject, validatorCompiler } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
 import { ForebayError } from '../../model/errors.js'
 import type { Rooms } from '../rooms.js'
+import type { App } from './app.js'
 import { type ErrorAnswer, errorAnswer } from './error-envelope.js'
 import { eventRoutes } from './event-routes.js'
 import { makeGuard } from './guard.js'
@@ -30,15 +20,6 @@ import { predictRoutes } from './predict-routes.js'
 import { queriesRoutes } from './queries-routes.js'
 import { queryRoutes } from './query-routes.js'
 import { tableRoutes } from './table-routes.js'
-
-/** A server whose routes validate and type their input with zod. */
-export type App = FastifyInstance<
-  import('node:http').Server,
-  import('node:http').IncomingMessage,
-  import('node:http').ServerResponse,
-  FastifyBaseLogger,
-  ZodTypeProvider
->
 
 const loopbackNames = ['127.0.0.1', 'localhost', '[::1]']
 

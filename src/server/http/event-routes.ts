@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { ForebayError } from '../../model/errors.js'
 import { type EventKind, eventKinds, type Subscription } from '../event-hub.js'
 import type { Rooms } from '../rooms.js'
-import type { App } from './build-app.js'
+import type { App } from './app.js'
 
 const heartbeatMs = 15_000
 

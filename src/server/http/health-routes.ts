@@ -1,5 +1,5 @@
 import type { Rooms } from '../rooms.js'
-import type { App } from './build-app.js'
+import type { App } from './app.js'
 
 /** Probes for supervisors, and the metrics. */
 export function healthRoutes(app: App, rooms: Rooms): void {

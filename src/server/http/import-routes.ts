@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { type ImportFormat, importFormats } from '../../catalog/import-plan.js'
 import { ForebayError } from '../../model/errors.js'
 import type { Rooms } from '../rooms.js'
-import type { App } from './build-app.js'
+import type { App } from './app.js'
 import { untilClosed } from './until-closed.js'
 
 const importQuery = z.strictObject({

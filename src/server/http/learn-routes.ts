@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { ForebayError } from '../../model/errors.js'
 import type { Rooms } from '../rooms.js'
-import type { App } from './build-app.js'
+import type { App } from './app.js'
 
 /** `POST /v1/learn`: a query log, plain or gzip, becomes prior experience of the predictor. */
 export function learnRoutes(app: App, rooms: Rooms): void {

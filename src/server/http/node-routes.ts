@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Rooms } from '../rooms.js'
-import type { App } from './build-app.js'
+import type { App } from './app.js'
 import { presentForecast, presentLedgerEntry, presentNode } from './present.js'
 import { wholeNumber } from './request-schemas.js'
 

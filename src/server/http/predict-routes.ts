@@ -1,7 +1,7 @@
 import { ForebayError } from '../../model/errors.js'
 import type { QueryRequest } from '../../model/query.js'
 import type { Rooms } from '../rooms.js'
-import type { App } from './build-app.js'
+import type { App } from './app.js'
 import { presentPrediction } from './present-prediction.js'
 import { type QueryBody, queryBody, queryRequest } from './request-schemas.js'
 import { untilClosed } from './until-closed.js'

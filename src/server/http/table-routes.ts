@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { ForebayError } from '../../model/errors.js'
 import type { Rooms } from '../rooms.js'
-import type { App } from './build-app.js'
+import type { App } from './app.js'
 import { presentSnapshot, presentTable } from './present.js'
 
 /** Tables and what they are made of. */
