@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isAggregate } from '../../../src/sql/split/aggregate-names.js'
+import type { Exactness } from '../../support/generate-query.js'
+import { difference } from '../../support/oracle.js'
 import { PlanOracle } from '../../support/oracle-plan.js'
 
 let oracle: PlanOracle
@@ -80,6 +82,9 @@ describe('what is split', () => {
     ['SELECT DISTINCT item FROM sales', 'groups'],
     ['SELECT * FROM sales WHERE id < 10', 'rows'],
     ['SELECT id, item FROM sales ORDER BY item, id LIMIT 5 OFFSET 2', 'limited'],
+    ['SELECT id % 3 AS r, id FROM sales ORDER BY r, id DESC LIMIT 5 OFFSET 2', 'limited'],
+    ['SELECT DISTINCT id % 3 AS r, item FROM sales ORDER BY ALL LIMIT 9', 'limited'],
+    ['SELECT item FROM sales ORDER BY id % 3 DESC, price', 'rows'],
     ['SELECT item, count(*) AS c FROM sales GROUP BY item ORDER BY c DESC, item LIMIT 3', 'groups'],
     ['SELECT name, sum(price) FROM sales JOIN shops USING (shop) GROUP BY name', 'groups'],
     ['SELECT count(*) FROM shops RIGHT JOIN sales USING (shop)', 'one'],
@@ -92,6 +97,16 @@ describe('what is split', () => {
   ])('%s', async (sql, partial) => {
     const split = await oracle.split(sql)
     expect(split).toMatchObject({ shape: 'split', partial })
+    if (split.shape !== 'split') return
+    const expected = await oracle.whole(sql)
+    const bound = { exactness: expected.columns.map(({ name }) => (/weight|w$/.test(name) ? 'spread' : 'exact') as Exactness) }
+    for (const cell of [
+      { leaves: 1, fanIn: 2 },
+      { leaves: 3, fanIn: 2 },
+    ]) {
+      const actual = await oracle.splitAnswer(split, cell)
+      expect(difference(expected, actual, { ...bound, orderedBy: [], rows: 1000, largest: 1 })).toBeUndefined()
+    }
   })
 
   it('names what leaves and root read besides their own', async () => {
