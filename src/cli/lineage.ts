@@ -30,7 +30,7 @@ export async function lineage(context: CommandContext, given = ''): Promise<void
 function guess(id: string): string {
   if (id === '') throw new UsageError('there is nothing to start from', 'forebay lineage table:NAME')
   if (/^[sdx]-/.test(id)) return `segment:${id}`
-  if (/^q-/.test(id)) return `query:${id}`
+  if (id.startsWith('q-')) return `query:${id}`
   return /^(n\d+|storage|client)$/.test(id) ? `node:${id}` : `table:${id}`
 }
 

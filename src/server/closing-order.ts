@@ -18,7 +18,7 @@ export class ClosingOrder {
   /** Closes everything; rejects with the first failure after all were tried. */
   async close(): Promise<void> {
     const failures: unknown[] = []
-    for (const close of this.#closers.splice(0).reverse()) {
+    for (const close of this.#closers.splice(0).toReversed()) {
       await close().catch((error: unknown) => failures.push(error))
     }
     if (failures.length > 0) throw failures[0]

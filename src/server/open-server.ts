@@ -246,7 +246,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const close = async (signal?: AbortSignal): Promise<void> => {
     health.stopping = true
     const patience = AbortSignal.any([AbortSignal.timeout(configuration.drain), ...(signal === undefined ? [] : [signal])])
-    log.info({ running: queries.running().map(({ queryId, state }) => ({ queryId, state })) }, 'stopping')
+    log.info({ running: queries.running().map((query) => query.queryId) }, 'stopping')
     const closed = app.close()
     await queries.drain(patience)
     log.debug('drained')

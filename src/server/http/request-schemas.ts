@@ -32,12 +32,7 @@ export interface QueryDefaults {
 }
 
 /** The request that a body means. */
-export function queryRequest(
-  body: QueryBody,
-  format: ResultFormat,
-  defaults: QueryDefaults,
-  idempotencyKey?: string,
-): QueryRequest {
+export function queryRequest(body: QueryBody, format: ResultFormat, defaults: QueryDefaults, key?: string): QueryRequest {
   const size = Buffer.byteLength(body.sql)
   if (size > defaults.sqlBytesMax) {
     throw new ForebayError('REQUEST_TOO_LARGE', `body.sql: the text has ${size} bytes, ${defaults.sqlBytesMax} are allowed`, {
@@ -54,7 +49,7 @@ export function queryRequest(
     tree: body.tree ?? defaults.tree,
     reuse: body.reuse,
     format,
-    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    ...(key === undefined ? {} : { idempotencyKey: key }),
   }
 }
 

@@ -149,17 +149,18 @@ export class Metrics {
   }
 
   #gauge<L extends string>(name: string, help: string, label: L, read: () => Values | Promise<Values>): void {
-    new Gauge({
+    const gauge = new Gauge({
       name: `forebay_${name}`,
       help,
       labelNames: [label],
-      registers: [this.#registry],
+      registers: [],
       async collect() {
         const values = await read()
         this.reset()
         for (const [value, number] of values) this.set({ [label]: value } as Record<L, string>, number)
       },
     })
+    this.#registry.registerMetric(gauge)
   }
 
   #declareGauges(sources: MetricSources): void {
