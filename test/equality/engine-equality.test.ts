@@ -39,15 +39,19 @@ for (let from = 0; from < lakes.length; from += lakesPerEngine) {
       oracle?.close()
     })
 
-    it.each(group)('answers as DuckDB does, lake %i', async (lake) => {
-      const rows = generateLake(lake)[0]?.rows ?? 0
-      const problems: string[] = []
-      for (let index = 0; index < queriesPerLake; index++) {
-        const problem = await check(under, oracle, lake, rows, lake * queriesPerLake + index)
-        if (problem !== undefined) problems.push(problem)
-      }
-      expect(problems).toEqual([])
-    }, 120_000)
+    it.each(group)(
+      'answers as DuckDB does, lake %i',
+      async (lake) => {
+        const rows = generateLake(lake)[0]?.rows ?? 0
+        const problems: string[] = []
+        for (let index = 0; index < queriesPerLake; index++) {
+          const problem = await check(under, oracle, lake, rows, lake * queriesPerLake + index)
+          if (problem !== undefined) problems.push(problem)
+        }
+        expect(problems).toEqual([])
+      },
+      120_000,
+    )
   })
 }
 
@@ -71,7 +75,13 @@ async function pack(under: UnderTest, lake: number): Promise<void> {
   }
 }
 
-async function check(under: UnderTest, oracle: FileOracle, lake: number, rows: number, seed: number): Promise<string | undefined> {
+async function check(
+  under: UnderTest,
+  oracle: FileOracle,
+  lake: number,
+  rows: number,
+  seed: number,
+): Promise<string | undefined> {
   const generated = generateQuery(seed)
   const sql = generated.sql.replace(/\b(facts|dims|days)\b/g, `l${lake}_$1`)
   const random = new Seeded(seed + 77)

@@ -36,7 +36,10 @@ async function check(oracle: PlanOracle, rows: number, seed: number): Promise<vo
   if (differs === undefined) return
   const again = await oracle.shuffled(query.sql)
   if (difference(expected, again, expectation) !== undefined) outcome.leftOut++
-  else throw new Error(`seed ${seed}, ${JSON.stringify(cell)}: ${differs}\n${query.sql}\nleaf ${await oracle.print(split.leaf)}\nroot ${(await oracle.print(split.root)).slice(0, 3000)}`)
+  else
+    throw new Error(
+      `seed ${seed}, ${JSON.stringify(cell)}: ${differs}\n${query.sql}\nleaf ${await oracle.print(split.leaf)}\nroot ${(await oracle.print(split.root)).slice(0, 3000)}`,
+    )
 }
 
 describe('split plans on generated data', () => {

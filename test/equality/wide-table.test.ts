@@ -28,7 +28,10 @@ function exactness(sql: string): readonly Exactness[] {
 }
 
 async function compare(sql: string, tree: 'always' | 'never'): Promise<void> {
-  const execution = under.engine.submit(`w-${tree}-${wideQueries.indexOf(sql)}-${performance.now()}`, requestOf(sql, { tree, reuse: false }))
+  const execution = under.engine.submit(
+    `w-${tree}-${wideQueries.indexOf(sql)}-${performance.now()}`,
+    requestOf(sql, { tree, reuse: false }),
+  )
   const { columns, body } = await execution.result
   const pieces: Uint8Array[] = []
   for await (const piece of body) pieces.push(piece)

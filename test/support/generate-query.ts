@@ -131,7 +131,9 @@ function aggregate(random: Seeded, prefix: string): Item {
       return exact(`avg(${number})`)
     case 6:
     case 7:
-      return exact(`${random.pick(['min', 'max'])}(${scalar(random, prefix, [...texts, ...integers, ...decimals, ...dates, ...keysOnly])})`)
+      return exact(
+        `${random.pick(['min', 'max'])}(${scalar(random, prefix, [...texts, ...integers, ...decimals, ...dates, ...keysOnly])})`,
+      )
     case 8:
       return exact(`${random.pick(['bool_and', 'bool_or'])}(${at('bo', prefix)})`)
     case 9:
@@ -149,7 +151,13 @@ function aggregate(random: Seeded, prefix: string): Item {
     case 14:
       return { sql: `${random.pick(['covar_pop', 'covar_samp'])}(${at('f, n', prefix)})${filter}`, exactness: 'spread' }
     case 15:
-      return exact(random.pick([`median(${at('n', prefix)})`, `string_agg(${at('k', prefix)}, ',' ORDER BY ${at('id', prefix)})`, `count_if(${at('bo', prefix)})`]))
+      return exact(
+        random.pick([
+          `median(${at('n', prefix)})`,
+          `string_agg(${at('k', prefix)}, ',' ORDER BY ${at('id', prefix)})`,
+          `count_if(${at('bo', prefix)})`,
+        ]),
+      )
     default:
       return { sql: `sum(${number}) + count(*) * 2`, exactness: 'exact' }
   }
@@ -167,7 +175,9 @@ function grouped(random: Seeded): GeneratedQuery {
     ...keys.map((sql): Item => ({ sql, exactness: 'exact', group: true })),
     ...Array.from({ length: 1 + random.below(3) }, () => aggregate(random, from.at)),
   ]
-  const named = items.map((item, index) => (random.chance(0.5) || item.sql.includes('SELECT') ? `${item.sql} AS r${index}` : item.sql))
+  const named = items.map((item, index) =>
+    random.chance(0.5) || item.sql.includes('SELECT') ? `${item.sql} AS r${index}` : item.sql,
+  )
   const groupBy = keys.length === 0 ? '' : ` GROUP BY ${groupClause(random, keys)}`
   const having = random.chance(0.15) ? ` HAVING count(*) > ${random.below(4)}` : ''
   const select = `SELECT ${named.join(', ')} FROM ${from.from}${where(random, from.at)}${groupBy}${having}`
@@ -193,7 +203,9 @@ function ordered(random: Seeded, select: string, items: readonly Item[]): Genera
   const all = random.chance(0.6)
   const orderedBy = all ? random.some(positions, positions.length) : random.some(positions, 1)
   const orders = orderedBy.map((index) => `${index + 1}${random.pick(['', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST'])}`)
-  const limit = random.chance(all ? 0.6 : 0.1) ? ` LIMIT ${1 + random.below(12)}${random.chance(0.3) ? ` OFFSET ${random.below(4)}` : ''}` : ''
+  const limit = random.chance(all ? 0.6 : 0.1)
+    ? ` LIMIT ${1 + random.below(12)}${random.chance(0.3) ? ` OFFSET ${random.below(4)}` : ''}`
+    : ''
   return { sql: `${select} ORDER BY ${orders.join(', ')}${limit}`, exactness, orderedBy }
 }
 

@@ -36,7 +36,9 @@ export class FileOracle {
     for (let file = 0; file < table.files; file++) {
       const share = `SELECT * EXCLUDE (nr) FROM (SELECT *, row_number() OVER () AS nr FROM (${table.select})) WHERE nr % ${table.files} = ${file}`
       const target = partitioned ? folder : join(folder, `part-${file}.parquet`)
-      const how = partitioned ? `FORMAT parquet, PARTITION_BY (p), FILENAME_PATTERN 'part-${file}-{i}', OVERWRITE_OR_IGNORE` : 'FORMAT parquet'
+      const how = partitioned
+        ? `FORMAT parquet, PARTITION_BY (p), FILENAME_PATTERN 'part-${file}-{i}', OVERWRITE_OR_IGNORE`
+        : 'FORMAT parquet'
       await this.#connection.run(`COPY (${share}) TO '${target}' (${how})`)
     }
     this.#tables.add(name)
@@ -99,7 +101,11 @@ function plain(value: unknown, type: string): string | null {
   if (value === null) return null
   const text = String(value)
   if (type === 'DOUBLE' || type === 'FLOAT') return numberText(text)
-  if (type.startsWith('TIMESTAMP')) return text.replace('T', ' ').replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '')
+  if (type.startsWith('TIMESTAMP'))
+    return text
+      .replace('T', ' ')
+      .replace(/(\.\d*?)0+$/, '$1')
+      .replace(/\.$/, '')
   return text
 }
 

@@ -92,8 +92,7 @@ function only(columns: readonly AstObject[]): AstObject {
 }
 
 function counted({ node, type }: BoundAggregate): SplitAggregate {
-  const total = (columns: readonly AstObject[]): AstObject =>
-    castTo(coalesce(call('sum', [only(columns)]), integer(0)), type)
+  const total = (columns: readonly AstObject[]): AstObject => castTo(coalesce(call('sum', [only(columns)]), integer(0)), type)
   return {
     leaf: [{ ...node, alias: '' }],
     merge: (columns) => [total(columns)],
@@ -233,7 +232,10 @@ function mergeStates(p: AstObject, q: AstObject, pairs: boolean): AstObject {
   const share = call('/', [castTo(field(q, 'n'), 'DOUBLE'), castTo(rows, 'DOUBLE')])
   const delta = (name: string): AstObject => call('-', [field(q, name), field(p, name)])
   const mean = (name: string): AstObject => call('+', [field(p, name), call('*', [delta(name), share])])
-  const between = call('*', [call('*', [delta('x'), delta(pairs ? 'y' : 'x')]), call('*', [castTo(field(p, 'n'), 'DOUBLE'), share])])
+  const between = call('*', [
+    call('*', [delta('x'), delta(pairs ? 'y' : 'x')]),
+    call('*', [castTo(field(p, 'n'), 'DOUBLE'), share]),
+  ])
   return namedStruct({
     n: rows,
     x: mean('x'),

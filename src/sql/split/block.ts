@@ -112,4 +112,3 @@ export function isSelect(node: AstObject): boolean {
 export function groupSetsCount(node: AstObject): number {
   return Array.isArray(node.group_sets) ? node.group_sets.length : 0
 }
-

@@ -18,8 +18,7 @@ import { letIn } from './let-in.js'
 export type AverageDivision = 'double' | 'extended'
 
 /** What `long double` is where this process runs; elsewhere (53 or 113 bits) plain division is the closest there is. */
-export const longDoubleDivision: AverageDivision =
-  process.arch === 'x64' && process.platform !== 'win32' ? 'extended' : 'double'
+export const longDoubleDivision: AverageDivision = process.arch === 'x64' && process.platform !== 'win32' ? 'extended' : 'double'
 
 /** A sum of integers (scale 0) or of decimals, and how many values went into it. */
 export interface AverageParts {

@@ -1,9 +1,9 @@
 import type { AstObject, AstValue } from '../ast-text.js'
 import { child, children, textOf } from '../ast-walk.js'
+import { hasAggregate } from './aggregate-calls.js'
 import { distinctOf, limitOf } from './modifiers.js'
 import { NotSplit } from './not-split.js'
 import { isReferenceTo } from './scope.js'
-import { hasAggregate } from './split-aggregation.js'
 
 /** Where in a statement the distributed relation is read, and the block that can be shared out with it. */
 export interface Place {
@@ -23,7 +23,8 @@ export function findBlock(root: AstObject, relation: string): Place {
   const queries = path.flatMap((part, index) => (part.cte_map === undefined ? [] : [index]))
   let at = queries.length - 1
   checkWay(path, queries[at] ?? 0, path.length - 1)
-  while (at > 0 && isRowWise(path[queries[at] ?? 0] as AstObject) && sharesThrough(path, queries[at - 1] ?? 0, queries[at] ?? 0)) at--
+  while (at > 0 && isRowWise(path[queries[at] ?? 0] as AstObject) && sharesThrough(path, queries[at - 1] ?? 0, queries[at] ?? 0))
+    at--
   const outer = queries.slice(0, at).map((index) => path[index] as AstObject)
   return {
     block: path[queries[at] ?? 0] as AstObject,

@@ -1,6 +1,6 @@
+import { subqueryTable } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
 import { child, foldName, rewrite, textOf, texts, walk } from '../ast-walk.js'
-import { subqueryTable } from '../ast.js'
 import { countReferences } from './block.js'
 import { ctesOf } from './scope.js'
 

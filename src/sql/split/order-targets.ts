@@ -1,8 +1,8 @@
 import type { Column } from '../../model/segment.js'
 import type { AstObject } from '../ast-text.js'
 import { child, children, foldName, textOf, texts, walk } from '../ast-walk.js'
-import { canonical } from './canonical.js'
 import { groupSetsCount } from './block.js'
+import { canonical } from './canonical.js'
 import { isGrouped } from './find-block.js'
 import { ordersOf, ordinalOf } from './modifiers.js'
 

@@ -1,12 +1,12 @@
 import { select, withAlias } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
 import { child, children, foldName, textOf, texts, walk } from '../ast-walk.js'
+import { isAggregateCall } from './aggregate-calls.js'
 import { isFloating } from './aggregates.js'
 import { isSelect, queryNodes, withCtes } from './block.js'
 import { distinctOf, limitOf, ordersOf } from './modifiers.js'
 import { NotSplit } from './not-split.js'
 import { isTotalOrder } from './order-targets.js'
-import { isAggregateCall } from './split-aggregation.js'
 import type { SplitContext } from './split.js'
 
 /**
@@ -45,9 +45,7 @@ async function checkAggregates(node: AstObject, ctes: readonly AstObject[], cont
   }
 }
 
-const exactAlways = new Set(
-  'count count_star count_if countif min max bool_and bool_or bit_and bit_or bit_xor'.split(' '),
-)
+const exactAlways = new Set('count count_star count_if countif min max bool_and bool_or bit_and bit_or bit_xor'.split(' '))
 const averages = new Set(['sum', 'avg', 'mean'])
 
 function nameOf(node: AstObject): string {
@@ -116,4 +114,3 @@ function reads(part: AstObject[string] | undefined, names: ReadonlySet<string>):
   })
   return found
 }
-

@@ -58,7 +58,9 @@ export async function readScope(from: AstObject, ctes: readonly AstObject[], con
 }
 
 export function isReferenceTo(table: AstObject, name: string): boolean {
-  return table.type === 'BASE_TABLE' && textOf(table, 'schema_name') === '' && foldName(textOf(table, 'table_name')) === foldName(name)
+  return (
+    table.type === 'BASE_TABLE' && textOf(table, 'schema_name') === '' && foldName(textOf(table, 'table_name')) === foldName(name)
+  )
 }
 
 function rename(columns: readonly Column[], names: readonly string[]): readonly Column[] {

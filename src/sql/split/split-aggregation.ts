@@ -1,16 +1,18 @@
-import { baseTable, call, caseWhen, columnRef, integer, select, withAlias } from '../ast.js'
-import type { AstObject, AstValue } from '../ast-text.js'
-import { child, children, foldName, isObject, nullConstant, textOf, texts, walk } from '../ast-walk.js'
 import { partialsRelation } from '../../model/query.js'
-import { isAggregate } from './aggregate-names.js'
+import { baseTable, columnRef, integer, select, withAlias } from '../ast.js'
+import type { AstObject, AstValue } from '../ast-text.js'
+import { child, children, foldName, isObject, textOf, texts, walk } from '../ast-walk.js'
+import { isAggregateCall } from './aggregate-calls.js'
 import { type BoundAggregate, hasTwinValues, type SplitAggregate, splitAggregate } from './aggregates.js'
 import { type Block, type BlockSplit, withCtes } from './block.js'
 import { canonical } from './canonical.js'
+import { distinctArgument, distinctCall, needsDistinct } from './distinct-argument.js'
 import { keepsTolerance } from './inexact.js'
-import { limitOf, ordersOf, ordinalOf } from './modifiers.js'
+import { limitOf, ordersOf } from './modifiers.js'
 import { NotSplit } from './not-split.js'
-import { lambdaParameters, qualify } from './qualify.js'
+import { lambdaParameters } from './qualify.js'
 import { readScope, resolveColumn, type Scope } from './scope.js'
+import { collectCalls, groupExpressions, readForm, type SelectForm } from './select-form.js'
 
 /**
  * A SELECT with groups or aggregates. Leaves group their rows by all keys (the finest of the grouping sets) and keep partial
@@ -28,7 +30,7 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
   const keys = [...form.keys, ...(distinct === undefined ? [] : [distinct.argument])]
   const types = await bindTypes(block, keys, calls)
   for (const type of types.keys) if (hasTwinValues(type)) throw new NotSplit(`groups by ${type}`)
-  const splits = calls.map((node, index) => splitOf(node, types.calls[index], distinct))
+  const splits = calls.map((each, index) => splitOf(each, types.calls[index], distinct))
   const columns = partialColumns(splits)
   const keyRefs = keys.map((_, index) => columnRef(partialsRelation, `k${index}`))
   const substitution = new Map<string, AstObject>()
@@ -43,7 +45,7 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
     if (!substitution.has(name)) substitution.set(name, keyRefs[index] as AstObject)
   }
   const inexact = new Set(
-    calls.filter((call, index) => splits[index]?.inexact ?? isInexactDistinct(call, types.calls[index])).map(canonical),
+    calls.filter((each, index) => splits[index]?.inexact ?? isInexactDistinct(each, types.calls[index])).map(canonical),
   )
   checkInexact(form, inexact, node)
   checkLimit(form, node)
@@ -80,130 +82,6 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
     inexactColumns: form.items.flatMap((item, index) => (mentions(item, inexact) ? [index] : [])),
     what: describe(form, calls),
   }
-}
-
-/** The SELECT with its names resolved. */
-interface Form {
-  readonly keys: readonly AstObject[]
-  readonly items: readonly AstObject[]
-  readonly having: AstObject | undefined
-  /** Aligned with the ORDER BY list: an expression, or the ordinal of a select item. */
-  readonly orders: readonly (AstObject | number | 'all')[]
-  readonly explicitGroups: boolean
-}
-
-function readForm(node: AstObject, scope: Scope): Form {
-  const aliases = new Map<string, AstObject>()
-  const items = children(node, 'select_list').map((item) => {
-    const qualified = qualify(item, scope, aliases)
-    const alias = foldName(textOf(item, 'alias'))
-    if (alias !== '') aliases.set(alias, aliases.has(alias) ? ambiguous : qualified)
-    return qualified
-  })
-  const item = (ordinal: number): AstObject => {
-    const found = items[ordinal - 1]
-    if (found === undefined) throw new NotSplit(`no select item ${ordinal}`)
-    return found
-  }
-  const byName = (expression: AstObject): AstObject => qualify(expression, scope, aliases)
-  const force = node.aggregate_handling === 'FORCE_AGGREGATES'
-  const given = children(node, 'group_expressions')
-  const keys = force
-    ? items.filter((candidate) => !hasAggregate(candidate))
-    : given.map((expression) => {
-        const ordinal = ordinalOf(expression)
-        return ordinal === undefined ? byName(expression) : item(ordinal)
-      })
-  for (const key of keys) if (hasAggregate(key)) throw new NotSplit('an aggregate as a group key')
-  for (const key of keys) walk(key, (part) => refuseCollation(part))
-  const having = child(node, 'having')
-  return {
-    keys,
-    items,
-    having: having === undefined ? undefined : byName(having),
-    orders: ordersOf(node).map((order) => orderKey(order)),
-    explicitGroups: force || given.length > 0,
-  }
-
-  /** An alias comes before a column of the same name. */
-  function orderKey(order: AstObject): AstObject | number | 'all' {
-    const expression = child(order, 'expression') as AstObject
-    if (expression.class === 'STAR') return 'all'
-    const ordinal = ordinalOf(expression)
-    if (ordinal !== undefined) return ordinal
-    const [name, more] = texts(expression, 'column_names')
-    if (expression.class === 'COLUMN_REF' && name !== undefined && more === undefined) {
-      const alias = aliases.get(foldName(name))
-      if (alias === ambiguous) throw new NotSplit(`two columns called ${name}`)
-      if (alias !== undefined) return items.indexOf(alias) + 1
-    }
-    return byName(expression)
-  }
-}
-
-/** Stands for an alias that is given twice. It equals nothing and qualifies to nothing. */
-const ambiguous: AstObject = { class: 'AMBIGUOUS' }
-
-function refuseCollation(part: AstObject): boolean {
-  if (part.class === 'COLLATE') throw new NotSplit('a collation in a key')
-  return true
-}
-
-export function isAggregateCall(node: AstObject): boolean {
-  return node.class === 'FUNCTION' && isAggregate(foldName(textOf(node, 'function_name')))
-}
-
-/** True where an aggregate of this SELECT itself, not of a subquery in it, is called. */
-export function hasAggregate(expression: AstObject): boolean {
-  let found = false
-  walk(expression, (part) => {
-    if (part.class === 'SUBQUERY' && part !== expression) return false
-    found ||= isAggregateCall(part)
-    return !found
-  })
-  return found
-}
-
-function collectCalls(form: Form): readonly AstObject[] {
-  const calls = new Map<string, AstObject>()
-  const orders = form.orders.filter((order): order is AstObject => typeof order === 'object')
-  for (const expression of [...form.items, ...(form.having === undefined ? [] : [form.having]), ...orders]) {
-    walk(expression, (part) => {
-      if (part.class === 'SUBQUERY') return false
-      if (!isAggregateCall(part)) return true
-      calls.set(canonical(part), part)
-      return false
-    })
-  }
-  return [...calls.values()]
-}
-
-/** These give the same with and without DISTINCT. */
-const distinctBlind = new Set(['min', 'max', 'bool_and', 'bool_or', 'bit_and', 'bit_or'])
-
-function needsDistinct(call: AstObject): boolean {
-  return call.distinct === true && !distinctBlind.has(foldName(textOf(call, 'function_name')))
-}
-
-/** The one expression whose distinct values the DISTINCT aggregates share, with their filter folded in. */
-function distinctArgument(calls: readonly AstObject[]): { readonly argument: AstObject; readonly form: string } | undefined {
-  let found: { readonly argument: AstObject; readonly form: string } | undefined
-  for (const node of calls.filter(needsDistinct)) {
-    const [argument, second] = children(node)
-    if (argument === undefined || second !== undefined) throw new NotSplit('DISTINCT of several arguments')
-    if (children(child(node, 'order_bys') ?? {}, 'orders').length > 0) throw new NotSplit('DISTINCT with ORDER BY inside')
-    const filter = child(node, 'filter')
-    const key = filter === undefined ? argument : caseWhen(filter, argument, nullConstant())
-    const form = canonical(key)
-    if (found !== undefined && found.form !== form) throw new NotSplit('DISTINCT aggregates of different arguments')
-    walk(key, (part) => refuseCollation(part))
-    found = { argument: withAlias(key, ''), form }
-  }
-  return found
-}
-
-function distinctCall(node: AstObject, key: AstObject): AstObject {
-  return call(textOf(node, 'function_name'), [key], { distinct: true })
 }
 
 function isInexactDistinct(node: AstObject, bound: BoundAggregate | undefined): boolean {
@@ -277,10 +155,9 @@ function substitute(expression: AstObject, substitution: ReadonlyMap<string, Ast
 }
 
 /** Subqueries beside aggregates run at the root, where the block's own columns are gone: they must do without them. */
-async function checkSubqueries(block: Block, form: Form): Promise<void> {
-  const orders = form.orders.filter((order): order is AstObject => typeof order === 'object')
+async function checkSubqueries(block: Block, form: SelectForm): Promise<void> {
   const found: AstObject[] = []
-  for (const expression of [...form.items, ...(form.having === undefined ? [] : [form.having]), ...orders]) {
+  for (const expression of groupExpressions(form)) {
     walk(expression, (part) => {
       if (isAggregateCall(part)) return false
       if (part.class !== 'SUBQUERY') return true
@@ -300,7 +177,7 @@ async function checkSubqueries(block: Block, form: Form): Promise<void> {
 
 function rootOf(
   block: Block,
-  form: Form,
+  form: SelectForm,
   keyRefs: readonly AstObject[],
   substitution: ReadonlyMap<string, AstObject>,
 ): AstObject {
@@ -318,10 +195,13 @@ function rootOf(
     from_table: baseTable(partialsRelation),
     where_clause: null,
     group_expressions: [...keyRefs],
-    group_sets: node.aggregate_handling === 'FORCE_AGGREGATES' && grouped ? [keyRefs.map((_, index) => index)] : (node.group_sets ?? []),
+    group_sets:
+      node.aggregate_handling === 'FORCE_AGGREGATES' && grouped ? [keyRefs.map((_, index) => index)] : (node.group_sets ?? []),
     aggregate_handling: 'STANDARD_HANDLING',
     having: form.having === undefined ? null : substitute(form.having, substitution),
-    modifiers: children(node, 'modifiers').map((modifier) => (modifier.type === 'ORDER_MODIFIER' ? { ...modifier, orders } : modifier)),
+    modifiers: children(node, 'modifiers').map((modifier) =>
+      modifier.type === 'ORDER_MODIFIER' ? { ...modifier, orders } : modifier,
+    ),
   }
 }
 
@@ -340,7 +220,7 @@ function mentions(expression: AstObject, forms: ReadonlySet<string>): boolean {
 }
 
 /** A sum that differs in its last digits from run to run may be shown, but may decide nothing. */
-function checkInexact(form: Form, inexact: ReadonlySet<string>, node: AstObject): void {
+function checkInexact(form: SelectForm, inexact: ReadonlySet<string>, node: AstObject): void {
   if (inexact.size === 0) return
   const isInexact = (part: AstObject): boolean => isAggregateCall(part) && inexact.has(canonical(part))
   const decides =
@@ -355,12 +235,13 @@ function checkInexact(form: Form, inexact: ReadonlySet<string>, node: AstObject)
     throw new NotSplit('DISTINCT over a floating-point aggregate')
   }
   for (const item of form.items) {
-    if (!keepsTolerance(item, isInexact)) throw new NotSplit('an expression that can magnify the error of a floating-point aggregate')
+    if (!keepsTolerance(item, isInexact))
+      throw new NotSplit('an expression that can magnify the error of a floating-point aggregate')
   }
 }
 
 /** LIMIT is the same everywhere only where the order settles which rows come first. */
-function checkLimit(form: Form, node: AstObject): void {
+function checkLimit(form: SelectForm, node: AstObject): void {
   if (limitOf(node) === undefined) return
   if (!form.explicitGroups) return
   const ordered = new Set<string>()
@@ -384,7 +265,7 @@ function datasetColumn(key: AstObject, scope: Scope, block: Block): readonly { d
   return [{ dataset: relation.dataset, column: resolved.column.name }]
 }
 
-function describe(form: Form, calls: readonly AstObject[]): string {
+function describe(form: SelectForm, calls: readonly AstObject[]): string {
   const functions = [...new Set(calls.map((node) => foldName(textOf(node, 'function_name')).replace('count_star', 'count')))]
   const what = functions.length === 0 ? 'distinct groups' : functions.join(', ')
   return form.keys.length === 0 ? what : `${what} by ${form.keys.length} ${form.keys.length === 1 ? 'key' : 'keys'}`

@@ -1,7 +1,7 @@
+import { partialsRelation } from '../../model/query.js'
 import { baseTable, columnRef, integer, select, star, subqueryTable, withAlias } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
 import { child, children, walk } from '../ast-walk.js'
-import { partialsRelation } from '../../model/query.js'
 import { hasTwinValues } from './aggregates.js'
 import type { Block, BlockSplit } from './block.js'
 import { distinctOf, limitOf, ordersOf, rowsNeeded } from './modifiers.js'

@@ -3,7 +3,16 @@ import type { Column } from '../../model/segment.js'
 import { subqueryTable } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
 import { child, foldName, rewrite, textOf } from '../ast-walk.js'
-import { type Block, type BlockSplit, calledCtes, countReferences, queryNodes, tableNames, withCtes, withoutUnusedCtes } from './block.js'
+import {
+  type Block,
+  type BlockSplit,
+  calledCtes,
+  countReferences,
+  queryNodes,
+  tableNames,
+  withCtes,
+  withoutUnusedCtes,
+} from './block.js'
 import { findBlock, isGrouped, type Place } from './find-block.js'
 import { inlineCtes } from './inline-ctes.js'
 import { NotSplit } from './not-split.js'
@@ -49,7 +58,10 @@ async function attempt(run: () => Promise<SplitTrees>): Promise<Split> {
   } catch (error) {
     if (error instanceof NotSplit) return { shape: 'whole', why: error.message }
     // The parts were made of a statement that binds: one that does not is a form that was not thought of.
-    return { shape: 'whole', why: `the parts do not bind: ${String(error instanceof Error ? error.message : error).split('\n')[0]}` }
+    return {
+      shape: 'whole',
+      why: `the parts do not bind: ${String(error instanceof Error ? error.message : error).split('\n')[0]}`,
+    }
   }
 }
 
@@ -60,7 +72,11 @@ async function splitOver(tree: AstObject, relation: SplitRelation, context: Spli
   await checkRest(tree, place.block, context)
   const block = await readBlock(tree, place, context)
   const split = isGrouped(block.node) ? await splitAggregation(block) : await splitRows(block)
-  checkHandedOn(place.outer, place.throughFrom, new Set(split.inexactColumns.map((index) => foldName(block.columns[index]?.name ?? ''))))
+  checkHandedOn(
+    place.outer,
+    place.throughFrom,
+    new Set(split.inexactColumns.map((index) => foldName(block.columns[index]?.name ?? ''))),
+  )
   const root = withoutUnusedCtes(replaceNode(tree, block.node, split.root))
   const broadcast = relationsOf(split.leaf, context).filter((name) => name !== relation.relation)
   const rootReads = relationsOf(root, context)
@@ -127,7 +143,11 @@ function checkSmall(names: readonly string[], shared: SplitRelation, context: Sp
   }
 }
 
-async function checkColumns(whole: AstObject, split: Pick<BlockSplit, 'leaf' | 'merge' | 'root'>, context: SplitContext): Promise<void> {
+async function checkColumns(
+  whole: AstObject,
+  split: Pick<BlockSplit, 'leaf' | 'merge' | 'root'>,
+  context: SplitContext,
+): Promise<void> {
   const [expected, leaf, merged, final] = [
     await context.bind(whole),
     await context.bind(split.leaf),

@@ -40,19 +40,31 @@ describe('what runs whole, and the reason it gives', () => {
     ['SELECT id, item FROM sales ORDER BY id LIMIT 3', 'LIMIT without a total order'],
     ['SELECT shop, count(*) AS c FROM sales GROUP BY shop ORDER BY c DESC LIMIT 3', 'LIMIT without a total order'],
     ['SELECT shop, sum(id) AS s FROM sales GROUP BY ROLLUP (shop) ORDER BY shop LIMIT 3', 'LIMIT without a total order'],
-    ['SELECT shop, sum(weight) FROM sales GROUP BY shop HAVING sum(weight) > 0', 'a floating-point aggregate in HAVING or ORDER BY'],
+    [
+      'SELECT shop, sum(weight) FROM sales GROUP BY shop HAVING sum(weight) > 0',
+      'a floating-point aggregate in HAVING or ORDER BY',
+    ],
     ['SELECT shop, avg(weight) AS w FROM sales GROUP BY shop ORDER BY w', 'a floating-point aggregate in HAVING or ORDER BY'],
     ['SELECT shop, avg(weight) AS w FROM sales GROUP BY shop ORDER BY ALL', 'a floating-point aggregate in HAVING or ORDER BY'],
     ['SELECT DISTINCT sum(weight) FROM sales GROUP BY shop', 'DISTINCT over a floating-point aggregate'],
-    [
-      'SELECT round(avg(weight), 2) FROM sales',
-      'an expression that can magnify the error of a floating-point aggregate',
-    ],
+    ['SELECT round(avg(weight), 2) FROM sales', 'an expression that can magnify the error of a floating-point aggregate'],
     ['SELECT sum(weight) - avg(weight) FROM sales', 'an expression that can magnify the error of a floating-point aggregate'],
-    ['SELECT w FROM (SELECT sum(weight) AS w FROM sales GROUP BY shop) q WHERE w > 0', 'a floating-point aggregate that something else is computed from'],
-    ['SELECT max(w) FROM (SELECT sum(weight) AS w FROM sales GROUP BY shop) q', 'a floating-point aggregate that something else is computed from'],
-    ['SELECT name FROM shops WHERE area > (SELECT avg(weight) FROM sales)', 'a floating-point aggregate that something else is computed from'],
-    ['SELECT count(*) FROM sales WHERE weight > (SELECT avg(score) FROM shops)', 'avg() of floating-point numbers beside what is split'],
+    [
+      'SELECT w FROM (SELECT sum(weight) AS w FROM sales GROUP BY shop) q WHERE w > 0',
+      'a floating-point aggregate that something else is computed from',
+    ],
+    [
+      'SELECT max(w) FROM (SELECT sum(weight) AS w FROM sales GROUP BY shop) q',
+      'a floating-point aggregate that something else is computed from',
+    ],
+    [
+      'SELECT name FROM shops WHERE area > (SELECT avg(weight) FROM sales)',
+      'a floating-point aggregate that something else is computed from',
+    ],
+    [
+      'SELECT count(*) FROM sales WHERE weight > (SELECT avg(score) FROM shops)',
+      'avg() of floating-point numbers beside what is split',
+    ],
     ['SELECT count(DISTINCT shop), count(DISTINCT item) FROM sales', 'DISTINCT aggregates of different arguments'],
     ['SELECT DISTINCT ON (shop) id FROM sales', 'DISTINCT ON'],
     ['SELECT span, count(*) FROM sales GROUP BY span', 'groups by INTERVAL'],
@@ -61,7 +73,10 @@ describe('what runs whole, and the reason it gives', () => {
     ['SELECT a.id FROM sales a, sales b WHERE a.id = b.id', 'sales is read in 2 places'],
     ['SELECT count(*) FROM sales FULL JOIN shops USING (shop)', 'the large side of a FULL join is not the one that is kept'],
     ['SELECT count(*) FROM sales JOIN visits USING (id)', 'split: count over visits'],
-    ['SELECT sum(v.id) FROM visits v WHERE EXISTS (SELECT 1 FROM shops s WHERE s.shop = v.shop LIMIT 1)', 'LIMIT in a correlated subquery'],
+    [
+      'SELECT sum(v.id) FROM visits v WHERE EXISTS (SELECT 1 FROM shops s WHERE s.shop = v.shop LIMIT 1)',
+      'LIMIT in a correlated subquery',
+    ],
     ['SELECT 1', 'no dataset is read'],
   ])('%s', async (sql, why) => {
     expect(await reason(sql)).toBe(why)
@@ -70,7 +85,9 @@ describe('what runs whole, and the reason it gives', () => {
   it('is what would make every node read a large dataset', async () => {
     await oracle.connection.run('CREATE TABLE clicks AS SELECT i AS id FROM range(300000) r(i)')
     await oracle.declare('clicks')
-    expect(await reason('SELECT count(*) FROM clicks JOIN visits USING (id)')).toBe('clicks is too large to be read by every node')
+    expect(await reason('SELECT count(*) FROM clicks JOIN visits USING (id)')).toBe(
+      'clicks is too large to be read by every node',
+    )
   })
 })
 
@@ -78,7 +95,7 @@ describe('what is split', () => {
   it.each([
     ['SELECT count(*) FROM sales', 'one'],
     ['SELECT shop, sum(price) FROM sales GROUP BY shop', 'groups'],
-    ['SELECT date_trunc(\'month\', day) AS day, count(*) FROM sales GROUP BY date_trunc(\'month\', day)', 'groups'],
+    ["SELECT date_trunc('month', day) AS day, count(*) FROM sales GROUP BY date_trunc('month', day)", 'groups'],
     ['SELECT DISTINCT item FROM sales', 'groups'],
     ['SELECT * FROM sales WHERE id < 10', 'rows'],
     ['SELECT id, item FROM sales ORDER BY item, id LIMIT 5 OFFSET 2', 'limited'],
@@ -88,7 +105,10 @@ describe('what is split', () => {
     ['SELECT item, count(*) AS c FROM sales GROUP BY item ORDER BY c DESC, item LIMIT 3', 'groups'],
     ['SELECT name, sum(price) FROM sales JOIN shops USING (shop) GROUP BY name', 'groups'],
     ['SELECT count(*) FROM shops RIGHT JOIN sales USING (shop)', 'one'],
-    ['WITH x AS (SELECT shop, sum(price) AS p FROM sales GROUP BY shop) SELECT * FROM x WHERE p > (SELECT avg(p) FROM x)', 'groups'],
+    [
+      'WITH x AS (SELECT shop, sum(price) AS p FROM sales GROUP BY shop) SELECT * FROM x WHERE p > (SELECT avg(p) FROM x)',
+      'groups',
+    ],
     ['SELECT sum(p) FROM (SELECT price * 2 AS p FROM sales WHERE online) q', 'one'],
     ['SELECT sum(weight) / count(*), coalesce(avg(weight), 0), -stddev(weight) FROM sales', 'one'],
     ['SELECT shop, w FROM (SELECT shop, sum(weight) AS w FROM sales GROUP BY shop) q ORDER BY shop DESC', 'groups'],
@@ -110,7 +130,9 @@ describe('what is split', () => {
   })
 
   it('names what leaves and root read besides their own', async () => {
-    const joined = await oracle.split('SELECT name, q.c FROM shops JOIN (SELECT shop, count(*) AS c FROM sales GROUP BY shop) q USING (shop)')
+    const joined = await oracle.split(
+      'SELECT name, q.c FROM shops JOIN (SELECT shop, count(*) AS c FROM sales GROUP BY shop) q USING (shop)',
+    )
     expect(joined).toMatchObject({ distributed: '__fb0', broadcast: [], rootReads: ['__fb1'] })
     const inside = await oracle.split('SELECT name, count(*) FROM sales JOIN shops USING (shop) GROUP BY name')
     expect(inside).toMatchObject({ distributed: '__fb0', broadcast: ['__fb1'], rootReads: [] })

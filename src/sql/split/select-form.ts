@@ -1,0 +1,97 @@
+import type { AstObject } from '../ast-text.js'
+import { child, children, foldName, textOf, texts, walk } from '../ast-walk.js'
+import { hasAggregate, isAggregateCall } from './aggregate-calls.js'
+import { canonical } from './canonical.js'
+import { ordersOf, ordinalOf } from './modifiers.js'
+import { NotSplit } from './not-split.js'
+import { qualify } from './qualify.js'
+import type { Scope } from './scope.js'
+
+/** A SELECT with groups or aggregates, every name in it resolved. */
+export interface SelectForm {
+  readonly keys: readonly AstObject[]
+  readonly items: readonly AstObject[]
+  readonly having: AstObject | undefined
+  /** Aligned with the ORDER BY list: an expression, or the ordinal of a select item. */
+  readonly orders: readonly (AstObject | number | 'all')[]
+  readonly explicitGroups: boolean
+}
+
+/** Reads a SELECT with groups or aggregates; throws NotSplit where a name in it is not certain. */
+export function readForm(node: AstObject, scope: Scope): SelectForm {
+  const aliases = new Map<string, AstObject>()
+  const items = children(node, 'select_list').map((item) => {
+    const qualified = qualify(item, scope, aliases)
+    const alias = foldName(textOf(item, 'alias'))
+    if (alias !== '') aliases.set(alias, aliases.has(alias) ? ambiguous : qualified)
+    return qualified
+  })
+  const item = (ordinal: number): AstObject => {
+    const found = items[ordinal - 1]
+    if (found === undefined) throw new NotSplit(`no select item ${ordinal}`)
+    return found
+  }
+  const byName = (expression: AstObject): AstObject => qualify(expression, scope, aliases)
+  const force = node.aggregate_handling === 'FORCE_AGGREGATES'
+  const given = children(node, 'group_expressions')
+  const keys = force
+    ? items.filter((candidate) => !hasAggregate(candidate))
+    : given.map((expression) => {
+        const ordinal = ordinalOf(expression)
+        return ordinal === undefined ? byName(expression) : item(ordinal)
+      })
+  for (const key of keys) if (hasAggregate(key)) throw new NotSplit('an aggregate as a group key')
+  for (const key of keys) walk(key, (part) => refuseCollation(part))
+  const having = child(node, 'having')
+  return {
+    keys,
+    items,
+    having: having === undefined ? undefined : byName(having),
+    orders: ordersOf(node).map((order) => orderKey(order)),
+    explicitGroups: force || given.length > 0,
+  }
+
+  /** An alias comes before a column of the same name. */
+  function orderKey(order: AstObject): AstObject | number | 'all' {
+    const expression = child(order, 'expression') as AstObject
+    if (expression.class === 'STAR') return 'all'
+    const ordinal = ordinalOf(expression)
+    if (ordinal !== undefined) return ordinal
+    const [name, more] = texts(expression, 'column_names')
+    if (expression.class === 'COLUMN_REF' && name !== undefined && more === undefined) {
+      const alias = aliases.get(foldName(name))
+      if (alias === ambiguous) throw new NotSplit(`two columns called ${name}`)
+      if (alias !== undefined) return items.indexOf(alias) + 1
+    }
+    return byName(expression)
+  }
+}
+
+/** Stands for an alias that is given twice. It equals nothing and qualifies to nothing. */
+const ambiguous: AstObject = { class: 'AMBIGUOUS' }
+
+/** Which of the values that a collation calls equal stands for them hangs on the order of rows. */
+export function refuseCollation(part: AstObject): boolean {
+  if (part.class === 'COLLATE') throw new NotSplit('a collation in a key')
+  return true
+}
+
+/** The expressions that are computed of groups: the select list, HAVING, and what of ORDER BY is not in the select list. */
+export function groupExpressions(form: SelectForm): readonly AstObject[] {
+  const orders = form.orders.filter((order): order is AstObject => typeof order === 'object')
+  return [...form.items, ...(form.having === undefined ? [] : [form.having]), ...orders]
+}
+
+/** The different aggregate calls of a SELECT. */
+export function collectCalls(form: SelectForm): readonly AstObject[] {
+  const calls = new Map<string, AstObject>()
+  for (const expression of groupExpressions(form)) {
+    walk(expression, (part) => {
+      if (part.class === 'SUBQUERY') return false
+      if (!isAggregateCall(part)) return true
+      calls.set(canonical(part), part)
+      return false
+    })
+  }
+  return [...calls.values()]
+}
