@@ -25,6 +25,9 @@ export function configurationFlags(options: CommandContext['options']): Record<s
   }
 }
 
+/** Time for closing everything after the last query has ended. */
+const closeMsMax = 15_000
+
 /** `forebay serve`: resolves when the server has been stopped. */
 export async function serve(context: CommandContext): Promise<void> {
   const { options, output, environment } = context
@@ -42,6 +45,11 @@ export async function serve(context: CommandContext): Promise<void> {
   const server = await openServer(configuration, { log })
   output.stdout.write(`forebay ready ${server.url}\n`)
   await stopped
+  // A supervisor must not wait for ever for something that does not close.
+  setTimeout(() => {
+    log.error('the stop takes too long: ending at once')
+    process.exit(1)
+  }, configuration.drain + closeMsMax).unref()
   await server.close(stop.signal)
   // Whatever still keeps the process alive must not keep a supervisor waiting.
   process.exit(0)
