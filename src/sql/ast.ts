@@ -99,7 +99,13 @@ export function coalesce(...nodes: readonly AstObject[]): AstObject {
 
 export function lambda(parameters: readonly string[], body: AstObject): AstObject {
   const [only, ...more] = parameters.map((name) => columnRef(name))
-  const lhs = only !== undefined && more.length === 0 ? only : call('row', parameters.map((name) => columnRef(name)))
+  const lhs =
+    only !== undefined && more.length === 0
+      ? only
+      : call(
+          'row',
+          parameters.map((name) => columnRef(name)),
+        )
   return { class: 'LAMBDA', type: 'LAMBDA', alias: '', query_location: 0, lhs, expr: body }
 }
 
