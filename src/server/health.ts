@@ -1,6 +1,3 @@
-import { open, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-
 export interface Check {
   readonly name: 'query' | 'log' | 'disk'
   readonly ok: boolean
@@ -67,18 +64,5 @@ async function verdict(name: Check['name'], check: () => Promise<void>): Promise
     return { name, ok: false, detail: error instanceof Error ? error.message : String(error) }
   } finally {
     clearTimeout(timer)
-  }
-}
-
-/** Writes, syncs and removes a small file: proof that a folder takes writes. */
-export async function proveWritable(folder: string): Promise<void> {
-  const path = join(folder, `.probe-${process.pid}`)
-  const file = await open(path, 'w')
-  try {
-    await file.writeFile('forebay')
-    await file.sync()
-  } finally {
-    await file.close()
-    await rm(path, { force: true })
   }
 }

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
 const cruise = (folder: string): string => {
-  const arguments_ = ['node_modules/dependency-cruiser/bin/dependency-cruise.mjs', '--config', '.dependency-cruiser.cjs', folder]
+  const given = ['node_modules/dependency-cruiser/bin/dependency-cruise.mjs', '--config', '.dependency-cruiser.cjs', folder]
   try {
-    return execFileSync(process.execPath, arguments_, { encoding: 'utf8' })
+    return execFileSync(process.execPath, given, { encoding: 'utf8' })
   } catch (error) {
     return String((error as { stdout: string }).stdout)
   }

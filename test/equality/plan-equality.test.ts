@@ -9,7 +9,7 @@ const seeds = Number(process.env.FOREBAY_PLAN_SEEDS ?? 300)
 const first = Number(process.env.FOREBAY_FIRST_SEED ?? 0)
 const queriesPerLake = 10
 
-const outcome = { split: 0, whole: 0, leftOut: 0 }
+const outcome = { split: 0, whole: 0, refused: 0, leftOut: 0 }
 
 async function openLake(seed: number): Promise<{ oracle: PlanOracle; rows: number }> {
   const oracle = await PlanOracle.open()
@@ -27,7 +27,13 @@ async function check(oracle: PlanOracle, rows: number, seed: number): Promise<vo
   const cell = { leaves: random.pick([1, 2, 3, 5, 9]), fanIn: random.pick([2, 3, 8]) }
   const expected = await oracle.whole(query.sql).catch((error: Error) => error)
   const split = await oracle.split(query.sql)
-  if (expected instanceof Error) throw new Error(`seed ${seed}: ${expected.message}\n${query.sql}`)
+  if (expected instanceof Error) {
+    // A few of the generated queries do not bind, or overflow: then neither way may answer.
+    const other = split.shape === 'whole' ? expected : await oracle.splitAnswer(split, cell).catch((error: Error) => error)
+    expect(other, `seed ${seed}: ${expected.message}\n${query.sql}`).toBeInstanceOf(Error)
+    outcome.refused++
+    return
+  }
   outcome[split.shape]++
   if (split.shape === 'whole') return
   const actual = await oracle.splitAnswer(split, cell).catch((error: Error) => error)
@@ -60,5 +66,5 @@ describe('split plans on generated data', () => {
     expect(outcome.leftOut / total).toBeLessThan(0.02)
   })
 
-  afterAll(() => console.log(`${outcome.split} split, ${outcome.whole} whole, ${outcome.leftOut} left out`))
+  afterAll(() => console.log(`${outcome.split} split, ${outcome.whole} whole, ${outcome.refused} with an error both ways, ${outcome.leftOut} left out`))
 })

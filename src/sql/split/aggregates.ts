@@ -59,9 +59,9 @@ export function splitAggregate(aggregate: BoundAggregate): SplitAggregate {
   switch (name) {
     case 'count':
     case 'count_star':
+      return counted(aggregate)
     case 'count_if':
     case 'countif':
-      return counted(aggregate)
     case 'sum':
       return summed(aggregate)
     case 'min':
