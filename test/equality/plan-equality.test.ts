@@ -66,5 +66,9 @@ describe('split plans on generated data', () => {
     expect(outcome.leftOut / total).toBeLessThan(0.02)
   })
 
-  afterAll(() => console.log(`${outcome.split} split, ${outcome.whole} whole, ${outcome.refused} with an error both ways, ${outcome.leftOut} left out`))
+  afterAll(() =>
+    console.log(
+      `${outcome.split} split, ${outcome.whole} whole, ${outcome.refused} with an error both ways, ${outcome.leftOut} left out`,
+    ),
+  )
 })
