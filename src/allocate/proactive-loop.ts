@@ -40,7 +40,7 @@ export interface ProactiveOptions {
   readonly heldOutShare: number
   /** How far ahead forecasts are asked for. */
   readonly horizonMs: number
-  /** An allocation is finished so long before its query is expected. */
+  /** An allocation is finished so long before its query may come. */
   readonly marginMs: number
   readonly onError: (error: unknown) => void
 }
@@ -197,7 +197,8 @@ export class ProactiveLoop {
     if (known?.heldOut === true) return forecast.until + 1
     if (known?.version !== undefined && known.datasets.length > 0) return forecast.until + 1
     if (known === undefined && this.#wasMet(forecast.id)) return Number.POSITIVE_INFINITY
-    const beginAt = forecast.at - this.#leadMs(forecast) - marginMs
+    // Ready by the earliest time that still meets the forecast: habits keep their hour, not their minute.
+    const beginAt = Math.min(forecast.from, forecast.at) - this.#leadMs(forecast) - marginMs
     if (clock.now() < beginAt) return beginAt
     const readiness = await actuator.readiness(expectedQuery(forecast), signal)
     const predictedWaitMs =

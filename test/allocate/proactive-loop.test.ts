@@ -65,11 +65,11 @@ function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSecon
 
 test('waits until the lead time before it prepares a forecast', async () => {
   const { actuator, clock, expectAt, loop } = setUp()
-  const forecast = expectAt(4 * minute)
+  const forecast = expectAt(14 * minute)
   const next = await loop.runOnce()
   expect(actuator.calls).toEqual([])
-  expect(next).toBeLessThan(forecast.at)
-  expect(next).toBeGreaterThan(forecast.at - minute)
+  expect(next).toBeLessThan(forecast.from)
+  expect(next).toBeGreaterThan(forecast.from - minute)
   clock.skipTo(next)
   await loop.runOnce()
   expect(actuator.calls).toContain('precompute SELECT 1')

@@ -68,7 +68,7 @@ export async function runWeek(options: WeekOptions): Promise<Week> {
   const advanceTo = async (at: number): Promise<void> => {
     while (clock.now() < at) {
       meter.sample(clock.now(), server.nodes())
-      if (pending.size > 0 || !server.quiet()) {
+      if (pending.size > 0 || !server.quiet() || server.nodes().some(isChanging)) {
         await realSleep(2)
         continue
       }
@@ -104,6 +104,11 @@ export async function runWeek(options: WeekOptions): Promise<Week> {
   await advanceTo(until)
   if (failure !== undefined) throw failure
   return { asked: asked.toSorted((a, b) => a.at - b.at), held: meter.held() }
+}
+
+/** What a node holds changes while it starts or stops. */
+function isChanging({ state }: NodeStatus): boolean {
+  return state === 'starting' || state === 'draining' || state === 'stopping'
 }
 
 async function ask(
