@@ -69,7 +69,7 @@ export async function runWeek(options: WeekOptions): Promise<Week> {
     while (clock.now() < at) {
       meter.sample(clock.now(), server.nodes())
       if (pending.size > 0 || !server.quiet() || server.nodes().some(isChanging)) {
-        await realSleep(2)
+        await realSleep(5)
         continue
       }
       clock.skipTo(at)

@@ -87,7 +87,7 @@ export function workload(kind: WorkloadKind, seed: number, from: number, until: 
     const yesterday = isoDay(midnight - dayMs)
     events.push({ kind: 'load', at: midnight + 3 * hourMs, day: yesterday })
     if (kind === 'dashboard') events.push(...habitsOf(midnight, yesterday, random))
-    events.push(...unforeseen(midnight, kind === 'random' ? 14 : 4, random))
+    events.push(...unforeseen(midnight, kind === 'random' ? 10 : 2, random))
   }
   return events.toSorted((a, b) => a.at - b.at)
 }
