@@ -19,7 +19,9 @@ export function tableRoutes(app: App, rooms: Rooms): void {
       const { name } = request.params
       const table = rooms.catalog.table(name)
       if (table === undefined) {
-        throw new ForebayError('NOT_FOUND', `there is no table "${name}"`, { hint: 'GET /v1/tables lists them' })
+        throw new ForebayError('NOT_FOUND', `there is no table "${name}"`, {
+          hint: 'forebay tables, or GET /v1/tables, lists them',
+        })
       }
       const snapshot = rooms.catalog.current(name)
       const { segments, snapshot: snapshotId, ...rest } = presentTable(table)

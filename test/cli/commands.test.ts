@@ -1,0 +1,220 @@
+/** Every command, as a script calls it: exit codes, what goes to stdout and what to stderr, text and JSON. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { writeSmallLake } from '../support/small-lake.js'
+import { startServer, type TestServer } from '../support/start-server.js'
+import { type Ended, main, type RunOptions, runCommand, runProgram } from './run-command.js'
+
+const root = mkdtempSync(join(tmpdir(), 'forebay-cli-'))
+const data = join(root, 'data')
+let server: TestServer
+let queryId = ''
+let segment = ''
+
+beforeAll(async () => {
+  await writeSmallLake(data)
+  server = await startServer({ data })
+  ;({ queryId } = await server.query('SELECT region, sum(amount) AS total FROM sales GROUP BY region'))
+  await server.query('CREATE TABLE kept AS SELECT * FROM sales')
+  segment = (await server.call('/v1/tables/sales')).body.segments[0].id
+  await vi.waitFor(async () => expect((await server.call(`/v1/lineage?from=query:${queryId}`)).status).toBe(200), 5_000)
+}, 60_000)
+afterAll(async () => {
+  await server?.stop()
+  rmSync(root, { recursive: true, force: true })
+})
+
+const inRoot = (name: string, text: string): string => {
+  writeFileSync(join(root, name), text)
+  return join(root, name)
+}
+const forebay = (args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
+  runCommand(args, { cwd: root, ...options, environment: { FOREBAY_URL: server.url, ...options.environment } })
+
+/** Runs some commands, two at a time. */
+async function all(calls: readonly (readonly string[])[]): Promise<readonly (readonly [readonly string[], Ended])[]> {
+  const ended: (readonly [readonly string[], Ended])[] = []
+  for (let at = 0; at < calls.length; at += 2) {
+    const pair = calls.slice(at, at + 2)
+    ended.push(...(await Promise.all(pair.map(async (args) => [args, await forebay(args)] as const))))
+  }
+  return ended
+}
+
+const everyCommand =
+  'serve query predict explain tables import nodes hot lineage forecast allocations status evaluate learn demo doctor'.split(' ')
+const sql = 'SELECT region, count(*) AS n FROM sales GROUP BY region ORDER BY region'
+
+it('explains every command with an example', async () => {
+  const { stdout, code } = await forebay(['--help'])
+  expect(code).toBe(0)
+  for (const name of everyCommand) expect(stdout).toMatch(new RegExp(`^ {2}${name} `, 'm'))
+  // One process shows the help of all: a start of Node for each would be most of the time of this file.
+  const program = new URL('program.js', `file://${main}`).href
+  const script = `import { makeProgram } from ${JSON.stringify(program)}
+    for (const name of ${JSON.stringify(everyCommand)}) {
+      console.log('<' + name + '>')
+      await makeProgram().parseAsync(['node', 'forebay', name, '--help']).catch((error) => console.log('exit', error.exitCode))
+    }`
+  const helps = (await runProgram(process.execPath, ['--input-type=module', '-e', script])).stdout.split(/^<\w+>$/m).slice(1)
+  expect(helps).toHaveLength(everyCommand.length)
+  for (const [index, help] of helps.entries()) {
+    const command = everyCommand[index]
+    expect(help).toMatch(new RegExp(`Usage: forebay ${command}[^]*Example:\\n {2}\\$ forebay ${command}[^]*exit 0`))
+    expect(help).toContain('--url')
+    expect(help).toContain('--json')
+  }
+  const one = await forebay(['hot', '--help'])
+  expect([one.code, one.stderr]).toEqual([0, ''])
+  expect(one.stdout).toContain('forebay hot --limit 10')
+})
+
+it('answers every command that asks a server, as text without colour and as JSON', async () => {
+  const trace = inRoot(
+    'trace.ndjson',
+    '{"at":1,"tenant":"a","template":"t","args":[],"kind":"read","reads":[],"durationMs":5,"clusterSize":1}\n',
+  )
+  const csv = inRoot('more.csv', 'a,b\n1,x\n2,y\n')
+  const asking: readonly (readonly [readonly string[], string, (answer: any) => unknown, unknown])[] = [
+    [['query', sql], 'region\tn\neast\t833\n', (a) => a.rows[0], ['east', 833]],
+    [['predict', sql], 'wall time', (a) => a.nodes.length > 0, true],
+    [['explain', sql], 'sales', (a) => typeof a, 'object'],
+    [['tables'], 'sales\t', (a) => a.tables.length >= 5, true],
+    [['tables', 'sales'], 'amount\tDECIMAL(10,2)', (a) => a.segments.length, 3],
+    [['import', csv, '--table', 'imported'], 'more.csv\t2\t1', (a) => a.table, 'imported'],
+    [['nodes'], 'n1\tduckdb', (a) => a.some((node: { id: string }) => node.id === 'n2'), true],
+    [['hot', '--limit', '5'], 'segment\tdataset', (a) => a.length <= 5, true],
+    [['lineage', `query:${queryId}`], 'sales', (a) => a.edges.length > 0, true],
+    [['lineage', 'table:kept', '--column', 'amount'], 'amount', (a) => a.edges.length > 0, true],
+    [['lineage', `segment:${segment}`, '--direction', 'downstream'], 'storage', (a) => a.truncated, false],
+    [['forecast', '--horizon', '6h'], 'nothing is expected', (a) => a, []],
+    [['allocations'], '', (a) => Array.isArray(a), true],
+    [['status'], 'ready', (a) => a.status, 'ready'],
+    [['status', queryId], 'state: finished', (a) => a.state, 'finished'],
+    [['learn', trace], '', (a) => typeof a, 'object'],
+    [['evaluate', trace, '--fast'], '', (a) => a.queries, 1],
+    [['doctor', '--data', data, '--port', '0'], 'DuckDB\tok', (a) => a[0].check, 'Node'],
+  ]
+  const texts = await all(asking.map(([args]) => args))
+  const jsons = await all(asking.map(([args]) => [...args, '--json']))
+  for (const [index, [args, shown, read, value]] of asking.entries()) {
+    for (const [, { code, stderr, stdout }] of [texts[index], jsons[index]] as (readonly [unknown, Ended])[]) {
+      // On a busy machine a command may take long enough to say how far it is.
+      expect([args, code, stderr.replace(/^\d+ % .*\n/gm, '')]).toEqual([args, 0, ''])
+      expect(stdout).not.toContain('\u001b')
+    }
+    expect(texts[index]?.[1].stdout).toContain(shown)
+    expect(read(JSON.parse(jsons[index]?.[1].stdout ?? ''))).toEqual(value)
+  }
+}, 60_000)
+
+describe('query', () => {
+  it('takes SQL as an argument, from a file and from standard input', async () => {
+    const file = inRoot('statement.sql', 'SELECT 7 AS seven')
+    const ways = [
+      await forebay(['query', 'SELECT 7 AS seven', '--format', 'csv']),
+      await forebay(['query', '-f', file, '--format', 'csv']),
+      await forebay(['query', '-', '--format', 'csv'], { input: 'SELECT 7 AS seven' }),
+      await forebay(['query', '-f', '-', '--format', 'csv'], { input: 'SELECT 7 AS seven' }),
+      await forebay(['query', 'SELECT $n::INTEGER AS seven', '--param', 'n=7', '--format', 'csv']),
+    ]
+    for (const { code, stdout } of ways) expect([code, stdout]).toEqual([0, 'seven\r\n7\r\n'])
+  })
+
+  it('writes every format, and a file only when it is whole', async () => {
+    const written = await all(
+      ['csv', 'ndjson', 'json', 'arrow', 'parquet'].map((format) => ['query', sql, '--output', join(root, `answer.${format}`)]),
+    )
+    for (const [, { code, stdout, stderr }] of written) expect([code, stdout, stderr]).toEqual([0, '', ''])
+    expect(readFileSync(join(root, 'answer.csv'), 'utf8')).toMatch(/^region,n\r?\neast,833/)
+    expect(readFileSync(join(root, 'answer.ndjson'), 'utf8').split('\n')[0]).toBe('{"region":"east","n":833}')
+    expect(JSON.parse(readFileSync(join(root, 'answer.json'), 'utf8')).rows).toHaveLength(3)
+    expect(readFileSync(join(root, 'answer.parquet')).subarray(0, 4).toString()).toBe('PAR1')
+    expect((await forebay(['query', sql, '--format', 'arrow'])).bytes).toEqual(readFileSync(join(root, 'answer.arrow')))
+    const broken = await forebay([
+      'query',
+      "SELECT CASE WHEN i > 9990 THEN 'x' ELSE '1' END::INTEGER FROM numbers",
+      '--output',
+      'broken.csv',
+    ])
+    expect(broken.code).toBe(1)
+    expect(readdirSync(root).filter((name) => name.includes('broken'))).toEqual([])
+  })
+
+  it('ends with 130 at Ctrl-C, and cancels what it asked', async () => {
+    const slow = 'SELECT count(*) FROM range(100000) a(i), range(10000000) b(j) WHERE (i * j) % 7 = 3'
+    // The first line of progress shows that the query runs.
+    const { code, stdout, stderr } = await forebay(['query', slow], { watch: (_, kill) => kill('SIGINT') })
+    expect([code, stdout]).toEqual([130, ''])
+    expect(stderr).toMatch(/^\d+ % /)
+    const running = async () => (await server.call('/v1/queries?state=running')).body.queries.length
+    await expect.poll(running, { timeout: 5_000 }).toBe(0)
+  })
+
+  it('says that it took too long', async () => {
+    const { code, stderr } = await forebay(['query', 'SELECT count(*) FROM range(1e12::BIGINT)', '--timeout', '300ms'])
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/^error: .*300 ms.*\ntry: .*--timeout/)])
+  })
+})
+
+it('fails with 1, says what is wrong and what to try', async () => {
+  const failing: readonly (readonly [readonly string[], RegExp])[] = [
+    [['query', 'SELECT * FROM salez'], /^error: table "salez" does not exist\ntry: .*sales/],
+    [['query', 'SELEC 1'], /^error: .*\ntry: /],
+    [['query', "SELECT * FROM read_csv('/etc/passwd')"], /^error: .*read_csv/],
+    [['query', 'DELETE FROM kept'], /^error: .*DELETE/],
+    [['query', 'INSERT INTO sales SELECT * FROM sales'], /^error: .*sales.*\n/],
+    [['predict', 'SELECT x FROM sales'], /^error: .*"?x"?/],
+    [['explain', 'SELECT * FROM nowhere'], /^error: table "nowhere"/],
+    [['tables', 'nowhere'], /^error: there is no table "nowhere"\ntry: forebay tables/],
+    [['lineage', 'table:nowhere'], /^error: .*nowhere/],
+    [['status', 'q-nowhere-000001'], /^error: .*q-nowhere-000001/],
+    [['import', 'forebay.yaml', '--table', 'sales'], /^error: /],
+    [['nodes', '--url', 'http://127.0.0.1:9'], /^error: no server answers at http:\/\/127.0.0.1:9\ntry: .*forebay serve/],
+    [['serve', '--memory', 'lots', '--state', join(root, 'none')], /^error: configuration key "memory".*\ntry: /],
+  ]
+  writeFileSync(join(root, 'forebay.yaml'), '')
+  for (const [index, [args, { code, stdout, stderr }]] of (await all(failing.map(([each]) => each))).entries()) {
+    expect([args, code, stdout]).toEqual([args, 1, ''])
+    expect(stderr).toMatch(failing[index]?.[1] ?? /never/)
+    expect(stderr).not.toContain('\u001b')
+    expect(stderr).not.toContain('    at ')
+  }
+}, 30_000)
+
+it('ends with 2 at wrong usage, and names it', async () => {
+  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+    [['frobnicate'], /error: unknown command 'frobnicate'/],
+    [['query', 'SELECT 1', '--format', 'xml'], /error: .*--format.*xml/],
+    [['query', 'SELECT 1', '--timeout', 'soon'], /error: .*soon/],
+    [['query', 'SELECT 1', '--param', 'n'], /error: .*n/],
+    [['query', 'SELECT 1', '-f', 'also.sql'], /error: .*twice/],
+    [['query', '-f', join(root, 'absent.sql')], /error: .*absent.sql/],
+    [['query'], /error: /],
+    [['predict'], /error: missing required argument 'sql'/],
+    [['hot', '--limit', 'many'], /error: .*many/],
+    [['import', 'absent.csv'], /error: required option '--table <name>'/],
+    [['import', 'absent.csv', '--table', 't'], /error: .*absent.csv/],
+    [['forecast', '--horizon', 'long'], /error: .*long/],
+    [['lineage', 'query:q', '--column', 'c'], /error: .*--column/],
+    [['evaluate', 'absent.ndjson'], /error: .*absent.ndjson/],
+    [['learn', 'absent.ndjson'], /error: .*absent.ndjson/],
+    [['demo', '--workload', 'lucky'], /error: .*--workload/],
+    [['nodes', '--url', 'ftp://x'], /error: --url/],
+    [['serve', '--tree', 'perhaps'], /error: .*--tree/],
+  ]
+  for (const [index, [args, { code, stdout, stderr }]] of (await all(wrong.map(([each]) => each))).entries()) {
+    expect([args, code, stdout, stderr]).toEqual([args, 2, '', expect.stringMatching(wrong[index]?.[1] ?? /never/)])
+  }
+}, 30_000)
+
+it('stops in peace when its reader has seen enough', async () => {
+  const command = `"${process.execPath}" "${main}" query "SELECT * FROM numbers a, range(100) b" --format csv`
+  const { code, stdout, stderr } = await runProgram('bash', ['-c', `set -o pipefail; ${command} | head -n 1`], {
+    environment: { FOREBAY_URL: server.url },
+  })
+  expect([code, stdout.trim()]).toEqual([0, 'i,k,name,half,range'])
+  expect(stderr).not.toContain('error')
+})
