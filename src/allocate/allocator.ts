@@ -9,7 +9,7 @@ import { Budget } from './budget.js'
 import { IdleStop } from './idle-stop.js'
 import { Ledger, type LedgerTotals } from './ledger.js'
 import { defaultPrices, type Prices } from './price.js'
-import { ProactiveLoop, type ProactiveMode } from './proactive-loop.js'
+import { type ForecastListener, ProactiveLoop, type ProactiveMode } from './proactive-loop.js'
 import { ReferenceWait } from './reference-wait.js'
 import { Rights } from './rights.js'
 import { Timings } from './timings.js'
@@ -29,6 +29,7 @@ export interface AllocatorOptions {
   /** Memory that all nodes together may hold, for the daily budget: half of it, all day long. */
   readonly memoryBytes?: number
   readonly onLedger: (entry: LedgerEntry) => void
+  readonly onForecast?: ForecastListener
   readonly onError: (error: unknown) => void
 }
 
@@ -42,6 +43,7 @@ export interface AllocatorState {
 const horizonMs = 6 * 3_600_000
 const marginMs = 3_000
 const dayMs = 24 * 3_600_000
+const idleCheckMsMin = 50
 const idleCheckMsMax = 60_000
 
 export class Allocator {
@@ -79,6 +81,7 @@ export class Allocator {
       heldOutShare: options.heldOutShare,
       horizonMs,
       marginMs,
+      ...(options.onForecast === undefined ? {} : { onForecast: options.onForecast }),
       onError: options.onError,
     })
     this.#idle = new IdleStop({
@@ -157,11 +160,13 @@ export class Allocator {
   }
 
   async #watchIdleness(): Promise<void> {
-    const { clock, onError } = this.#options
+    const { clock, keepAliveMs, onError } = this.#options
     const { signal } = this.#abort
+    // Once it is due and all that may stop has stopped, only a new query or action makes it due again, a keep-alive later.
+    const lookMs = Math.min(Math.max(keepAliveMs, idleCheckMsMin), idleCheckMsMax)
     while (!signal.aborted) {
       const due = this.#idle.dueAt() - clock.now()
-      await clock.sleep(Math.min(Math.max(due + 1, 50), idleCheckMsMax), signal).catch(() => {})
+      await clock.sleep(due > 0 ? Math.min(due + 1, lookMs) : lookMs, signal).catch(() => {})
       if (signal.aborted) return
       await this.#idle.runOnce(signal).catch((error: unknown) => {
         if (!signal.aborted) onError(error)

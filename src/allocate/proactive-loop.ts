@@ -42,8 +42,12 @@ export interface ProactiveOptions {
   readonly horizonMs: number
   /** An allocation is finished so long before its query may come. */
   readonly marginMs: number
+  /** A forecast was prepared for, met by a query, or missed. */
+  readonly onForecast?: ForecastListener
   readonly onError: (error: unknown) => void
 }
+
+export type ForecastListener = (forecast: Forecast, state: 'expected' | 'met' | 'missed', queryId?: QueryId) => void
 
 /** A query as the loop sees it arrive and end. */
 export interface Arrival {
@@ -134,6 +138,7 @@ export class ProactiveLoop {
     if (met === undefined) return
     this.#prepared.delete(met.forecast.id)
     this.#running.set(arrival.queryId, met)
+    this.#options.onForecast?.(met.forecast, 'met', arrival.queryId)
   }
 
   /** The query ended well: measures what the allocation saved, or what a query waits without one. */
@@ -208,6 +213,7 @@ export class ProactiveLoop {
     prepared.version = readiness.version
     prepared.datasets = readiness.datasets
     this.#prepared.set(forecast.id, prepared)
+    if (known === undefined) this.#options.onForecast?.(forecast, 'expected')
     await this.#take(prepared, readiness, signal)
     return forecast.until + 1
   }
@@ -263,6 +269,7 @@ export class ProactiveLoop {
     for (const [id, prepared] of this.#prepared) {
       if (prepared.forecast.until >= now) continue
       this.#prepared.delete(id)
+      this.#options.onForecast?.(prepared.forecast, 'missed')
       this.#waste(prepared, now)
     }
   }

@@ -1,11 +1,11 @@
 import type { Allocator } from '../allocate/allocator.js'
 import type { Activity } from '../model/activity.js'
 import type { RelationChange } from '../model/catalogue.js'
-import type { LedgerEntry } from '../model/forecast.js'
+import type { Forecast, LedgerEntry } from '../model/forecast.js'
 import type { LineageEvent, Transfer } from '../model/lineage-event.js'
 import type { Predictor } from '../predict/predictor.js'
 import type { EventHub } from './event-hub.js'
-import { presentLedgerEntry, presentNode, presentQuery, presentTransfer } from './http/present.js'
+import { presentForecast, presentLedgerEntry, presentNode, presentQuery, presentTransfer } from './http/present.js'
 import type { Metrics } from './metrics/metrics.js'
 
 export interface BroadcastOptions {
@@ -65,6 +65,12 @@ export class Broadcast {
   settled(entry: LedgerEntry): void {
     this.#tell(() => this.#listeners?.metrics.settled(entry))
     this.#tell(() => this.#options.hub.publish('allocation', presentLedgerEntry(entry)))
+  }
+
+  /** A forecast was prepared for, met or missed. */
+  forecast(forecast: Forecast, state: 'expected' | 'met' | 'missed', queryId: string | undefined): void {
+    if (state !== 'expected') this.#tell(() => this.#listeners?.metrics.forecastEnded(state))
+    this.#tell(() => this.#options.hub.publish('forecast', { ...presentForecast(forecast, {}), state, queryId }))
   }
 
   relationChanged(change: RelationChange, now: number): void {

@@ -169,6 +169,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     nodesMin: configuration.nodesMin,
     memoryBytes: configuration.memory,
     onLedger: (entry) => broadcast.settled(entry),
+    onForecast: (forecast, state, queryId) => broadcast.forecast(forecast, state, queryId),
     onError,
   })
   models.add('allocator', { snapshot: () => allocator.snapshot(), restore: (kept) => allocator.restore(kept) })
@@ -179,16 +180,30 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     loadScores: (segments) => engine.loadScores(segments),
     onError,
   })
+  const health = new Health({
+    writeLog: () => plainRecorder.put('health', JSON.stringify(clock.now())),
+    freeBytes: () => state.freeBytes(),
+    freeBytesMin: limits.diskFree,
+    probePlanner: async () => {
+      if (planner.stats().planners === 0) throw new Error('no planner answers')
+    },
+  })
   const metrics = new Metrics({
+    version: packageVersion(),
     queueDepth: () => engine.queueDepth(),
+    queriesRunning: () => engine.running(),
     nodes: () => engine.nodes(),
     loadScores: () => loadScores.read(),
     lineageLag: () => plainRecorder.lag(),
     segments: () => ({
-      pack: engine.packs().reduce((sum, pack) => sum + pack.segments.length, 0),
       parquet: catalog.tables().reduce((sum, table) => sum + table.segments, 0),
+      pack: new Set(engine.packs().flatMap((pack) => pack.segments)).size,
+      derived: engine.derivedSegments(),
     }),
     coverage: () => predictor.coverage(),
+    freeBytes: () => state.freeBytes(),
+    freeBytesMin: limits.diskFree,
+    checks: () => health.checks(),
   })
   broadcast.connect({ metrics, allocator })
   catalog.onChange((change) => broadcast.relationChanged(change, clock.now()))
@@ -201,14 +216,6 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     promises: new PromiseFolder(state.inner('promises')),
     past: (queryId) => reader.query(queryId),
     onError,
-  })
-  const health = new Health({
-    writeLog: () => plainRecorder.put('health', JSON.stringify(clock.now())),
-    freeBytes: () => state.freeBytes(),
-    freeBytesMin: limits.diskFree,
-    probePlanner: async () => {
-      if (planner.stats().planners === 0) throw new Error('no planner answers')
-    },
   })
   const rooms: Rooms = {
     version: packageVersion(),

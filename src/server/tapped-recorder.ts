@@ -5,6 +5,7 @@ import type { SegmentId } from '../model/segment.js'
 
 /** Who wants to know what is recorded. */
 export interface RecorderTap {
+  /** Events that are durable now: each once, however often it took to record them. */
   recorded(events: readonly LineageEvent[]): void
   committed(micros: number): void
 }
@@ -21,8 +22,8 @@ export class TappedRecorder {
 
   async record(events: readonly LineageEvent[]): Promise<void> {
     const began = performance.now()
-    this.#tap.recorded(events)
     await this.#recorder.record(events)
+    this.#tap.recorded(events)
     this.#tap.committed((performance.now() - began) * 1000)
   }
 

@@ -18,6 +18,7 @@ function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSecon
   const actuator = new FakeActuator()
   const ledger = new Ledger()
   const errors: unknown[] = []
+  const told: string[] = []
   let forecasts: Forecast[] = []
   const loop = new ProactiveLoop({
     mode: options.mode ?? 'on',
@@ -33,6 +34,7 @@ function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSecon
     heldOutShare: options.heldOutShare ?? 0,
     horizonMs: 60 * minute,
     marginMs: 2_000,
+    onForecast: (forecast, state, queryId) => told.push([forecast.id, state, queryId].filter(Boolean).join(' ')),
     onError: (error) => errors.push(error),
   })
   const expectAt = (inMs: number, overrides: Partial<Forecast> = {}): Forecast => {
@@ -60,7 +62,7 @@ function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSecon
     loop.arrived(arrival)
     loop.completed({ ...arrival, waitMs, answeredFromStore })
   }
-  return { clock, actuator, ledger, loop, errors, expectAt, arrive, forget: () => (forecasts = []) }
+  return { clock, actuator, ledger, loop, errors, told, expectAt, arrive, forget: () => (forecasts = []) }
 }
 
 test('waits until the lead time before it prepares a forecast', async () => {
@@ -108,6 +110,20 @@ test('books an allocation whose query never came as wasted, with what it held', 
   expect(entries.length).toBeGreaterThan(0)
   expect(entries.every((entry) => entry.outcome === 'wasted')).toBe(true)
   expect(entries[0]?.measuredCost?.byteSeconds).toBeGreaterThan(500 * 1_000_000)
+})
+
+test('tells of each forecast when it is prepared for, and whether its query came', async () => {
+  const { arrive, clock, expectAt, loop, told } = setUp({ heldOutShare: 0.5 })
+  expectAt(1_000)
+  const second = expectAt(2 * minute, { template: 't2' })
+  await loop.runOnce()
+  await loop.runOnce()
+  expect(told).toEqual(['f0 expected', 'f1 expected'])
+  arrive('q1', 5)
+  clock.skipTo(second.until + 1)
+  await loop.runOnce()
+  await loop.runOnce()
+  expect(told.slice(2)).toEqual(['f0 met q1', 'f1 missed'])
 })
 
 test('acts on no forecast of the held-out share, and accounts for it', async () => {

@@ -217,6 +217,11 @@ export class EmbeddedEngine implements Engine {
     return this.#parts.packs.packs()
   }
 
+  /** Partials and answers whose bytes are kept. */
+  derivedSegments(): number {
+    return this.#parts.derived.size
+  }
+
   queueDepth(): Readonly<Record<Priority, number>> {
     const waiting = this.#parts.admission.depth()
     const tasks = this.#queue.depth()

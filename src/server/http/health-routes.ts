@@ -19,9 +19,10 @@ export function healthRoutes(app: App, rooms: Rooms): void {
   app.get(
     '/metrics',
     { schema: { summary: 'Metrics as Prometheus text.', produces: ['text/plain'] } },
-    async (_request, reply) => {
-      reply.type(rooms.metrics.contentType)
-      return rooms.metrics.text()
+    async (request, reply) => {
+      const { contentType, text } = await rooms.metrics.scrape(request.headers.accept)
+      reply.type(contentType)
+      return text
     },
   )
 }
