@@ -5,7 +5,10 @@ const never = new AbortController().signal
 const day = 20_000
 const noonOfDay = day * 86_400_000_000 + 43_200_000_000
 
-/** What every lineage store promises. `open` gives a new, empty store; `reopen` the same one after it was closed, where that makes sense. */
+/**
+ * What every lineage store promises. `open` gives an empty store, which may be the one before, emptied; `reopen` the same one after
+ * it was closed, where that makes sense.
+ */
 export function lineageStoreConformance(
   name: string,
   open: () => Promise<{ readonly store: LineageStore; readonly reopen?: () => Promise<LineageStore> }>,
@@ -54,9 +57,18 @@ export function lineageStoreConformance(
       expect(await store.offset()).toBe(3)
     })
 
+    it('refuses a batch that overlaps what it has, or leaves a gap', async () => {
+      const { store } = await opened()
+      await store.apply(chain(), never)
+      const digest = await store.digest()
+      await expect(store.apply(batch(0, 3, [segment('s-9')], []), never)).rejects.toThrow(/does not follow/)
+      await expect(store.apply(batch(2, 3, [segment('s-9')], []), never)).rejects.toThrow(/does not follow/)
+      expect(await store.digest()).toEqual(digest)
+      expect(await store.offset()).toBe(1)
+    })
+
     it('gives the same digest for the same changes in another order and in other batches', async () => {
       const { store: one } = await opened()
-      const { store: other } = await opened()
       const edges = [
         used('s-1', 'n1', { at: noonOfDay }),
         used('s-1', 'n1', { at: noonOfDay + 5, peak: 7 }),
@@ -71,10 +83,12 @@ export function lineageStoreConformance(
         node('n1', ['root']),
       ]
       await one.apply(batch(0, 4, vertices, edges), never)
+      const digest = await one.digest()
+      const { store: other } = await opened()
       for (const [index, edge] of edges.toReversed().entries()) {
         await other.apply(batch(index, index + 1, index === 0 ? vertices.toReversed() : [], [edge]), never)
       }
-      expect(await other.digest()).toEqual(await one.digest())
+      expect(await other.digest()).toEqual(digest)
     })
 
     it('joins what is said of one vertex to the larger value, whichever came first', async () => {

@@ -1,3 +1,4 @@
+import { isDue } from '../batch-place.js'
 import { type Database, Statements } from '../database.js'
 import { isFolded } from '../folding.js'
 import type { LineageBatch, LineageEdge, LogOffset, Vertex } from '../lineage-store.js'
@@ -36,7 +37,7 @@ export class SqliteGraph {
 
   /** Applies a batch unless it was seen. A batch that spans nothing (`from` = `to`) is part of a checkpoint and always applied. */
   apply(batch: LineageBatch): void {
-    if (batch.from !== batch.to && batch.to <= this.offset()) return
+    if (!isDue(batch, this.offset())) return
     for (const { from, into } of batch.folds) this.#fold(from, into)
     for (const vertex of batch.vertices) this.#vertex(vertex)
     for (const edge of batch.edges) this.#edge(edge)

@@ -1,0 +1,113 @@
+import type { Driver, ManagedTransaction, QueryResult, Record as Row, Transaction } from 'neo4j-driver'
+import { ForebayError } from '../../model/errors.js'
+import { storeAddress, withoutPassword } from '../store-url.js'
+import type { ToInteger } from './neo4j-rows.js'
+
+type Parameters = Readonly<Record<string, unknown>>
+
+export type { ManagedTransaction, Row }
+
+const connectTimeoutMs = 10_000
+const closeTimeoutMs = 2_000
+
+/** A driver with what every statement needs. A call whose signal aborts rejects at once, whatever the server does. */
+export class Neo4jConnection {
+  readonly int: ToInteger
+  readonly #driver: Driver
+  readonly #database: { readonly database?: string }
+
+  private constructor(driver: Driver, int: ToInteger, database: string) {
+    this.#driver = driver
+    this.int = int
+    this.#database = database === '' ? {} : { database }
+  }
+
+  /** Connects to `neo4j://`, `bolt://` or one of their TLS forms (`+s`, `+ssc`). Rejects with UNAVAILABLE when nothing answers. */
+  static async open(url: string, environment: NodeJS.ProcessEnv): Promise<Neo4jConnection> {
+    const { default: neo4j } = await import('neo4j-driver')
+    const { user, password, path, ...address } = storeAddress(url, 'NEO4J', environment)
+    const auth = user === undefined && password === undefined ? undefined : neo4j.auth.basic(user ?? 'neo4j', password ?? '')
+    const driver = neo4j.driver(address.url, auth, {
+      disableLosslessIntegers: true,
+      connectionTimeout: connectTimeoutMs,
+      connectionAcquisitionTimeout: connectTimeoutMs,
+      // A projection repeats its batch by itself, after having asked for the offset.
+      maxTransactionRetryTime: 0,
+      maxConnectionPoolSize: 8,
+      userAgent: 'forebay',
+    })
+    const connection = new Neo4jConnection(driver, (value) => neo4j.int(value), path)
+    try {
+      await settled(driver.getServerInfo(connection.#database), AbortSignal.timeout(connectTimeoutMs))
+      return connection
+    } catch (error) {
+      await connection.close()
+      const why = error instanceof Error ? error.message : String(error)
+      throw new ForebayError('UNAVAILABLE', `Neo4j at ${withoutPassword(url)} cannot be used: ${why}`, { cause: error })
+    }
+  }
+
+  /** Runs one statement in a transaction of its own. */
+  async run(cypher: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<readonly Row[]> {
+    const session = this.#driver.session(this.#database)
+    try {
+      const result: QueryResult = await settled(session.run(cypher, parameters), signal)
+      return result.records
+    } finally {
+      void session.close().catch(() => {})
+    }
+  }
+
+  /** Runs work in one transaction: all of it, or nothing. */
+  async transaction<T>(work: (transaction: Transaction) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const session = this.#driver.session(this.#database)
+    try {
+      const whole = async (): Promise<T> => {
+        const transaction = await session.beginTransaction()
+        const value = await work(transaction)
+        await transaction.commit()
+        return value
+      }
+      return await settled(whole(), signal)
+    } finally {
+      // Ends an open transaction too; a server that hangs is not waited for.
+      void session.close().catch(() => {})
+    }
+  }
+
+  /** Hands over rows as they come, without holding all of them. */
+  async each(cypher: string, take: (row: Row) => void): Promise<void> {
+    const session = this.#driver.session({ ...this.#database, fetchSize: 2_000 })
+    try {
+      await new Promise<void>((resolve, reject) => {
+        session.run(cypher).subscribe({ onNext: take, onCompleted: () => resolve(), onError: reject })
+      })
+    } finally {
+      await session.close().catch(() => {})
+    }
+  }
+
+  async close(): Promise<void> {
+    await settled(this.#driver.close(), AbortSignal.timeout(closeTimeoutMs)).catch(() => {})
+  }
+}
+
+/** The promise, or the signal's reason when that comes first. */
+function settled<T>(promise: PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return Promise.resolve(promise)
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(
+      (value) => {
+        signal.removeEventListener('abort', onAbort)
+        resolve(value)
+      },
+      (error: unknown) => {
+        signal.removeEventListener('abort', onAbort)
+        reject(error)
+      },
+    )
+  })
+}

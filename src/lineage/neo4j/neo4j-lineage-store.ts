@@ -1,0 +1,196 @@
+import { isDue } from '../batch-place.js'
+import { decayedCount, decayHorizonDays, decayWeight } from '../decay.js'
+import { edgeKey, joinEdges, renameEdge } from '../graph-delta.js'
+import { GraphDigest } from '../graph-digest.js'
+import { type LevelEdges, type LevelRequest, type WalkSource, walkGraph } from '../graph-walk.js'
+import type {
+  HotSegment,
+  LineageBatch,
+  LineageEdge,
+  LineageGraph,
+  LineageStore,
+  LogOffset,
+  NodeWork,
+  TraceOptions,
+  Vertex,
+} from '../lineage-store.js'
+import * as cypher from './cypher.js'
+import { Neo4jConnection, type Row } from './neo4j-connection.js'
+import { edgeOf, edgeRow, nodeRow, segmentRow, vertexOf } from './neo4j-rows.js'
+
+type Run = (statement: string, parameters: Readonly<Record<string, unknown>>) => PromiseLike<unknown>
+
+/** The graph in Neo4j 5 or later: `DataSegment`, `ProcessingNode`, `PROCESSED_BY`, `TRANSFORMED_INTO`. One writer at a time. */
+export class Neo4jLineageStore implements LineageStore {
+  readonly #connection: Neo4jConnection
+
+  private constructor(connection: Neo4jConnection) {
+    this.#connection = connection
+  }
+
+  /** Connects, makes constraints and indexes, and ends a clearing that was cut off. */
+  static async open(url: string, environment: NodeJS.ProcessEnv = process.env): Promise<Neo4jLineageStore> {
+    const connection = await Neo4jConnection.open(url, environment)
+    const store = new Neo4jLineageStore(connection)
+    try {
+      for (const statement of cypher.schema) await connection.run(statement)
+      const [progress] = await connection.run(cypher.readProgress)
+      if (progress?.get('clearing') === true) await store.clear()
+      return store
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
+  }
+
+  async apply(batch: LineageBatch, signal: AbortSignal): Promise<void> {
+    await this.#connection.transaction(async (transaction) => {
+      const { records } = await transaction.run(cypher.lockOffset)
+      if (!isDue(batch, records[0]?.get('offset') as number)) return
+      // Statements leave one after the other without waiting for answers; the first that fails makes the commit fail.
+      const sent: PromiseLike<unknown>[] = []
+      const run: Run = (statement, parameters) => {
+        const result = transaction.run(statement, parameters)
+        sent.push(result)
+        return result
+      }
+      const moved = batch.folds.length === 0 ? [] : await this.#fold(batch, run)
+      this.#merge(batch, moved, run)
+      if (batch.from !== batch.to) run(cypher.setOffset, { offset: this.#connection.int(batch.to) })
+      await Promise.all(sent)
+    }, signal)
+  }
+
+  async offset(): Promise<LogOffset> {
+    const [progress] = await this.#connection.run(cypher.readProgress)
+    return (progress?.get('offset') as number | undefined) ?? 0
+  }
+
+  trace(from: readonly string[], options: TraceOptions, signal: AbortSignal): Promise<LineageGraph> {
+    return walkGraph(this.#source(signal), from, options)
+  }
+
+  async hottest(limit: number, at: number): Promise<readonly HotSegment[]> {
+    const today = Math.floor(at / 86_400_000_000)
+    const weights: Record<string, number> = {}
+    for (let day = today - decayHorizonDays; day <= today + 1; day++) weights[day] = decayWeight(day, at)
+    const rows = await this.#connection.run(cypher.hottest, { weights, limit: this.#connection.int(limit) })
+    return rows.map((row) => row.toObject() as HotSegment)
+  }
+
+  async work(segments: readonly string[], at: number): Promise<readonly NodeWork[]> {
+    const rows = await this.#connection.run(cypher.work, { segments })
+    return rows.map((row) => {
+      const { from, to, transformation, days } = edgeIn(row, 'PROCESSED_BY')
+      const { type, detail } = transformation
+      return { node: to, segment: from, transformation: type, detail, decayedCount: decayedCount(days, at) }
+    })
+  }
+
+  /** Marked as under way until it is done: what is left of a graph must not be taken for the beginning of one. */
+  async clear(): Promise<void> {
+    for (const step of [cypher.beginClear, ...cypher.clearSteps, cypher.endClear]) await this.#connection.run(step)
+  }
+
+  async digest(): Promise<{ readonly vertices: number; readonly edges: number; readonly hash: string }> {
+    const digest = new GraphDigest()
+    await this.#connection.each(cypher.allSegments, (row) => digest.vertex(vertexOf('DataSegment', row.get('properties'))))
+    await this.#connection.each(cypher.allNodes, (row) => digest.vertex(vertexOf('ProcessingNode', row.get('properties'))))
+    await this.#connection.each(cypher.allEdges, (row) => digest.edge(edgeIn(row, row.get('type'))))
+    return digest.value()
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close()
+  }
+
+  /** Takes away the vertices that fold; gives their edges as those of what they fold into. */
+  async #fold({ folds }: LineageBatch, run: Run): Promise<LineageEdge[]> {
+    const into = new Map(folds.map((fold) => [fold.from, fold.into]))
+    const ids = [...into.keys()]
+    const { records } = (await run(cypher.edgesOf, { ids })) as { readonly records: readonly Row[] }
+    run(cypher.removeVertices, { ids })
+    return records.map((row) => renameEnds(edgeIn(row, row.get('type')), into))
+  }
+
+  #merge({ vertices, edges }: LineageBatch, moved: readonly LineageEdge[], run: Run): void {
+    const { int } = this.#connection
+    const all = moved.length === 0 ? edges : joined([...moved, ...edges])
+    const segments = vertices.filter((vertex) => vertex.type === 'DataSegment')
+    const nodes = vertices.filter((vertex) => vertex.type === 'ProcessingNode')
+    const used = all.filter((edge) => edge.type === 'PROCESSED_BY')
+    const made = all.filter((edge) => edge.type === 'TRANSFORMED_INTO')
+    const described = new Set(segments.map((segment) => segment.id))
+    const bare = new Set([...all.map((edge) => edge.from), ...made.map((edge) => edge.to)].filter((id) => !described.has(id)))
+    const known = new Set<string>(nodes.map((node) => node.id))
+    const bareNodes = new Set(used.map((edge) => edge.to).filter((id) => !known.has(id)))
+    const send = (statement: string, name: string, rows: readonly unknown[]): void => {
+      if (rows.length > 0) run(statement, { [name]: rows })
+    }
+    send(
+      cypher.mergeSegments,
+      'rows',
+      segments.map((segment) => segmentRow(segment, int)),
+    )
+    send(cypher.mergeBareSegments, 'ids', [...bare])
+    send(cypher.mergeNodes, 'rows', nodes.map(nodeRow))
+    send(cypher.mergeBareNodes, 'ids', [...bareNodes])
+    send(
+      cypher.mergeEdges('PROCESSED_BY', 'ProcessingNode'),
+      'rows',
+      used.map((edge) => edgeRow(edge, int)),
+    )
+    send(
+      cypher.mergeEdges('TRANSFORMED_INTO', 'DataSegment'),
+      'rows',
+      made.map((edge) => edgeRow(edge, int)),
+    )
+  }
+
+  #source(signal: AbortSignal): WalkSource {
+    const { int } = this.#connection
+    const run = (statement: string, parameters: Readonly<Record<string, unknown>>): Promise<readonly Row[]> =>
+      this.#connection.run(statement, parameters, signal)
+    return {
+      vertices: async (names) => {
+        const nodes = names.filter((name) => name.startsWith('node:')).map((name) => name.slice('node:'.length))
+        const rows = await run(cypher.findVertices, { nodes, segments: names.filter((name) => !name.startsWith('node:')) })
+        return rows.map((row) => vertexOf(row.get('label') as Vertex['type'], row.get('properties')))
+      },
+      level: async ({ segments, outgoing, incoming, asOf, limit }: LevelRequest): Promise<LevelEdges> => {
+        const parameters = { segments, asOf: int(asOf), limit: int(limit) }
+        const kinds: LineageEdge[][] = [[], [], []]
+        for (const row of await run(cypher.levelOf(outgoing, incoming), parameters)) {
+          const kind = row.get('kind') as number
+          kinds[kind]?.push(edgeIn(row, kind === 0 ? 'PROCESSED_BY' : 'TRANSFORMED_INTO'))
+        }
+        return { processed: kinds[0] ?? [], outgoing: kinds[1] ?? [], incoming: kinds[2] ?? [] }
+      },
+      processedBy: async (nodes, asOf, limit) => {
+        const rows = await run(cypher.processedByNodes, { nodes, asOf: int(asOf), limit: int(limit) })
+        return rows.map((row) => edgeIn(row, 'PROCESSED_BY'))
+      },
+    }
+  }
+}
+
+function edgeIn(row: Row, type: LineageEdge['type']): LineageEdge {
+  return edgeOf(row.get('from'), row.get('to'), type, row.get('properties'))
+}
+
+function renameEnds(edge: LineageEdge, into: ReadonlyMap<string, string>): LineageEdge {
+  const from = into.get(edge.from)
+  const once = from === undefined ? edge : renameEdge(edge, edge.from, from)
+  const to = edge.type === 'TRANSFORMED_INTO' ? into.get(once.to) : undefined
+  return to === undefined ? once : renameEdge(once, once.to, to)
+}
+
+/** Edges of one key added up, so that no statement meets one twice. */
+function joined(edges: readonly LineageEdge[]): LineageEdge[] {
+  const byKey = new Map<string, LineageEdge>()
+  for (const edge of edges) {
+    const known = byKey.get(edgeKey(edge))
+    byKey.set(edgeKey(edge), known === undefined ? edge : joinEdges(known, edge))
+  }
+  return [...byKey.values()]
+}
