@@ -50,10 +50,14 @@ class ProcessPlannerPool implements PlannerPool {
 
   constructor(options: PlannerPoolOptions) {
     this.#planMsMax = options.planMsMax ?? 1_000
-    this.#planners = Array.from(
-      { length: Math.max(1, options.planners ?? 2) },
-      () => new PlannerProcess(() => this.#definitions.values(), this.#planMsMax),
-    )
+    this.#planners = Array.from({ length: Math.max(1, options.planners ?? 2) }, (): PlannerProcess => {
+      const planner = new PlannerProcess(
+        () => this.#definitions.values(),
+        this.#planMsMax,
+        () => this.#replace(planner),
+      )
+      return planner
+    })
     this.#free = [...this.#planners]
     this.#quarantine = new Quarantine(options.clock ?? systemClock, options.quarantineMs ?? 600_000)
     this.#footers = new FooterReader(options.footerIdleMs ?? 10_000, () => this.#lost++)
@@ -118,6 +122,13 @@ class ProcessPlannerPool implements PlannerPool {
   async close(): Promise<void> {
     this.#closing.abort(new ForebayError('UNAVAILABLE', 'the planners are closing'))
     await Promise.all([...this.#planners.map((planner) => planner.stop()), this.#footers.close()])
+  }
+
+  /** A planner was ended from outside while it planned nothing: another takes its place before a statement needs it. */
+  #replace(planner: PlannerProcess): void {
+    if (this.#closing.signal.aborted) return
+    this.#lost++
+    planner.start().catch(() => undefined)
   }
 
   #checkOpen(): void {

@@ -74,6 +74,16 @@ describe('planner pool', () => {
     expect(pool.stats().lost).toBeGreaterThan(0)
   })
 
+  it('replaces planners that were killed while they planned nothing, before a statement comes', async () => {
+    const killed = childrenOf('sql/main.js')
+    expect(killed.length).toBe(2)
+    for (const pid of killed) process.kill(pid, 'SIGKILL')
+    await expect.poll(() => childrenOf('sql/main.js').filter((pid) => !killed.includes(pid)).length, { timeout: 5_000 }).toBe(2)
+    expect(pool.stats().planners).toBe(2)
+    const plans = await Promise.all([plan('select a - 2 from t'), plan('select a - 3 from t'), plan('select a - 4 from t')])
+    expect(plans.length).toBe(3)
+  })
+
   it('cancels', async () => {
     const controller = new AbortController()
     const planned = plan(

@@ -13,13 +13,16 @@ export interface ChildExit {
 export class Child<To, From extends { readonly type: string }> {
   readonly #entry: URL
   readonly #environment: Readonly<Record<string, string>>
+  readonly #onIdleEnd: () => void
   #process: ChildProcess | undefined
   #ready: Promise<void> | undefined
   #waiting: { resolve(message: From): void; reject(exit: ChildExit): void } | undefined
 
-  constructor(entry: URL, environment: Readonly<Record<string, string>> = {}) {
+  /** `onIdleEnd` is called when a process that was ready ends while nobody waits for it. */
+  constructor(entry: URL, environment: Readonly<Record<string, string>> = {}, onIdleEnd: () => void = () => {}) {
     this.#entry = entry
     this.#environment = environment
+    this.#onIdleEnd = onIdleEnd
   }
 
   get running(): boolean {
@@ -45,6 +48,8 @@ export class Child<To, From extends { readonly type: string }> {
   /** Sends and waits for the next message; rejects with a ChildExit when the process ends instead. One at a time. */
   ask(message: To): Promise<From> {
     return new Promise((resolve, reject) => {
+      // It may have ended since it was last looked at, and then no exit follows.
+      if (this.#process === undefined) return reject({ code: null, signal: null })
       this.#waiting = { resolve, reject }
       this.send(message)
     })
@@ -68,17 +73,22 @@ export class Child<To, From extends { readonly type: string }> {
         execArgv: [],
       })
       this.#process = child
+      let ready = false
       child.on('message', (message) => {
         const from = message as From
-        if (from.type === 'ready') resolve()
-        else this.#settle()?.resolve(from)
+        if (from.type === 'ready') {
+          ready = true
+          resolve()
+        } else this.#settle()?.resolve(from)
       })
       const onEnd = (code: number | null, signal: NodeJS.Signals | null): void => {
         if (this.#process !== child) return
         this.#process = undefined
         this.#ready = undefined
-        this.#settle()?.reject({ code, signal })
+        const waiting = this.#settle()
+        waiting?.reject({ code, signal })
         reject({ code, signal })
+        if (ready && waiting === undefined) this.#onIdleEnd()
       }
       child.once('exit', onEnd)
       child.once('error', () => onEnd(null, null))

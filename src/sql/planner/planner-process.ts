@@ -23,8 +23,9 @@ export class PlannerProcess {
   #lastId = 0
   #started: Promise<void> | undefined
 
-  constructor(definitions: () => Iterable<ToPlanner>, limitMs: number) {
-    this.#child = new Child(entryPoint('../main.js', import.meta.url))
+  /** `onIdleEnd` is called when the process ends while it plans nothing. */
+  constructor(definitions: () => Iterable<ToPlanner>, limitMs: number, onIdleEnd: () => void) {
+    this.#child = new Child(entryPoint('../main.js', import.meta.url), {}, onIdleEnd)
     this.#definitions = definitions
     this.#limitMs = limitMs
   }
@@ -39,7 +40,7 @@ export class PlannerProcess {
 
   /** Starts the process unless it runs; the first messages it gets are the definitions. */
   start(): Promise<void> {
-    this.#started ??= this.#start()
+    if (this.#started === undefined || !this.#child.running) this.#started = this.#start()
     return this.#started
   }
 
