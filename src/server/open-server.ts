@@ -169,7 +169,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     nodesMin: configuration.nodesMin,
     memoryBytes: configuration.memory,
     onLedger: (entry) => broadcast.settled(entry),
-    onForecast: (forecast, state, queryId) => broadcast.forecast(forecast, state, queryId),
+    onForecast: (forecast, became, queryId) => broadcast.forecast(forecast, became, queryId),
     onError,
   })
   models.add('allocator', { snapshot: () => allocator.snapshot(), restore: (kept) => allocator.restore(kept) })

@@ -14,7 +14,7 @@ export function parseMetrics(text: string): readonly Sample[] {
       const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line)
       if (match === null) throw new Error(`not a sample: ${line}`)
       const [, name = '', inner = '', value = ''] = match
-      const labels = Object.fromEntries([...inner.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, text]) => [key, text]))
+      const labels = Object.fromEntries([...inner.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(([, key, held]) => [key, held]))
       return { name, labels, value: Number(value.replace('Inf', 'Infinity')) }
     })
 }

@@ -30,30 +30,32 @@ const nodeStates: readonly NodeState[] = ['absent', 'starting', 'ready', 'draini
 
 export function declareGauges(registry: Registry, sources: MetricSources): void {
   const gauge = (name: string, help: string, labelNames: readonly string[], read: Read): void => {
-    new Gauge({
+    const made = new Gauge({
       name,
       help,
       labelNames,
-      registers: [registry],
+      registers: [],
       async collect() {
         const samples = [...(await read())]
         this.reset()
         for (const [labels, value] of samples) this.set(labels, value)
       },
     })
+    registry.registerMetric(made)
   }
   const counter = (name: string, help: string, labelNames: readonly string[], read: Read): void => {
-    new Counter({
+    const made = new Counter({
       name,
       help,
       labelNames,
-      registers: [registry],
+      registers: [],
       async collect() {
         const samples = [...(await read())]
         this.reset()
         for (const [labels, value] of samples) this.inc(labels, Math.max(0, value))
       },
     })
+    registry.registerMetric(made)
   }
   const ofNodes =
     (value: (node: NodeStatus) => number): Read =>

@@ -25,7 +25,9 @@ export function declareInstruments(registry: Registry) {
     enableExemplars = false,
   ): Histogram<L> => {
     // prom-client takes exemplars in a registry of the other format only, but keeps them wherever the metric is asked.
-    const registers = enableExemplars ? [new Registry(Registry.OPENMETRICS_CONTENT_TYPE)] : []
+    const scratch = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>()
+    scratch.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
+    const registers = [scratch as unknown as Registry]
     const made = new Histogram({ name: `forebay_${name}`, help, buckets, labelNames, registers, enableExemplars })
     registry.registerMetric(made)
     return made
