@@ -21,11 +21,19 @@ export class Blend {
   mix(opinions: Opinions): number | undefined {
     let sum = 0
     let total = 0
-    for (const [name, weight] of Object.entries(this.weights(opinions))) {
-      sum += weight * (opinions[name] as number)
+    for (const name in opinions) {
+      const opinion = opinions[name]
+      if (opinion === undefined) continue
+      const weight = Math.exp(-sharpness * (this.#records.get(name)?.error ?? unknownError))
+      sum += weight * opinion
       total += weight
     }
-    return total === 0 ? undefined : sum / total
+    if (total > 0) return sum / total
+    // All of them were so far off that their weights vanish: their differences still tell.
+    const weights = Object.entries(this.weights(opinions))
+    return weights.length === 0
+      ? undefined
+      : weights.reduce((mean, [name, weight]) => mean + weight * (opinions[name] as number), 0)
   }
 
   /** Weight of each expert that has an opinion; they sum to 1. */

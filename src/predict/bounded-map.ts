@@ -28,7 +28,8 @@ export class BoundedMap<V> {
   }
 
   set(key: string, value: V): void {
-    this.#entries.delete(key)
+    // Far from the limit nothing is forgotten soon, and moving an entry to the end costs more than all else here.
+    if (2 * this.#entries.size > this.#limit) this.#entries.delete(key)
     this.#entries.set(key, value)
     if (this.#entries.size <= this.#limit) return
     for (const coldest of this.#entries.keys()) {

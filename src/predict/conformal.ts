@@ -128,20 +128,30 @@ export class ConformalInterval {
 const nothing = new Float64Array(0)
 const offsetMax = 6
 
-/** Quantiles by the product-limit estimator; `censored` is ascending. What no finished one reaches is the largest of all. */
+/**
+ * Quantiles by the product-limit estimator; `censored` is ascending. What no finished one reaches is the largest of all.
+ * Between two censored values the product telescopes, so only they are walked through.
+ */
 function kaplanMeier(shares: readonly number[], finished: SlidingQuantiles, censored: Float64Array): readonly number[] {
   const { count } = finished
-  const found: (number | undefined)[] = shares.map(() => undefined)
-  let survival = 1
-  let gone = 0
-  for (let i = 0; i < count; i++) {
-    const value = finished.at(i)
-    while (gone < censored.length && (censored[gone] as number) < value) gone++
-    survival *= 1 - 1 / (count - i + censored.length - gone)
-    for (let s = 0; s < shares.length; s++) {
-      if (found[s] === undefined && 1 - survival > (shares[s] as number)) found[s] = value
-    }
-  }
   const largest = Math.max(count === 0 ? 2 : finished.at(count - 1), censored[censored.length - 1] as number)
-  return found.map((value) => value ?? largest)
+  const found: number[] = shares.map(() => largest)
+  const open = new Set(shares.keys())
+  let survival = 1
+  let passed = 0
+  for (let gone = 0; gone <= censored.length && passed < count; gone++) {
+    const until = gone === censored.length ? count : finished.below(censored[gone] as number)
+    if (until <= passed) continue
+    const atRisk = count - passed + censored.length - gone
+    for (const s of open) {
+      // The first finished one at which 1 − survival exceeds the share.
+      const place = passed + Math.floor(atRisk * (1 - (1 - (shares[s] as number)) / survival))
+      if (place >= until) continue
+      found[s] = finished.at(Math.max(passed, place))
+      open.delete(s)
+    }
+    survival *= 1 - (until - passed) / atRisk
+    passed = until
+  }
+  return found
 }

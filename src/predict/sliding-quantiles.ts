@@ -38,6 +38,11 @@ export class SlidingQuantiles {
     return this.#sorted[i] as number
   }
 
+  /** How many numbers are smaller. */
+  below(value: number): number {
+    return this.#place(value)
+  }
+
   /** First place whose number is not below `value`, among the first `count`. */
   #place(value: number, count = this.#count): number {
     let from = 0

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { binRows } from '../../src/predict/boosting/bins.js'
 import { TreeEnsemble } from '../../src/predict/boosting/boosted-trees.js'
 import { fitTrees } from '../../src/predict/boosting/fit-trees.js'
+import { median, select } from '../../src/predict/boosting/select.js'
 import { BoundedMap } from '../../src/predict/bounded-map.js'
 import { complexity, complexityOfText } from '../../src/predict/complexity.js'
 import { ConformalInterval, sideOf } from '../../src/predict/conformal.js'
@@ -71,6 +72,7 @@ describe('recursive least squares', () => {
 
   it('stays finite when a direction is never observed again', () => {
     const model = new RecursiveLeastSquares(2, { forgetting: 0.9 })
+    model.update([0, 1], 1)
     for (let i = 0; i < 20_000; i++) model.update([1, 0], 1)
     model.update([1, 1], 3)
     expect(model.predict([1, 1])).toBeCloseTo(3, 1)
@@ -78,6 +80,20 @@ describe('recursive least squares', () => {
 })
 
 describe('intervals', () => {
+  it('count what is still growing as censored, as the product-limit estimator does', () => {
+    const random = seeded(14)
+    for (let round = 0; round < 40; round++) {
+      const interval = new ConformalInterval({ gain: 0, nominal: 0.8998 })
+      const ended = Array.from({ length: 60 }, () => normal(random))
+      for (const residual of ended) interval.observe(residual, 'inside')
+      const grown = Float64Array.from({ length: Math.floor(12 * random()) }, () => normal(random) + 1)
+      const { low, high } = interval.bounds(grown.slice())
+      const slack = 1 / 61
+      expect(low).toBeCloseTo(Math.min(0, productLimit(ended, grown, 0.0501)) - slack, 9)
+      expect(high).toBeCloseTo(Math.max(0, productLimit(ended, grown, 0.9499)) + slack, 9)
+    }
+  })
+
   it.each([1, 2, 3])('hold nine times out of ten, also when the world changes (seed %i)', (seed) => {
     const interval = new ConformalInterval()
     const random = seeded(seed)
@@ -109,6 +125,30 @@ describe('intervals', () => {
     for (let i = 0; i < 100; i++) interval.observe(5, 'above')
     expect(interval.abstains).toBe(true)
   })
+})
+
+/** The estimator by its definition: one factor per ended one, in order. */
+function productLimit(ended: readonly number[], grown: Float64Array, share: number): number {
+  let survival = 1
+  const sorted = [...ended].sort((a, b) => a - b)
+  for (const [i, value] of sorted.entries()) {
+    survival *= 1 - 1 / (sorted.length - i + grown.filter((other) => other >= value).length)
+    if (1 - survival > share + 1e-12) return value
+  }
+  return Math.max(sorted.at(-1) as number, ...grown)
+}
+
+it('selects as sorting would', () => {
+  const random = seeded(15)
+  for (let round = 0; round < 200; round++) {
+    const values = Float64Array.from({ length: 1 + Math.floor(40 * random()) }, () => Math.floor(12 * random()))
+    const sorted = values.slice().sort()
+    const k = Math.floor(values.length * random())
+    expect(select(values.slice(), values.length, k)).toBe(sorted[k])
+    const half = values.length >> 1
+    const middle = values.length % 2 === 1 ? sorted[half] : ((sorted[half - 1] as number) + (sorted[half] as number)) / 2
+    expect(median(values)).toBe(middle)
+  }
 })
 
 describe('boosted trees', () => {

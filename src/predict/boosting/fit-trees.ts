@@ -1,12 +1,16 @@
 /**
  * Histogram gradient boosting (Friedman 2001; histograms as in LightGBM, Ke et al. 2017) for one-dimensional targets. Trees grow
  * level by level; the histogram of the larger child is its parent's minus the smaller's. Splits look at gradients alone (unit
- * Hessians); leaves are then set to the exact minimiser of the loss. Typed arrays throughout: a fit of 4,000 rows × 30 features ×
- * 100 trees of depth 5 takes about a quarter of a second.
+ * Hessians); leaves are then set to the exact minimiser of the loss.
+ *
+ * Nearly all time goes into histograms, so a bin is one number: its rows × 2^26 + the sum of their gradients in whole steps.
+ * Both come out exactly, and a row costs one addition per column. A fit of 4,000 rows × 43 columns × 60 trees of depth 5 takes
+ * about a tenth of a second.
  */
 import type { BinnedRows } from './bins.js'
 import type { BoostedTrees } from './boosted-trees.js'
 import { seededRandom } from './random.js'
+import { median, select } from './select.js'
 
 export interface FitOptions {
   readonly loss: 'absolute' | 'huber'
@@ -23,7 +27,6 @@ export interface FitOptions {
 interface Split {
   readonly feature: number
   readonly bin: number
-  readonly gain: number
 }
 
 interface Leaf {
@@ -39,16 +42,22 @@ export function fitTrees(binned: BinnedRows, target: ArrayLike<number>, options:
   return grower.trees()
 }
 
+/** A row counts so much in its bin's number; gradients are whole numbers whose sums stay within half of it. */
+const oneRow = 2 ** 26
+
 class Grower {
   readonly #binned: BinnedRows
   readonly #options: FitOptions
   readonly #random: () => number
   readonly #residual: Float64Array
-  readonly #gradient: Float64Array
-  /** Row numbers of the current tree's sample, kept sorted by leaf. */
+  /** What a row adds to its bins: `oneRow` plus its gradient in steps. */
+  readonly #weight: Float64Array
+  /** Row numbers of the current tree's sample, kept sorted by leaf; the rest of the rows stand behind them. */
   readonly #rows: Int32Array
   readonly #scratch: Int32Array
-  readonly #width: number
+  readonly #values: Float64Array
+  readonly #columns: Int32Array
+  readonly #spare: Float64Array[] = []
   readonly #roots: number[] = []
   readonly #feature: number[] = []
   readonly #threshold: number[] = []
@@ -56,18 +65,20 @@ class Grower {
   readonly #value: number[] = []
   readonly #start: number
   #sampled = 0
-  #active: readonly number[] = []
+  #active: Int32Array
 
   constructor(binned: BinnedRows, target: ArrayLike<number>, options: FitOptions) {
     this.#binned = binned
     this.#options = options
     this.#random = seededRandom(options.seed)
-    this.#width = 1 + binned.edges.reduce((most, edges) => Math.max(most, edges.length), 0)
     this.#start = median(Float64Array.from(target))
     this.#residual = Float64Array.from(target, (y) => y - this.#start)
-    this.#gradient = new Float64Array(binned.rows)
+    this.#weight = new Float64Array(binned.rows)
     this.#rows = new Int32Array(binned.rows)
     this.#scratch = new Int32Array(binned.rows)
+    this.#values = new Float64Array(binned.rows)
+    this.#columns = Int32Array.from(binned.edges.flatMap((edges, f) => (edges.length > 0 ? [f] : [])))
+    this.#active = this.#columns
   }
 
   trees(): BoostedTrees {
@@ -82,7 +93,7 @@ class Grower {
   }
 
   grow(): void {
-    const huber = this.#setGradients()
+    const huber = this.#weigh()
     this.#sample()
     const root = this.#newNode()
     this.#roots.push(root)
@@ -93,37 +104,47 @@ class Grower {
       for (const leaf of leaves) {
         const split = this.#bestSplit(leaf)
         if (split === undefined) done.push(leaf)
-        else next.push(...this.#divide(leaf, split))
+        else next.push(...this.#divide(leaf, split, depth + 1 < this.#options.depth))
       }
       leaves = next
     }
-    for (const leaf of [...done, ...leaves]) this.#value[leaf.node] = this.#options.rate * this.#leafValue(leaf, huber)
-    this.#advance(root)
+    for (const leaf of [...done, ...leaves]) {
+      this.#settle(leaf, this.#options.rate * this.#leafValue(leaf, huber))
+      if (leaf.sums !== none) this.#spare.push(leaf.sums)
+    }
+    this.#settleUnsampled(root)
   }
 
   /** Gradients of the loss; gives Huber's threshold, the ninetieth percentile of the residuals' size. */
-  #setGradients(): number {
+  #weigh(): number {
     const residual = this.#residual
-    const gradient = this.#gradient
+    const weight = this.#weight
+    const { length } = residual
     if (this.#options.loss === 'absolute') {
-      for (let i = 0; i < residual.length; i++) gradient[i] = Math.sign(residual[i] as number)
+      for (let i = 0; i < length; i++) weight[i] = oneRow + Math.sign(residual[i] as number)
       return 0
     }
-    const sizes = residual.map(Math.abs).sort()
-    const huber = Math.max(1e-6, sizes[Math.floor(0.9 * sizes.length)] as number)
-    for (let i = 0; i < residual.length; i++) gradient[i] = Math.max(-huber, Math.min(huber, residual[i] as number))
+    for (let i = 0; i < length; i++) this.#values[i] = Math.abs(residual[i] as number)
+    const huber = Math.max(1e-6, length === 0 ? 0 : select(this.#values, length, Math.floor(0.9 * length)))
+    const steps = Math.floor(oneRow / 2 / Math.max(1, length)) / huber
+    for (let i = 0; i < length; i++) {
+      weight[i] = oneRow + Math.round(Math.max(-huber, Math.min(huber, residual[i] as number)) * steps)
+    }
     return huber
   }
 
   #sample(): void {
     const { rowShare, columnShare } = this.#options
+    const rows = this.#rows
+    const all = this.#binned.rows
+    let left = all
     this.#sampled = 0
-    for (let i = 0; i < this.#binned.rows; i++) {
-      if (rowShare >= 1 || this.#random() < rowShare) this.#rows[this.#sampled++] = i
+    for (let i = 0; i < all; i++) {
+      if (rowShare >= 1 || this.#random() < rowShare) rows[this.#sampled++] = i
+      else rows[--left] = i
     }
-    const all = this.#binned.edges.flatMap((edges, f) => (edges.length > 0 ? [f] : []))
-    this.#active = columnShare >= 1 ? all : all.filter(() => this.#random() < columnShare)
-    if (this.#active.length === 0) this.#active = all
+    this.#active = columnShare >= 1 ? this.#columns : this.#columns.filter(() => this.#random() < columnShare)
+    if (this.#active.length === 0) this.#active = this.#columns
   }
 
   #newNode(): number {
@@ -133,77 +154,88 @@ class Grower {
     return this.#value.push(0) - 1
   }
 
-  /** Sum of gradients and number of rows by column and bin, interleaved. Row by row, since a row's bins stand together. */
+  /** Rows and gradients by column and bin. Row by row, since a row's bins stand together. */
   #histogram(from: number, to: number): Float64Array {
-    const stride = this.#width * 2
-    const sums = new Float64Array(this.#active.length * stride)
-    const { bins, width } = this.#binned
+    const { places, width, stride } = this.#binned
+    const sums = this.#spare.pop()?.fill(0) ?? new Float64Array(width * stride)
     const rows = this.#rows
-    const active = Int32Array.from(this.#active)
+    const active = this.#active
+    const weights = this.#weight
     for (let i = from; i < to; i++) {
       const row = rows[i] as number
-      const gradient = this.#gradient[row] as number
+      const weight = weights[row] as number
       const first = row * width
-      for (let a = 0, base = 0; a < active.length; a++, base += stride) {
-        const at = base + (bins[first + (active[a] as number)] as number) * 2
-        sums[at] = (sums[at] as number) + gradient
-        sums[at + 1] = (sums[at + 1] as number) + 1
+      for (let a = 0; a < active.length; a++) {
+        const place = places[first + (active[a] as number)] as number
+        sums[place] = (sums[place] as number) + weight
       }
     }
     return sums
   }
 
-  #bestSplit(leaf: Leaf): Split | undefined {
+  #bestSplit({ from, to, sums }: Leaf): Split | undefined {
     const { leafMin } = this.#options
-    const count = leaf.to - leaf.from
+    const { edges, stride } = this.#binned
+    const count = to - from
     if (count < 2 * leafMin) return undefined
-    let best: Split | undefined
-    for (const [a, f] of this.#active.entries()) {
-      const base = a * this.#width * 2
-      const bins = (this.#binned.edges[f] as Float64Array).length
-      let total = 0
-      for (let b = 0; b <= bins; b++) total += leaf.sums[base + b * 2] as number
-      const whole = (total * total) / count
-      let sum = 0
-      let seen = 0
+    let total = 0
+    for (let i = from; i < to; i++) total += (this.#weight[this.#rows[i] as number] as number) - oneRow
+    const whole = (total * total) / count
+    let feature = -1
+    let bin = 0
+    let most = whole * (1 + 1e-9) + 1e-9
+    for (let a = 0; a < this.#active.length; a++) {
+      const f = this.#active[a] as number
+      const bins = (edges[f] as Float64Array).length
+      let packed = 0
       for (let b = 0; b < bins; b++) {
-        sum += leaf.sums[base + b * 2] as number
-        seen += leaf.sums[base + b * 2 + 1] as number
+        packed += sums[f * stride + b] as number
+        const seen = Math.round(packed / oneRow)
         if (seen < leafMin) continue
         if (count - seen < leafMin) break
-        const gain = (sum * sum) / seen + (total - sum) ** 2 / (count - seen) - whole
-        if (gain > (best?.gain ?? 1e-9)) best = { feature: f, bin: b, gain }
+        const sum = packed - seen * oneRow
+        const parts = (sum * sum) / seen + ((total - sum) * (total - sum)) / (count - seen)
+        if (parts <= most) continue
+        most = parts
+        feature = f
+        bin = b
       }
     }
-    return best
+    return feature < 0 ? undefined : { feature, bin }
   }
 
-  #divide(leaf: Leaf, split: Split): [Leaf, Leaf] {
+  /** `grows`: whether its halves may be split again; the last level needs no histograms. */
+  #divide(leaf: Leaf, split: Split, grows: boolean): [Leaf, Leaf] {
     const middle = this.#partition(leaf, split)
     const left = this.#newNode()
     const right = this.#newNode()
     this.#feature[leaf.node] = split.feature
     this.#threshold[leaf.node] = (this.#binned.edges[split.feature] as Float64Array)[split.bin] as number
     this.#left[leaf.node] = left
-    const leftIsSmall = middle - leaf.from < leaf.to - middle
-    const small = leftIsSmall ? this.#histogram(leaf.from, middle) : this.#histogram(middle, leaf.to)
-    const large = leaf.sums
-    for (let i = 0; i < large.length; i++) large[i] = (large[i] as number) - (small[i] as number)
+    const halves = { left: none, right: none }
+    if (grows) {
+      const leftIsSmall = middle - leaf.from < leaf.to - middle
+      const small = leftIsSmall ? this.#histogram(leaf.from, middle) : this.#histogram(middle, leaf.to)
+      const large = leaf.sums
+      for (let i = 0; i < large.length; i++) large[i] = (large[i] as number) - (small[i] as number)
+      Object.assign(halves, leftIsSmall ? { left: small, right: large } : { left: large, right: small })
+    } else this.#spare.push(leaf.sums)
     return [
-      { node: left, from: leaf.from, to: middle, sums: leftIsSmall ? small : large },
-      { node: right, from: middle, to: leaf.to, sums: leftIsSmall ? large : small },
+      { node: left, from: leaf.from, to: middle, sums: halves.left },
+      { node: right, from: middle, to: leaf.to, sums: halves.right },
     ]
   }
 
   /** Stable partition of the leaf's rows; gives the first place of the right part. */
   #partition(leaf: Leaf, split: Split): number {
-    const { bins, width } = this.#binned
+    const { places, width, stride } = this.#binned
+    const last = split.feature * stride + split.bin
     const rows = this.#rows
     let left = leaf.from
     let right = 0
     for (let i = leaf.from; i < leaf.to; i++) {
       const row = rows[i] as number
-      if ((bins[row * width + split.feature] as number) <= split.bin) rows[left++] = row
+      if ((places[row * width + split.feature] as number) <= last) rows[left++] = row
       else this.#scratch[right++] = row
     }
     rows.set(this.#scratch.subarray(0, right), left)
@@ -211,28 +243,38 @@ class Grower {
   }
 
   /** Minimiser of the loss over the leaf: the median, for Huber's corrected by the mean of the clipped rest. */
-  #leafValue(leaf: Leaf, huber: number): number {
-    const values = new Float64Array(leaf.to - leaf.from)
-    for (let i = leaf.from; i < leaf.to; i++) values[i - leaf.from] = this.#residual[this.#rows[i] as number] as number
-    const middle = median(values)
-    if (this.#options.loss === 'absolute' || values.length === 0) return middle
+  #leafValue({ from, to }: Leaf, huber: number): number {
+    const values = this.#values
+    const count = to - from
+    for (let i = 0; i < count; i++) values[i] = this.#residual[this.#rows[from + i] as number] as number
+    const middle = median(values, count)
+    if (this.#options.loss === 'absolute' || count === 0) return middle
     let sum = 0
-    for (const value of values) sum += Math.max(-huber, Math.min(huber, value - middle))
-    return middle + sum / values.length
+    for (let i = 0; i < count; i++) sum += Math.max(-huber, Math.min(huber, (values[i] as number) - middle))
+    return middle + sum / count
   }
 
-  /** Takes the new tree's values off the residuals of all rows, sampled or not. */
-  #advance(root: number): void {
-    const { bins, width, edges, rows } = this.#binned
-    const cuts = new Uint8Array(this.#feature.length)
-    for (let node = root; node < this.#feature.length; node++) {
-      const feature = this.#feature[node] as number
-      if (feature >= 0) cuts[node] = (edges[feature] as Float64Array).indexOf(this.#threshold[node] as number)
+  /** Takes the leaf's value off the residuals of its rows. */
+  #settle({ node, from, to }: Leaf, value: number): void {
+    this.#value[node] = value
+    for (let i = from; i < to; i++) {
+      const row = this.#rows[i] as number
+      this.#residual[row] = (this.#residual[row] as number) - value
     }
-    for (let row = 0; row < rows; row++) {
+  }
+
+  /** The same for rows that the tree has not seen. */
+  #settleUnsampled(root: number): void {
+    const { places, width, stride, edges } = this.#binned
+    const last = Int32Array.from(this.#feature, (feature, node) => {
+      if (node < root || feature < 0) return 0
+      return feature * stride + (edges[feature] as Float64Array).indexOf(this.#threshold[node] as number)
+    })
+    for (let i = this.#sampled; i < this.#binned.rows; i++) {
+      const row = this.#rows[i] as number
       let node = root
       for (let f = this.#feature[node] as number; f >= 0; f = this.#feature[node] as number) {
-        const goesLeft = (bins[row * width + f] as number) <= (cuts[node] as number)
+        const goesLeft = (places[row * width + f] as number) <= (last[node] as number)
         node = (this.#left[node] as number) + (goesLeft ? 0 : 1)
       }
       this.#residual[row] = (this.#residual[row] as number) - (this.#value[node] as number)
@@ -240,11 +282,5 @@ class Grower {
   }
 }
 
-/** Sorts its argument in place. 0 when empty. */
-function median(values: Float64Array): number {
-  if (values.length === 0) return 0
-  values.sort()
-  const middle = values.length >> 1
-  const upper = values[middle] as number
-  return values.length % 2 === 1 ? upper : ((values[middle - 1] as number) + upper) / 2
-}
+/** Stands for the histogram of a leaf that is not split again. */
+const none = new Float64Array(0)

@@ -8,6 +8,8 @@ export interface Airborne {
   readonly query: RunTimeQuery
   /** Expected log duration without load, as it was known at arrival. */
   readonly baseLog: number
+  /** The same in milliseconds. */
+  readonly baseMs: number
   startedAt: number | undefined
 }
 
@@ -54,12 +56,13 @@ export class Flight {
   #workWaiting = 0
 
   arrive(query: RunTimeQuery, baseLog: number): void {
-    this.#airborne.set(query.id, { query, baseLog, startedAt: undefined })
+    const baseMs = Math.exp(baseLog)
+    this.#airborne.set(query.id, { query, baseLog, baseMs, startedAt: undefined })
     const tenant = this.#tenants.touch(query.tenant, newTenant)
     tenant.waiting++
     tenant.last = query.at
     tenant.arrivals.add(query.at)
-    this.#workWaiting += Math.exp(baseLog)
+    this.#workWaiting += baseMs
     this.arrivals.add(query.at)
   }
 
@@ -74,10 +77,10 @@ export class Flight {
     tenant.slots = Math.max(tenant.slots, tenant.running)
   }
 
-  #leaveQueue({ query, baseLog }: Airborne): void {
+  #leaveQueue({ query, baseMs }: Airborne): void {
     const tenant = this.#tenants.touch(query.tenant, newTenant)
     tenant.waiting = Math.max(0, tenant.waiting - 1)
-    this.#workWaiting = Math.max(0, this.#workWaiting - Math.exp(baseLog))
+    this.#workWaiting = Math.max(0, this.#workWaiting - baseMs)
   }
 
   /** It ended, or went away before it began. */
@@ -88,7 +91,7 @@ export class Flight {
     else {
       const tenant = this.#tenants.touch(airborne.query.tenant, newTenant)
       tenant.running = Math.max(0, tenant.running - 1)
-      this.finishes.add(at, Math.exp(airborne.baseLog))
+      this.finishes.add(at, airborne.baseMs)
     }
     this.#running.delete(id)
     this.#airborne.delete(id)
@@ -97,6 +100,10 @@ export class Flight {
 
   running(): IterableIterator<Airborne> {
     return this.#running.values()
+  }
+
+  get runningCount(): number {
+    return this.#running.size
   }
 
   get waitingCount(): number {
@@ -115,12 +122,14 @@ export class Flight {
     const running = this.#running.size
     const waiting = this.waitingCount
     if (own === undefined || own.waiting === 0) return { waitMs: 0, running, waiting }
-    const queues = new Map<string, TenantQueue>()
-    for (const [name, tenant] of this.#tenants.entries()) {
-      const arrivalRate = tenant.arrivals.since(at - 300_000) / 300
-      if (tenant.waiting + tenant.running > 0 || arrivalRate > 0) queues.set(name, { ...tenant, arrivalRate })
+    const others: TenantQueue[] = []
+    for (const tenant of this.#tenants.values()) {
+      const recent = tenant.last < at - 300_000 ? 0 : tenant.arrivals.since(at - 300_000)
+      const inSystem = tenant.waiting + tenant.running
+      if (tenant !== own && inSystem + recent > 0) others.push({ inSystem, slots: tenant.slots, arrivalRate: recent / 300 })
     }
-    return turnOf(query.tenant, queues, Math.max(1, this.finishes.since(at - 300_000)) / 300)
+    const first = { inSystem: own.waiting + own.running, slots: own.slots, arrivalRate: own.arrivals.since(at - 300_000) / 300 }
+    return turnOf([first, ...others], Math.max(1, this.finishes.since(at - 300_000)) / 300)
   }
 
   facts(except: RunTimeQuery, at: number): FlightFacts {
@@ -131,7 +140,7 @@ export class Flight {
       if (airborne === own) continue
       // Clocks step back now and then.
       const age = Math.max(0, at - (airborne.startedAt as number))
-      const expected = Math.exp(airborne.baseLog)
+      const expected = airborne.baseMs
       sums.running++
       if (airborne.query.tenant === except.tenant) sums.ofTenant++
       sums.work += expected
@@ -149,7 +158,7 @@ export class Flight {
       waitingOfTenant: (this.#tenants.peek(except.tenant)?.waiting ?? 0) - (ownWaits ? 1 : 0),
       work: sums.work,
       workLeft: sums.left,
-      workWaiting: Math.max(0, this.#workWaiting - (ownWaits ? Math.exp(own.baseLog) : 0)),
+      workWaiting: Math.max(0, this.#workWaiting - (ownWaits ? own.baseMs : 0)),
       bytesRunning: sums.bytes,
       ageOldest: sums.oldest,
       ageMean: sums.ages / count,

@@ -8,7 +8,7 @@ import type { RunTimePrediction, RunTimeQuery } from './run-time-query.js'
 
 export interface HeadSnapshot {
   readonly ridge: LeastSquaresSnapshot
-  readonly spread: LeastSquaresSnapshot
+  readonly spread: readonly number[]
   readonly blend: Readonly<Record<string, ExpertRecord>>
   readonly residuals: ResidualCellsSnapshot
   readonly interval: ConformalSnapshot
@@ -21,6 +21,8 @@ interface Label {
   readonly offset: number
 }
 
+/** Weight that a label loses with each that follows: half after 1,400. Faster forgetting made the tail longer on public logs. */
+export const forgetting = 0.9995
 /** Residuals smaller than this are as good as none: keeps the logarithm of their size from running away. */
 const smallResidual = 0.05
 
@@ -32,20 +34,22 @@ export class Head {
   readonly interval = new ConformalInterval({ window: 800, gain: 0.04 })
   panel: TreePanel | undefined
   /** Log size of residuals by the same regressors: intervals are wide where the model is known to be unsure. */
-  readonly #spread: RecursiveLeastSquares
+  readonly #spread: Float64Array
   readonly #rowsMax: number
   #rows: Label[] = []
   #fitted: FittedPanel | undefined
 
   constructor(slots: number, rowsMax: number) {
-    this.ridge = new RecursiveLeastSquares(linearCount + slots, { errorMax: 3 })
-    this.#spread = new RecursiveLeastSquares(linearCount + slots, { errorMax: 1, variance: 0.3 })
+    this.ridge = new RecursiveLeastSquares(linearCount + slots, { errorMax: 3, forgetting })
+    this.#spread = new Float64Array(linearCount + slots)
     this.#rowsMax = rowsMax
   }
 
   scale(linear: Float64Array): number {
-    if (this.#spread.observed < 50) return 0.5
-    return Math.exp(Math.max(-2.5, Math.min(0, this.#spread.predict(linear))))
+    if (this.ridge.observed < 50) return 0.5
+    let sum = 0
+    for (let i = 0; i < linear.length; i++) sum += (this.#spread[i] as number) * (linear[i] as number)
+    return Math.exp(Math.max(-2.5, Math.min(0, sum)))
   }
 
   /** `overdue`: its interval was counted as missed while it still ran. */
@@ -54,9 +58,9 @@ export class Head {
     const scaled = residual / said.scale
     if (overdue) this.interval.learn(scaled)
     else this.interval.observe(scaled, sideOf(scaled, said.bounds.low, said.bounds.high))
-    this.#spread.update(said.linear, Math.log(smallResidual + Math.abs(residual)))
     this.blend.observe(said.opinions, durationLog)
     this.residuals.observe(query, this.ridge.update(said.linear, durationLog))
+    this.ridge.learnAlso(this.#spread, said.linear, Math.log(smallResidual + Math.abs(residual)), 1)
     this.#rows.push({ x: said.trees, target: durationLog, offset: said.ridgeLog })
     if (this.#rows.length > this.#rowsMax + 500) this.#rows = this.#rows.slice(-this.#rowsMax)
   }
@@ -79,7 +83,7 @@ export class Head {
   snapshot(): HeadSnapshot {
     return {
       ridge: this.ridge.snapshot(),
-      spread: this.#spread.snapshot(),
+      spread: [...this.#spread],
       blend: this.blend.snapshot(),
       residuals: this.residuals.snapshot(),
       interval: this.interval.snapshot(),
@@ -89,7 +93,7 @@ export class Head {
 
   restore(snapshot: HeadSnapshot, panelOf: (fitted: FittedPanel) => TreePanel): void {
     this.ridge.restore(snapshot.ridge)
-    this.#spread.restore(snapshot.spread)
+    this.#spread.set(snapshot.spread)
     this.blend.restore(snapshot.blend)
     this.residuals.restore(snapshot.residuals)
     this.interval.restore(snapshot.interval)

@@ -33,15 +33,22 @@ export interface Asked {
 /** Length of `linearFeatures`. */
 export const linearCount = 22 + residualLevels
 
-/** Regressors of the linear model beside the template's place. Scaled to a few units, since they share one ridge penalty. */
-export function linearFeatures({ query, keys, at, baseLog, residuals, facts }: Asked, state: RunTimeState): number[] {
+/**
+ * Regressors of the linear model beside the template's place, into the head of `out`. Scaled to a few units, since they share
+ * one ridge penalty.
+ */
+export function linearFeatures(
+  { query, keys, at, baseLog, residuals, facts }: Asked,
+  state: RunTimeState,
+  out: Float64Array,
+): void {
   const { flight, history, slowness } = state
   const turns = drainSeconds(facts.running + 1, flight.finishes.since(at - 120_000), 120)
   const work = drainSeconds(facts.workLeft / 1000, flight.finishes.amountSince(at - 120_000) / 1000, 120)
   const pair = history.cell('tenantTemplate', keys)?.mean ?? baseLog
   const exact = history.cell('exact', keys)?.mean ?? pair
   const bytes = logBytes(query) - 6
-  return [
+  out.set([
     1,
     logBytes(query),
     Math.log1p(facts.running),
@@ -65,8 +72,8 @@ export function linearFeatures({ query, keys, at, baseLog, residuals, facts }: A
     Math.log1p(facts.running) ** 2 / 5,
     (bytes * Math.log1p(facts.running)) / 5,
     bytes ** 2 / 5,
-    ...residuals,
-  ]
+  ])
+  out.set(residuals, linearCount - residualLevels)
 }
 
 /** Seconds that what is in flight would take at the recent pace. */
@@ -87,7 +94,10 @@ export function treeFeatures(asked: Asked, ridgeLog: number, state: RunTimeState
   const pair = history.cell('tenantTemplate', keys)
   const exact = history.cell('exact', keys)
   const allWork = (facts.work + facts.workWaiting) / 1000
-  return Float64Array.of(
+  const finishedLately = flight.finishes.since(at - 60_000)
+  const doneLately = flight.finishes.amountSince(at - 60_000) / 1000
+  const done = flight.finishes.amountSince(at - 300_000) / 1000
+  return Float64Array.from([
     logBytes(query),
     baseLog,
     ridgeLog,
@@ -113,15 +123,19 @@ export function treeFeatures(asked: Asked, ridgeLog: number, state: RunTimeState
     slowness.last,
     slowness.ofTenant(query.tenant),
     slowness.ofTemplate(query.template),
-    ...[10_000, 60_000, 300_000].map((ms) => flight.arrivals.since(at - ms)),
-    ...[10_000, 60_000, 300_000].map((ms) => flight.finishes.since(at - ms)),
+    flight.arrivals.since(at - 10_000),
+    flight.arrivals.since(at - 60_000),
+    flight.arrivals.since(at - 300_000),
+    flight.finishes.since(at - 10_000),
+    finishedLately,
+    flight.finishes.since(at - 300_000),
     Math.log1p(Math.min(600_000, flight.idleMs(query.tenant, at))),
     Math.log1p(Math.max(0, at - query.at)),
     Math.log1p(Math.max(0, at - (flight.finishes.last ?? at))),
-    Math.log1p(drainSeconds(facts.running + 1, flight.finishes.since(at - 60_000), 60)),
-    Math.log1p(drainSeconds(facts.workLeft / 1000, flight.finishes.amountSince(at - 60_000) / 1000, 60)),
-    Math.log1p(drainSeconds(facts.work / 1000, flight.finishes.amountSince(at - 300_000) / 1000, 300)),
-    Math.log1p(drainSeconds(allWork, flight.finishes.amountSince(at - 300_000) / 1000, 300)),
+    Math.log1p(drainSeconds(facts.running + 1, finishedLately, 60)),
+    Math.log1p(drainSeconds(facts.workLeft / 1000, doneLately, 60)),
+    Math.log1p(drainSeconds(facts.work / 1000, done, 300)),
+    Math.log1p(drainSeconds(allWork, done, 300)),
     ...residuals,
-  )
+  ])
 }

@@ -15,8 +15,8 @@ import { CostHistory, type CostHistorySnapshot, type HistoryKeys } from '../cost
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
 import { Slots } from '../slots.js'
 import { Flight, type FlightFacts, type FlightSnapshot } from './flight.js'
-import { Head, type HeadSnapshot } from './head.js'
-import { linearFeatures, logBytes, type RunTimeState, treeFeatures } from './run-time-features.js'
+import { forgetting, Head, type HeadSnapshot } from './head.js'
+import { type Asked, linearCount, linearFeatures, logBytes, type RunTimeState, treeFeatures } from './run-time-features.js'
 import type { Phase, RunTimePrediction, RunTimeQuery } from './run-time-query.js'
 import { MeasuredSlowness, type SlownessSnapshot } from './slowness.js'
 
@@ -40,10 +40,12 @@ export interface RunTimeSnapshot {
 /** A prediction that waits for its outcome. */
 interface Given {
   readonly said: RunTimePrediction
-  /** Its query runs longer than its interval allowed. */
+  /** Age beyond which its query runs longer than its interval allowed. */
+  readonly overdueMs: number
   overdue: boolean
 }
 
+const noFeatures = new Float64Array(0)
 const templateSlots = 40
 /** A shorter expected wait changes the world too little to ask the fluid queue; at this much more it has half the say. */
 const waitMsMin = 5000
@@ -54,7 +56,8 @@ export class RunTimeModel {
   readonly #slowness = new MeasuredSlowness()
   readonly #history = new CostHistory()
   readonly #slots = new Slots(templateSlots)
-  readonly #base = new RecursiveLeastSquares(2 + templateSlots, { errorMax: 3 })
+  readonly #base = new RecursiveLeastSquares(2 + templateSlots, { errorMax: 3, forgetting })
+  readonly #row = new Float64Array(2 + templateSlots)
   readonly #heads: Readonly<Record<Phase, Head>>
   readonly #given = new Map<string, Given[]>()
   readonly #options: RunTimeOptions
@@ -78,9 +81,10 @@ export class RunTimeModel {
     const state: RunTimeState = { flight: this.#flight, history: this.#history, slowness: this.#slowness }
     const facts = this.#flight.facts(query, at)
     const residuals = head.residuals.means(query)
-    const linear = this.#withSlot(linearFeatures({ query, keys, at, baseLog, residuals, facts }, state), query.template)
+    const asked = { query, keys, at, baseLog, residuals, facts }
+    const linear = this.#linear(asked, state)
     const ridgeLog = head.ridge.observed < 5 ? this.#firstGuess(keys, baseLog) : head.ridge.predict(linear)
-    const trees = treeFeatures({ query, keys, at, baseLog, residuals, facts }, ridgeLog, state)
+    const trees = this.#options.members.length === 0 ? noFeatures : treeFeatures(asked, ridgeLog, state)
     const panel = head.panel?.predict(trees, ridgeLog)
     const opinions = { ridge: ridgeLog, absolute: panel?.[0], huber: panel?.[1], rest: panel?.[2] }
     const mixed = head.blend.mix(opinions) as number
@@ -112,7 +116,7 @@ export class RunTimeModel {
     }
     const state: RunTimeState = { flight: this.#flight, history: this.#history, slowness: this.#slowness }
     const asked = { query, keys, at, baseLog, residuals: head.residuals.means(query), facts: then }
-    const fluid = head.ridge.predict(this.#withSlot(linearFeatures(asked, state), query.template))
+    const fluid = head.ridge.predict(this.#linear(asked, state))
     const say = turn.waitMs / (turn.waitMs + waitMsHalf)
     return mixed + say * (fluid - mixed)
   }
@@ -123,28 +127,38 @@ export class RunTimeModel {
   }
 
   #baseLog(query: RunTimeQuery): number {
-    return this.#base.predict(this.#withSlot([1, logBytes(query)], query.template))
+    return this.#base.predict(this.#baseRow(query))
   }
 
-  #withSlot(head: readonly number[], template: string): Float64Array {
-    const x = new Float64Array(head.length + templateSlots)
-    x.set(head)
-    const slot = this.#slots.peek(template)
-    if (slot !== undefined) x[head.length + slot] = 1
+  /** Regressors of the base model, good until the next call. */
+  #baseRow(query: RunTimeQuery): Float64Array {
+    const row = this.#row.fill(0)
+    row[0] = 1
+    row[1] = logBytes(query)
+    const slot = this.#slots.peek(query.template)
+    if (slot !== undefined) row[2 + slot] = 1
+    return row
+  }
+
+  #linear(asked: Asked, state: RunTimeState): Float64Array {
+    const x = new Float64Array(linearCount + templateSlots)
+    linearFeatures(asked, state, x)
+    const slot = this.#slots.peek(asked.query.template)
+    if (slot !== undefined) x[linearCount + slot] = 1
     return x
   }
 
   /** A query came in, with the prediction that it was given. */
   arrive(query: RunTimeQuery, given: RunTimePrediction): void {
     this.#slots.take(query.template)
-    this.#given.set(query.id, [{ said: given, overdue: false }])
+    this.#given.set(query.id, [waiting(given)])
     this.#countOverdue(query.at)
     this.#flight.arrive(query, this.#baseLog(query))
   }
 
   /** Its wait before the engine is over; judged too where a prediction was made then. */
   start(id: string, at: number, given?: RunTimePrediction): void {
-    if (given !== undefined) this.#given.get(id)?.push({ said: given, overdue: false })
+    if (given !== undefined) this.#given.get(id)?.push(waiting(given))
     this.#flight.start(id, at)
   }
 
@@ -166,27 +180,28 @@ export class RunTimeModel {
     for (const { said, overdue } of given) this.#heads[said.phase].observe(query, said, durationLog, overdue)
     this.#slowness.observe(query.tenant, query.template, durationLog - this.#baseLog(query))
     this.#slots.take(query.template)
-    this.#base.update(this.#withSlot([1, logBytes(query)], query.template), durationLog)
+    this.#base.update(this.#baseRow(query), durationLog)
     this.#history.observe(keysOf(query), durationLog)
     this.#labels++
   }
 
   /** How far the running queries' residuals have grown so far. */
   #unfinished(phase: Phase, at: number): Float64Array {
-    const grown: number[] = []
+    const grown = new Float64Array(this.#flight.runningCount)
+    let count = 0
     for (const { query, startedAt } of this.#flight.running()) {
-      const given = this.#given.get(query.id)?.find(({ said }) => said.phase === phase)
-      if (given !== undefined && startedAt !== undefined) grown.push(grownResidual(given.said, at - startedAt))
+      for (const { said } of this.#given.get(query.id) ?? []) {
+        if (said.phase === phase && startedAt !== undefined) grown[count++] = grownResidual(said, at - startedAt)
+      }
     }
-    return Float64Array.from(grown)
+    return grown.subarray(0, count)
   }
 
   /** Queries that run longer than their interval allowed are misses now, not when they end at last. */
   #countOverdue(at: number): void {
     for (const { query, startedAt } of this.#flight.running()) {
       for (const given of this.#given.get(query.id) ?? []) {
-        if (given.overdue || startedAt === undefined) continue
-        if (grownResidual(given.said, at - startedAt) <= given.said.bounds.high) continue
+        if (given.overdue || startedAt === undefined || at - startedAt <= given.overdueMs) continue
         given.overdue = true
         this.#heads[given.said.phase].interval.missed('above')
       }
@@ -228,6 +243,10 @@ export class RunTimeModel {
     this.#given.clear()
     this.#labels = snapshot.labels
   }
+}
+
+function waiting(said: RunTimePrediction): Given {
+  return { said, overdueMs: Math.max(1, Math.exp(said.log + said.scale * said.bounds.high)), overdue: false }
 }
 
 function grownResidual(said: RunTimePrediction, ageMs: number): number {
