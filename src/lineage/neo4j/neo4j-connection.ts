@@ -1,6 +1,7 @@
 import type { Driver, ManagedTransaction, QueryResult, Record as Row, Transaction } from 'neo4j-driver'
 import { ForebayError } from '../../model/errors.js'
 import { storeAddress, withoutPassword } from '../store-url.js'
+import { untilAborted } from '../until-aborted.js'
 import type { ToInteger } from './neo4j-rows.js'
 
 type Parameters = Readonly<Record<string, unknown>>
@@ -38,7 +39,7 @@ export class Neo4jConnection {
     })
     const connection = new Neo4jConnection(driver, (value) => neo4j.int(value), path)
     try {
-      await settled(driver.getServerInfo(connection.#database), AbortSignal.timeout(connectTimeoutMs))
+      await untilAborted(driver.getServerInfo(connection.#database), AbortSignal.timeout(connectTimeoutMs))
       return connection
     } catch (error) {
       await connection.close()
@@ -51,7 +52,7 @@ export class Neo4jConnection {
   async run(cypher: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<readonly Row[]> {
     const session = this.#driver.session(this.#database)
     try {
-      const result: QueryResult = await settled(session.run(cypher, parameters), signal)
+      const result: QueryResult = await untilAborted(session.run(cypher, parameters), signal)
       return result.records
     } finally {
       void session.close().catch(() => {})
@@ -68,7 +69,7 @@ export class Neo4jConnection {
         await transaction.commit()
         return value
       }
-      return await settled(whole(), signal)
+      return await untilAborted(whole(), signal)
     } finally {
       // Ends an open transaction too; a server that hangs is not waited for.
       void session.close().catch(() => {})
@@ -88,26 +89,6 @@ export class Neo4jConnection {
   }
 
   async close(): Promise<void> {
-    await settled(this.#driver.close(), AbortSignal.timeout(closeTimeoutMs)).catch(() => {})
+    await untilAborted(this.#driver.close(), AbortSignal.timeout(closeTimeoutMs)).catch(() => {})
   }
-}
-
-/** The promise, or the signal's reason when that comes first. */
-function settled<T>(promise: PromiseLike<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return Promise.resolve(promise)
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(
-      (value) => {
-        signal.removeEventListener('abort', onAbort)
-        resolve(value)
-      },
-      (error: unknown) => {
-        signal.removeEventListener('abort', onAbort)
-        reject(error)
-      },
-    )
-  })
 }

@@ -1,6 +1,5 @@
 import { isDue } from '../batch-place.js'
 import { decayedCount, decayHorizonDays, decayWeight } from '../decay.js'
-import { edgeKey, joinEdges, renameEdge } from '../graph-delta.js'
 import { GraphDigest } from '../graph-digest.js'
 import { type LevelEdges, type LevelRequest, type WalkSource, walkGraph } from '../graph-walk.js'
 import type {
@@ -14,6 +13,7 @@ import type {
   TraceOptions,
   Vertex,
 } from '../lineage-store.js'
+import { withMovedEdges } from '../moved-edges.js'
 import * as cypher from './cypher.js'
 import { Neo4jConnection, type Row } from './neo4j-connection.js'
 import { edgeOf, edgeRow, nodeRow, segmentRow, vertexOf } from './neo4j-rows.js'
@@ -104,18 +104,18 @@ export class Neo4jLineageStore implements LineageStore {
     return this.#connection.close()
   }
 
-  /** Takes away the vertices that fold; gives their edges as those of what they fold into. */
+  /** Takes away the vertices that fold; gives the edges that they had. */
   async #fold({ folds }: LineageBatch, run: Run): Promise<LineageEdge[]> {
-    const into = new Map(folds.map((fold) => [fold.from, fold.into]))
-    const ids = [...into.keys()]
+    const ids = folds.map((fold) => fold.from)
     const { records } = (await run(cypher.edgesOf, { ids })) as { readonly records: readonly Row[] }
     run(cypher.removeVertices, { ids })
-    return records.map((row) => renameEnds(edgeIn(row, row.get('type')), into))
+    return records.map((row) => edgeIn(row, row.get('type')))
   }
 
-  #merge({ vertices, edges }: LineageBatch, moved: readonly LineageEdge[], run: Run): void {
+  #merge(batch: LineageBatch, moved: readonly LineageEdge[], run: Run): void {
     const { int } = this.#connection
-    const all = moved.length === 0 ? edges : joined([...moved, ...edges])
+    const { vertices } = batch
+    const all = withMovedEdges(batch, moved)
     const segments = vertices.filter((vertex) => vertex.type === 'DataSegment')
     const nodes = vertices.filter((vertex) => vertex.type === 'ProcessingNode')
     const used = all.filter((edge) => edge.type === 'PROCESSED_BY')
@@ -176,21 +176,4 @@ export class Neo4jLineageStore implements LineageStore {
 
 function edgeIn(row: Row, type: LineageEdge['type']): LineageEdge {
   return edgeOf(row.get('from'), row.get('to'), type, row.get('properties'))
-}
-
-function renameEnds(edge: LineageEdge, into: ReadonlyMap<string, string>): LineageEdge {
-  const from = into.get(edge.from)
-  const once = from === undefined ? edge : renameEdge(edge, edge.from, from)
-  const to = edge.type === 'TRANSFORMED_INTO' ? into.get(once.to) : undefined
-  return to === undefined ? once : renameEdge(once, once.to, to)
-}
-
-/** Edges of one key added up, so that no statement meets one twice. */
-function joined(edges: readonly LineageEdge[]): LineageEdge[] {
-  const byKey = new Map<string, LineageEdge>()
-  for (const edge of edges) {
-    const known = byKey.get(edgeKey(edge))
-    byKey.set(edgeKey(edge), known === undefined ? edge : joinEdges(known, edge))
-  }
-  return [...byKey.values()]
 }
