@@ -77,6 +77,7 @@ it('answers every command that asks a server, as text without colour and as JSON
     '{"at":1,"tenant":"a","template":"t","args":[],"kind":"read","reads":[],"durationMs":5,"clusterSize":1}\n',
   )
   const csv = inRoot('more.csv', 'a,b\n1,x\n2,y\n')
+  // oxlint-disable-next-line typescript/no-explicit-any
   const asking: readonly (readonly [readonly string[], string, (answer: any) => unknown, unknown])[] = [
     [['query', sql], 'region\tn\neast\t833\n', (a) => a.rows[0], ['east', 833]],
     [['predict', sql], 'wall time', (a) => a.nodes.length > 0, true],

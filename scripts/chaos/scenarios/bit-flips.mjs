@@ -1,0 +1,1 @@
+export const scenario = { name: 'bit-flips', about: '', seconds: 1, run: async () => {} }

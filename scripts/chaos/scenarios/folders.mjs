@@ -1,0 +1,1 @@
+export const scenario = { name: 'folders', about: '', seconds: 1, run: async () => {} }

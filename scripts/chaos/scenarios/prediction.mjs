@@ -1,0 +1,1 @@
+export const scenario = { name: 'prediction', about: '', seconds: 1, run: async () => {} }

@@ -1,0 +1,1 @@
+export const scenario = { name: 'soak', about: '', seconds: 1, run: async () => {} }

@@ -1,0 +1,1 @@
+export const scenario = { name: 'sockets', about: '', seconds: 1, run: async () => {} }
