@@ -4,7 +4,7 @@ import type { TaskMessage } from '../../model/messages.js'
 import type { NodeId } from '../../model/node.js'
 import { type Priority, priorities } from '../../model/priority.js'
 import { PriorityLanes } from '../priority-lanes.js'
-import type { Consumer, Delivery, TaskQueue } from '../task-queue.js'
+import type { Consumer, Delivery, QueueStatus, TaskQueue } from '../task-queue.js'
 
 interface Entry {
   readonly node: NodeId
@@ -77,6 +77,18 @@ export class EmbeddedTaskQueue implements TaskQueue {
         this.#pump(node)
       },
     }
+  }
+
+  /** A waiting task is one that was withdrawn, and none comes later: it never leaves this process. */
+  drop(taskId: string): void {
+    void this.withdraw(taskId)
+  }
+
+  /** Deliveries happen here, so there is nothing to be told. */
+  taken(): void {}
+
+  status(): QueueStatus {
+    return { kind: 'embedded', connected: true }
   }
 
   depth(): Readonly<Record<Priority, number>> {

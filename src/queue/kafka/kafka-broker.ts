@@ -1,0 +1,279 @@
+/**
+ * Kafka. Topics of one partition each; a producer that waits for every replica in sync; readers of our own (topic-reader.ts).
+ * Kafka keeps what was read, so it is us who remember what is done: of the lineage topic durably, through `keepPosition`.
+ * The client goes on by itself when a broker comes back; whether it is there now is asked once a second.
+ */
+import { randomBytes } from 'node:crypto'
+import { type Admin, Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs'
+import { ForebayError } from '../../model/errors.js'
+import type { Broker, BrokerMessage, Sending, ShelfItem, Stream, Subscription } from '../brokered/broker.js'
+import { Outbox, type Outgoing } from '../brokered/outbox.js'
+import type { QueueAddress } from '../queue-url.js'
+import type { QueueStatus } from '../task-queue.js'
+import { TopicReader } from './topic-reader.js'
+import { declareTopics } from './topology.js'
+
+export interface KafkaBrokerOptions {
+  /** Where a former run stopped reading these topics; topics that are not named are read from their end. */
+  readonly positions?: ReadonlyMap<string, bigint>
+  /** Called when a position has moved. */
+  readonly keepPosition?: (topic: string, next: bigint) => void
+}
+
+const probeEveryMs = 1_000
+const answerMsMax = 2_500
+const browseMsMax = 10_000
+const endsTriesMax = 50
+
+export class KafkaBroker implements Broker {
+  readonly #address: QueueAddress
+  readonly #options: KafkaBrokerOptions
+  readonly #kafka: Kafka
+  readonly #admin: Admin
+  readonly #producer: Producer
+  readonly #outbox: Outbox
+  readonly #readers = new Set<TopicReader>()
+  readonly #positions: Map<string, bigint>
+  #status: QueueStatus
+  #probe: NodeJS.Timeout | undefined
+  #closed = false
+
+  private constructor(address: QueueAddress, options: KafkaBrokerOptions) {
+    this.#address = address
+    this.#options = options
+    this.#positions = new Map(options.positions)
+    this.#kafka = new Kafka({
+      clientId: `forebay-${process.pid}`,
+      brokers: [...address.hosts],
+      logLevel: logLevel.NOTHING,
+      connectionTimeout: 3_000,
+      authenticationTimeout: 5_000,
+      requestTimeout: 10_000,
+      retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 3 },
+      ssl: address.tls === undefined ? false : { ...address.tls, ca: address.tls.ca === undefined ? [] : [address.tls.ca] },
+      ...(address.user === undefined ? {} : { sasl: saslOf(address) }),
+    })
+    this.#admin = this.#kafka.admin()
+    this.#producer = this.#kafka.producer({ allowAutoTopicCreation: false, maxInFlightRequests: 5 })
+    this.#outbox = new Outbox({ transmit: (batch) => this.#transmit(batch) })
+    this.#status = { kind: 'kafka', connected: false, detail: `${address.shown} was not reached yet` }
+  }
+
+  /** Connects, trying again until the signal's abort. A refusal rejects at once. */
+  static async open(address: QueueAddress, signal: AbortSignal, options: KafkaBrokerOptions = {}): Promise<KafkaBroker> {
+    const broker = new KafkaBroker(address, options)
+    for (;;) {
+      try {
+        await broker.#admin.connect()
+        await broker.#producer.connect()
+        await broker.#admin.listTopics()
+        break
+      } catch (error) {
+        const refused = refusal(error as Error, address)
+        if (refused === undefined && !signal.aborted) {
+          await new Promise((resolve) => setTimeout(resolve, 250))
+          continue
+        }
+        await broker.close()
+        const text = `${address.shown} cannot be reached: ${textOf(error)}`
+        throw refused ?? new ForebayError('UNAVAILABLE', text, { cause: error })
+      }
+    }
+    broker.#alive()
+    broker.#probe = setInterval(() => void broker.#ask(), probeEveryMs)
+    broker.#probe.unref()
+    return broker
+  }
+
+  async declare(streams: readonly Stream[]): Promise<void> {
+    await declareTopics(this.#admin, streams, this.#address.shown)
+    // Older tasks are behind us; older reports are not, where no former run says how far it came.
+    const reports = streams.filter(({ kind, name }) => kind === 'reports' && !this.#positions.has(name))
+    for (const { name } of reports) this.#positions.set(name, (await this.#ends(name)).low)
+  }
+
+  async mark(streams: readonly string[]): Promise<void> {
+    for (const stream of streams) {
+      if (!this.#positions.has(stream)) this.#positions.set(stream, (await this.#ends(stream)).high)
+    }
+  }
+
+  send(stream: string, body: Buffer): Sending {
+    return this.#outbox.send(stream, body)
+  }
+
+  async receive(streams: readonly string[], window: number, take: (message: BrokerMessage) => void): Promise<Subscription> {
+    await this.mark(streams)
+    const reader = new TopicReader({
+      kafka: this.#kafka,
+      groupId: `forebay-reader-${randomBytes(8).toString('hex')}`,
+      topics: streams,
+      window,
+      from: this.#positions,
+      take,
+      onDone: (topic, next) => {
+        this.#positions.set(topic, next)
+        this.#options.keepPosition?.(topic, next)
+      },
+      onAlive: () => this.#alive(),
+    })
+    this.#readers.add(reader)
+    await reader.start()
+    return {
+      remaining: async (stream) => {
+        const { high } = await this.#ends(stream).catch(() => ({ high: reader.next(stream) + 1n }))
+        return Number(high - reader.next(stream))
+      },
+      stop: async () => {
+        this.#readers.delete(reader)
+        await reader.stop()
+      },
+    }
+  }
+
+  async put(shelf: string, item: ShelfItem): Promise<void> {
+    await this.#outbox.send(shelf, item.body, item.id).confirmed
+  }
+
+  /** Reads the whole topic: the last message of each key counts, and an empty one removes it. */
+  async list(shelf: string): Promise<readonly ShelfItem[]> {
+    if (!this.#status.connected) throw new ForebayError('UNAVAILABLE', this.#status.detail ?? '')
+    const items = new Map<string, ShelfItem>()
+    const { low, high } = await this.#ends(shelf)
+    if (low >= high) return []
+    const consumer = this.#kafka.consumer({ groupId: `forebay-reader-${randomBytes(8).toString('hex')}`, maxWaitTimeInMs: 100 })
+    try {
+      await consumer.connect()
+      await consumer.subscribe({ topic: shelf, fromBeginning: true })
+      await within(browseMsMax, (done) =>
+        consumer.run({
+          autoCommit: false,
+          // Compaction leaves gaps, so the end is told by the batch and not by its last message.
+          eachBatch: async ({ batch }) => {
+            for (const { key, value, offset } of batch.messages) {
+              const id = key?.toString() ?? `nameless-${offset}`
+              items.delete(id)
+              if (value !== null && value.length > 0) items.set(id, { id, body: value })
+            }
+            if (BigInt(batch.lastOffset()) + 1n >= high) done()
+          },
+        }),
+      )
+      return [...items.values()]
+    } finally {
+      await consumer.disconnect().catch(() => {})
+    }
+  }
+
+  async remove(shelf: string, id: string): Promise<boolean> {
+    const known = (await this.list(shelf)).some((item) => item.id === id)
+    if (known) await this.#outbox.send(shelf, Buffer.alloc(0), id).confirmed
+    return known
+  }
+
+  status(): QueueStatus {
+    return this.#status
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#probe)
+    this.#outbox.disconnected()
+    await Promise.all([...this.#readers].map((reader) => reader.stop()))
+    await Promise.all([this.#producer.disconnect(), this.#admin.disconnect()].map((ended) => ended.catch(() => {})))
+  }
+
+  async #ends(topic: string): Promise<{ readonly low: bigint; readonly high: bigint }> {
+    for (let tries = 1; ; tries++) {
+      try {
+        const [ends] = await this.#admin.fetchTopicOffsets(topic)
+        return { low: BigInt(ends?.low ?? 0), high: BigInt(ends?.high ?? 0) }
+      } catch (error) {
+        // A topic that was made just now has no leader for a moment, which the client does not wait for here.
+        if (tries >= endsTriesMax || (error as { retriable?: boolean }).retriable !== true) throw error
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+    }
+  }
+
+  async #transmit(batch: readonly Outgoing[]): Promise<void> {
+    const byTopic = groupBy(batch)
+    try {
+      await this.#producer.sendBatch({
+        acks: -1,
+        topicMessages: [...byTopic].map(([topic, messages]) => ({
+          topic,
+          messages: messages.map(({ key, body }) => ({ key: key ?? null, value: body.length === 0 ? null : body })),
+        })),
+      })
+      this.#alive()
+    } catch (error) {
+      this.#away(error)
+      throw error
+    }
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      await within(answerMsMax, (done) => this.#admin.describeCluster().then(done))
+      this.#alive()
+    } catch (error) {
+      this.#away(error)
+    }
+  }
+
+  #alive(): void {
+    if (this.#closed || this.#status.connected) return
+    this.#status = { kind: 'kafka', connected: true }
+    this.#outbox.connected()
+  }
+
+  #away(error: unknown): void {
+    if (this.#closed || !this.#status.connected) return
+    this.#status = { kind: 'kafka', connected: false, detail: `${this.#address.shown} cannot be reached: ${textOf(error)}` }
+    this.#outbox.disconnected()
+  }
+}
+
+/** Rejects when `done` was not called in time. */
+async function within(ms: number, act: (done: () => void) => Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    await new Promise<void>((resolve, reject) => {
+      timer = setTimeout(() => reject(new ForebayError('UNAVAILABLE', `no answer within ${ms} ms`)), ms)
+      act(resolve).catch(reject)
+    })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function groupBy(batch: readonly Outgoing[]): Map<string, Outgoing[]> {
+  const groups = new Map<string, Outgoing[]>()
+  for (const outgoing of batch) {
+    const group = groups.get(outgoing.stream)
+    if (group === undefined) groups.set(outgoing.stream, [outgoing])
+    else group.push(outgoing)
+  }
+  return groups
+}
+
+function saslOf({ sasl, user = '', password = '' }: QueueAddress): SASLOptions {
+  return { mechanism: sasl, username: user, password } as SASLOptions
+}
+
+/** What trying again does not help against. */
+function refusal(error: Error, { shown }: QueueAddress): ForebayError | undefined {
+  if (error instanceof ForebayError) return error
+  const text = textOf(error)
+  if (!/SASL|authenticat|certificate|self-signed|SSL|TLS|Authorization/i.test(`${error.name} ${text}`)) return undefined
+  return new ForebayError('CONFIGURATION_INVALID', `task queue ${shown} refuses the connection: ${text}`, {
+    hint: 'check user, password and certificates: FOREBAY_QUEUE_USER, FOREBAY_QUEUE_PASSWORD, FOREBAY_QUEUE_CA',
+    cause: error,
+  })
+}
+
+function textOf(error: unknown): string {
+  const { message = '', cause } = error as { message?: string; cause?: unknown }
+  return message || (cause === undefined ? 'unknown' : textOf(cause))
+}

@@ -1,0 +1,125 @@
+/**
+ * Reads some topics from where we say, and remembers what is done. The client can only read as a member of a group, but the
+ * group is this reader's own and nothing is ever committed to it: a group that is shared would hold up a new process until the
+ * session of a killed one ends. Positions are ours, and are set again each time that the group is joined.
+ */
+import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs'
+import type { BrokerMessage } from '../brokered/broker.js'
+
+export interface TopicReaderOptions {
+  readonly kafka: Kafka
+  readonly groupId: string
+  readonly topics: readonly string[]
+  readonly window: number
+  /** The next offset of each topic. */
+  readonly from: ReadonlyMap<string, bigint>
+  readonly take: (message: BrokerMessage) => void
+  /** Everything before this offset is done. */
+  readonly onDone: (topic: string, next: bigint) => void
+  readonly onAlive: () => void
+}
+
+interface Position {
+  /** The next one to be handed out. */
+  next: bigint
+  /** Handed out and not done. */
+  readonly open: Set<bigint>
+  paused: boolean
+}
+
+export class TopicReader {
+  readonly #options: TopicReaderOptions
+  readonly #consumer: Consumer
+  readonly #positions = new Map<string, Position>()
+  #stopped = false
+
+  constructor(options: TopicReaderOptions) {
+    this.#options = options
+    for (const topic of options.topics) {
+      this.#positions.set(topic, { next: options.from.get(topic) ?? 0n, open: new Set(), paused: false })
+    }
+    this.#consumer = options.kafka.consumer({
+      groupId: options.groupId,
+      allowAutoTopicCreation: false,
+      // Heartbeats go out between fetches only.
+      maxWaitTimeInMs: 200,
+      sessionTimeout: 10_000,
+      heartbeatInterval: 1_000,
+      retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5, restartOnFailure: async () => !this.#stopped },
+    })
+  }
+
+  /** Resolves when messages flow. */
+  async start(): Promise<void> {
+    const { topics, onAlive } = this.#options
+    const { GROUP_JOIN, FETCH } = this.#consumer.events
+    const joined = new Promise<void>((resolve) => {
+      this.#consumer.on(GROUP_JOIN, () => {
+        for (const [topic, { next }] of this.#positions) this.#consumer.seek({ topic, partition: 0, offset: String(next) })
+        resolve()
+      })
+    })
+    this.#consumer.on(FETCH, onAlive)
+    await this.#consumer.connect()
+    await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true })
+    await this.#consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: topics.length,
+      eachBatch: (payload) => this.#batch(payload),
+    })
+    await joined
+  }
+
+  next(topic: string): bigint {
+    return this.#positions.get(topic)?.next ?? 0n
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#consumer.disconnect().catch(() => {})
+  }
+
+  async #batch({ batch, resolveOffset, isRunning, isStale }: EachBatchPayload): Promise<void> {
+    const position = this.#positions.get(batch.topic)
+    if (position === undefined) return
+    for (const message of batch.messages) {
+      if (this.#stopped || !isRunning() || isStale()) return
+      const offset = BigInt(message.offset)
+      // A fetch that was under way while the position was set may bring older ones again.
+      if (offset >= position.next) {
+        if (position.open.size >= this.#options.window) return this.#pause(batch.topic, position)
+        position.next = offset + 1n
+        if (message.value !== null) this.#hand(batch.topic, position, offset, message.value)
+      }
+      resolveOffset(message.offset)
+    }
+  }
+
+  #hand(topic: string, position: Position, offset: bigint, body: Buffer): void {
+    position.open.add(offset)
+    this.#options.take({
+      stream: topic,
+      body,
+      done: () => {
+        if (!position.open.delete(offset)) return
+        this.#options.onDone(topic, firstOpen(position))
+        if (position.paused && position.open.size <= this.#options.window / 2) {
+          position.paused = false
+          this.#consumer.resume([{ topic }])
+        }
+      },
+    })
+  }
+
+  #pause(topic: string, position: Position): void {
+    position.paused = true
+    this.#consumer.pause([{ topic }])
+  }
+}
+
+/** Offsets are handed out in order, so the first one that is open is the first of the set. */
+function firstOpen(position: Position): bigint {
+  const [first] = position.open
+  return first ?? position.next
+}

@@ -1,0 +1,16 @@
+import { conformsAsTaskQueue } from '../conformance/task-queue.js'
+import { brokers, openQueueUnderTest, type QueueUnderTest } from './queue-under-test.js'
+
+for (const name of brokers) {
+  let under: QueueUnderTest | undefined
+  conformsAsTaskQueue(name, {
+    open: async (tasksMax) => {
+      under = await openQueueUnderTest(name, { tasksMax })
+      return under.queue
+    },
+    settle: async () => {
+      await under?.flowing()
+      await new Promise((resolve) => setTimeout(resolve, 250))
+    },
+  })
+}
