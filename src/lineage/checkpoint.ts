@@ -8,6 +8,7 @@ import type { GraphDatabase } from './graph-database.js'
 import { indexTables } from './index-schema.js'
 import type { LineageLog } from './lineage-log.js'
 import type { LineageBatch, LogOffset } from './lineage-store.js'
+import { catalogueTables } from './openlineage/catalogue-schema.js'
 import { SqliteExport } from './sqlite/sqlite-export.js'
 
 const rowsPerPart = 2000
@@ -82,7 +83,7 @@ export function* checkpointBatches(log: LineageLog): Generator<LineageBatch> {
 }
 
 function* parts(source: Database, sql: Statements): Generator<Part> {
-  for (const { table, key } of indexTables) {
+  for (const { table, key } of [...indexTables, ...catalogueTables]) {
     for (const rows of sql.pages('*', table, key, rowsPerPart)) yield { table, rows }
   }
   for (const batch of new SqliteExport(source).batches(rowsPerPart)) yield { batch }

@@ -3,6 +3,7 @@ import { clientNode, storageNode } from '../model/node.js'
 import type { SegmentId } from '../model/segment.js'
 import { foldedVertex } from './folding.js'
 import type { EdgeTotals, LineageBatch, LineageEdge, LogOffset, NodeVertex, SegmentVertex, Vertex } from './lineage-store.js'
+import { jobPrefix } from './openlineage/external-vertex.js'
 
 /** Changes to a graph, added up before they are written: one entry for each vertex and each edge key. */
 export class GraphDelta {
@@ -104,6 +105,7 @@ export function joinDays(a: LineageEdge['days'], b: LineageEdge['days']): Lineag
 }
 
 function nodeKind(id: NodeId): NodeVertex['kind'] {
+  if (id.startsWith(jobPrefix)) return 'job'
   return id === storageNode ? 'storage' : id === clientNode ? 'client' : 'duckdb'
 }
 

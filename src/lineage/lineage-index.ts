@@ -24,6 +24,8 @@ import { indexSchema, indexTables } from './index-schema.js'
 import { KnownSnapshots } from './known-snapshots.js'
 import type { LogOffset } from './lineage-store.js'
 import { type EventMarks, type MarkedEvent, noMarks, type Renames } from './marked-event.js'
+import { catalogueSchema } from './openlineage/catalogue-schema.js'
+import { CatalogueWriter } from './openlineage/catalogue-writer.js'
 import { isTask } from './projector.js'
 import { TransferTable } from './transfer-table.js'
 
@@ -39,14 +41,16 @@ export class LineageIndex {
   readonly #sql: Statements
   readonly #derived: DerivedSegments
   readonly #transfers: TransferTable
+  readonly #catalogue: CatalogueWriter
   readonly #event: (offset: LogOffset) => LineageEvent | undefined
 
   constructor(database: Database, event: (offset: LogOffset) => LineageEvent | undefined) {
-    database.exec(indexSchema)
+    database.exec(indexSchema + catalogueSchema)
     this.#sql = new Statements(database)
     this.snapshots = new KnownSnapshots(this.#sql)
     this.#derived = new DerivedSegments(this.#sql)
     this.#transfers = new TransferTable(this.#sql)
+    this.#catalogue = new CatalogueWriter(this.#sql)
     this.#event = event
   }
 
@@ -59,6 +63,10 @@ export class LineageIndex {
     else if (event.kind === 'answer') this.#takeAnswer(offset, event, marks)
     else if (event.kind === 'written') this.#takeWritten(offset, event, marks)
     else if (event.kind === 'columns') this.#takeColumns(event)
+    else if (event.kind === 'openlineage') {
+      const change = this.#catalogue.take(offset, event)
+      if (change !== undefined) marks.external = change
+    }
     return { offset, event, marks: Object.keys(marks).length === 0 ? noMarks : marks }
   }
 
@@ -66,11 +74,13 @@ export class LineageIndex {
   clear(): void {
     for (const table of [...indexTables.map((entry) => entry.table), 'transfers']) this.#sql.run(`DELETE FROM ${table}`)
     this.snapshots.forget()
+    this.#catalogue.clear()
   }
 
   /** Must follow a rollback: what is kept in memory may be wrong. */
   rolledBack(): void {
     this.snapshots.forget()
+    this.#catalogue.forget()
   }
 
   /** Adds the raw transfers of an event that was projected before; for the rows that a checkpoint does not carry. */
@@ -88,6 +98,7 @@ export class LineageIndex {
   truncate(offset: LogOffset): void {
     this.#transfers.truncate(offset)
     this.#derived.truncate(offset)
+    this.#catalogue.truncate(offset)
     this.#sql.run('DELETE FROM writes WHERE offset < ?', offset)
   }
 

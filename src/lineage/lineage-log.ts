@@ -3,6 +3,7 @@ import { ForebayError } from '../model/errors.js'
 import type { LineageEvent } from '../model/lineage-event.js'
 import { type Database, inTransaction, openDatabase, openReadOnly, Statements } from './database.js'
 import type { LogOffset } from './lineage-store.js'
+import { loggedEvent } from './log-body.js'
 import { type EventMarks, type MarkedEvent, noMarks } from './marked-event.js'
 
 /** Version of the folder's tables; a higher one was written by a newer Forebay. */
@@ -100,14 +101,14 @@ export class LineageLog {
     )
     return rows.map(([offset, body, marks]) => ({
       offset,
-      event: JSON.parse(body) as LineageEvent,
+      event: loggedEvent(body),
       marks: marks === null ? noMarks : (JSON.parse(marks) as EventMarks),
     }))
   }
 
   event(offset: LogOffset): LineageEvent | undefined {
     const row = this.sql.first<[string]>('SELECT body FROM log WHERE offset = ?', offset)
-    return row === undefined ? undefined : (JSON.parse(row[0]) as LineageEvent)
+    return row === undefined ? undefined : loggedEvent(row[0])
   }
 
   /** Keeps the marks of some events, for the other graphs. */

@@ -2,6 +2,7 @@ import type { NodeId } from '../model/node.js'
 import type { QueryState, QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
 import type { HotSegment, NodeWork } from './lineage-store.js'
+import type { CatalogueRequest } from './openlineage/catalogue-request.js'
 
 /** `GET /v1/lineage`. */
 export interface TraceRequest {
@@ -66,6 +67,8 @@ export interface LineageReader {
   trace(request: TraceRequest, signal?: AbortSignal): Promise<string>
   /** `{"columns":[…],"edges":[…],"truncated":…}`. NOT_FOUND when nothing is known of the table or column. */
   columns(request: ColumnsRequest, signal?: AbortSignal): Promise<string>
+  /** What other programs reported of their work, as Marquez's clients read it. NOT_FOUND for what nobody reported. */
+  catalogue(request: CatalogueRequest, signal?: AbortSignal): Promise<string>
   /** `{"transfers":[…],"next"?}`. A page may be short and have a `next` all the same. */
   transfers(request: TransfersRequest, signal?: AbortSignal): Promise<string>
   /** The vertex as `GET /v1/segments/{id}` gives it (a folded vertex for an evicted one); undefined when it is unknown. */

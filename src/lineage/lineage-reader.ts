@@ -28,6 +28,7 @@ export async function openLineageReader(options: ReaderOptions): Promise<Lineage
   const questions = new Questions(worker, options.onFailure ?? (() => {}))
   return {
     trace: (request, signal) => questions.ask('trace', [request], signal),
+    catalogue: (request, signal) => questions.ask('catalogue', [request], signal),
     columns: (request, signal) => questions.ask('columns', [request], signal),
     transfers: (request, signal) => questions.ask('transfers', [request], signal),
     segment: (id, signal) => questions.ask('segment', [id], signal),

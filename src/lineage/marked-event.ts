@@ -1,6 +1,7 @@
 import type { LineageEvent } from '../model/lineage-event.js'
 import type { SegmentId } from '../model/segment.js'
 import type { LogOffset } from './lineage-store.js'
+import type { ExternalChange } from './openlineage/external-contribution.js'
 
 /** Derived segments by the folded vertex that stands for them at the time of an event. */
 export type Renames = Readonly<Record<SegmentId, SegmentId>>
@@ -19,6 +20,8 @@ export interface EventMarks {
   readonly releases?: readonly { readonly offset: LogOffset; readonly renames?: Renames }[]
   /** Write tasks and the commits that turned their files into segments. */
   readonly links?: readonly { readonly write: LogOffset; readonly written: LogOffset; readonly renames?: Renames }[]
+  /** What an event of a run of another program adds, when earlier events told of the run; else it adds all that it says. */
+  readonly external?: ExternalChange
 }
 
 /** One event of the log, ready to be projected. */

@@ -8,6 +8,8 @@ import { addAnswer, addSnapshot, addTask, addWritten, type SnapshotLookup } from
 import { GraphDelta } from './graph-delta.js'
 import type { LineageBatch, LogOffset } from './lineage-store.js'
 import type { MarkedEvent, Renames } from './marked-event.js'
+import { addExternal } from './openlineage/external-contribution.js'
+import { parsedEvent } from './openlineage/parsed-event.js'
 
 /** What marked events refer to. */
 export interface ProjectionContext {
@@ -29,7 +31,8 @@ export function project(
 }
 
 function projectEvent(delta: GraphDelta, { event, marks }: MarkedEvent, context: ProjectionContext): void {
-  if (marks.deferred === undefined) contribute(delta, event, marks.renames ?? {}, context.snapshot)
+  if (event.kind === 'openlineage') addExternal(delta, parsedEvent(event), event.at, marks.external)
+  else if (marks.deferred === undefined) contribute(delta, event, marks.renames ?? {}, context.snapshot)
   for (const release of marks.releases ?? []) {
     contribute(delta, context.event(release.offset), release.renames ?? {}, context.snapshot)
   }

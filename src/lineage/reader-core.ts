@@ -7,6 +7,7 @@ import { lineageFiles } from './lineage-log.js'
 import { LineageQueries } from './lineage-queries.js'
 import type { TraceRequest } from './lineage-reader-port.js'
 import type { LineageGraph, TraceOptions } from './lineage-store.js'
+import { CatalogueReader } from './openlineage/catalogue-reader.js'
 import type { ReaderCallName, ReaderCalls } from './reader-messages.js'
 import { SqliteHeat } from './sqlite/sqlite-heat.js'
 import { SqliteTracer } from './sqlite/sqlite-trace.js'
@@ -31,10 +32,12 @@ export class ReaderCore {
     const log = openReadOnly(files.log)
     const history = new HistoryQueries(log)
     const heat = new SqliteHeat(this.#graph)
+    const catalogue = new CatalogueReader(this.#graph, log)
     this.#tracer = new SqliteTracer(this.#graph)
     this.#queries = new LineageQueries(this.#graph)
     this.handlers = {
       trace: (request) => this.#reading(() => JSON.stringify(lineageAnswer(this.#trace(request)))),
+      catalogue: (request) => this.#reading(() => catalogue.answer(request)),
       columns: (request) => this.#reading(() => JSON.stringify(this.#queries.columns(request))),
       transfers: (request) => this.#reading(() => JSON.stringify(this.#queries.transfers(request))),
       segment: (id) => this.#reading(() => this.#segment(id)),

@@ -2,10 +2,12 @@ import type { ErrorRecord } from '../model/errors.js'
 import type { SegmentId } from '../model/segment.js'
 import type { ColumnsRequest, HistoryRequest, TraceRequest, TransfersRequest } from './lineage-reader-port.js'
 import type { HotSegment, NodeWork } from './lineage-store.js'
+import type { CatalogueRequest } from './openlineage/catalogue-request.js'
 
 /** Calls of the reader's thread: arguments and answer. Texts are JSON. */
 export interface ReaderCalls {
   readonly trace: { readonly arguments: readonly [TraceRequest]; readonly value: string }
+  readonly catalogue: { readonly arguments: readonly [CatalogueRequest]; readonly value: string }
   readonly columns: { readonly arguments: readonly [ColumnsRequest]; readonly value: string }
   readonly transfers: { readonly arguments: readonly [TransfersRequest]; readonly value: string }
   readonly segment: { readonly arguments: readonly [SegmentId]; readonly value: string | undefined }

@@ -10,6 +10,7 @@ import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { LineageEvent } from '../model/lineage-event.js'
 import type { QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
+import { logBody } from './log-body.js'
 import type { CallName, FromRecorder, RecorderCalls, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
 import type { GraphReport, Recorder, RecorderOptions, RecorderStats } from './recorder-port.js'
 import { defaultLimits } from './retention.js'
@@ -69,7 +70,7 @@ class ThreadRecorder implements Recorder {
 
   record(events: readonly LineageEvent[]): Promise<void> {
     if (events.length === 0) return Promise.resolve()
-    const bodies = events.map((event) => JSON.stringify(event))
+    const bodies = events.map(logBody)
     const bytes = bodies.reduce((sum, body) => sum + body.length, 0)
     return this.#write({ type: 'events', ids: events.map((event) => event.id), bodies }, bytes)
   }

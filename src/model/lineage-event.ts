@@ -164,4 +164,22 @@ export interface WrittenEvent {
   readonly segments: readonly { readonly id: SegmentId; readonly rows: number; readonly bytes: number }[]
 }
 
-export type LineageEvent = TaskEvent | SnapshotEvent | ColumnEvent | EvictionEvent | AnswerEvent | WrittenEvent
+/** What another program reported of its own work, in OpenLineage's words. */
+export interface ExternalEvent {
+  readonly kind: 'openlineage'
+  /** Made of the text, so that an event that is sent twice is the same event. Letters, digits and dashes. */
+  readonly id: string
+  /** The event's own time, epoch microseconds. */
+  readonly at: number
+  /** The event as it was sent: JSON, byte for byte. */
+  readonly text: string
+}
+
+export type LineageEvent =
+  | TaskEvent
+  | SnapshotEvent
+  | ColumnEvent
+  | EvictionEvent
+  | AnswerEvent
+  | WrittenEvent
+  | ExternalEvent

@@ -37,6 +37,8 @@ const limitsSchema = z
   .strictObject({
     sqlBytes: bytes('limits.sqlBytes', 1).default(1_000_000),
     importBytes: bytes('limits.importBytes', 1).default(2_000_000_000),
+    /** Largest request of OpenLineage events, packed or not. */
+    lineageBytes: bytes('limits.lineageBytes', 1).default(64_000_000),
     resultBytes: bytes('limits.resultBytes', 1).default(4_000_000_000),
     connections: whole(1, 100_000).default(1_000),
     runningQueries: whole(1, 10_000).default(64),

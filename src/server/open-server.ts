@@ -12,6 +12,7 @@ import { ImportStaging } from '../catalog/import-staging.js'
 import { snapshotEvent } from '../catalog/snapshot.js'
 import { openEmbeddedEngine } from '../engine/embedded/embedded-engine.js'
 import { openLineageReader } from '../lineage/lineage-reader.js'
+import { IntakeWorker } from '../lineage/openlineage/intake-worker.js'
 import { openRecorder } from '../lineage/recorder.js'
 import type { RelationChange } from '../model/catalogue.js'
 import { type Clock, systemClock } from '../model/clock.js'
@@ -107,6 +108,8 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     snapshot: () => predictor.snapshot(),
     restore: (kept) => void predictor.restore(kept),
   })
+  const intake = new IntakeWorker(limits.lineageBytes)
+  closing.add(() => intake.close())
   const staging = new ImportStaging(state.inner('imports'))
   const results = new ResultStore({
     folder: state.inner('results'),
@@ -225,6 +228,8 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     catalog,
     engine,
     lineage: reader,
+    recorder: { record: (events) => recorder.record(events), lag: () => plainRecorder.lag() },
+    intake,
     predictor,
     allocator,
     queries,

@@ -3,6 +3,8 @@ import type { Catalog } from '../catalog/catalog.js'
 import type { ImportStaging } from '../catalog/import-staging.js'
 import type { EmbeddedEngine } from '../engine/embedded/embedded-engine.js'
 import type { LineageReader } from '../lineage/lineage-reader.js'
+import type { IntakeWorker } from '../lineage/openlineage/intake-worker.js'
+import type { Recorder } from '../lineage/recorder.js'
 import type { Clock } from '../model/clock.js'
 import type { Learned } from '../predict/learn.js'
 import type { Predictor } from '../predict/predictor.js'
@@ -24,6 +26,10 @@ export interface Rooms {
   readonly catalog: Catalog
   readonly engine: EmbeddedEngine
   readonly lineage: LineageReader
+  /** Makes events of other programs durable. */
+  readonly recorder: Pick<Recorder, 'record' | 'lag'>
+  /** Reads requests that bring such events. */
+  readonly intake: IntakeWorker
   readonly predictor: Predictor
   readonly allocator: Allocator
   readonly queries: QueryBook

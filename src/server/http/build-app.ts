@@ -8,6 +8,7 @@ import type { Logger } from 'pino'
 import { ForebayError } from '../../model/errors.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
+import { catalogueRoutes } from './catalogue-routes.js'
 import { type ErrorAnswer, errorAnswer } from './error-envelope.js'
 import { eventRoutes } from './event-routes.js'
 import { makeGuard } from './guard.js'
@@ -16,6 +17,7 @@ import { importRoutes } from './import-routes.js'
 import { learnRoutes } from './learn-routes.js'
 import { lineageRoutes } from './lineage-routes.js'
 import { nodeRoutes } from './node-routes.js'
+import { openLineageRoutes } from './openlineage-routes.js'
 import { predictRoutes } from './predict-routes.js'
 import { queriesRoutes } from './queries-routes.js'
 import { queryRoutes } from './query-routes.js'
@@ -92,6 +94,8 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
     eventRoutes,
     learnRoutes,
     healthRoutes,
+    openLineageRoutes,
+    catalogueRoutes,
   ]
   for (const register of routes) await app.register(async (scope) => register(scope as unknown as App, rooms))
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())

@@ -1,0 +1,121 @@
+/** What the events of one run say together, read from the log: facets of the run, and what it read and wrote. */
+import type { Statements } from '../database.js'
+import { loggedEvent } from '../log-body.js'
+import { parseEventTime } from './event-time.js'
+import { datasetVersion } from './external-vertex.js'
+import { versionId } from './marquez-shapes.js'
+import { type EventDataset, facetOf, type OpenLineageEvent } from './open-lineage-event.js'
+import { arrayElements, memberValue, objectMembers } from './raw-json.js'
+
+/** Events of one run that are looked at; a run that says more is streaming, and its last ones say what it is. */
+const eventsMax = 1_000
+
+export interface RunDetails {
+  readonly run: ReadonlyMap<string, string>
+  readonly job: ReadonlyMap<string, string>
+  readonly nominal: readonly [string | null, string | null]
+  /** `,"inputVersions":[…],"outputVersions":[…]` with the datasets' facets of this run. */
+  readonly datasets: string
+  readonly events: readonly string[]
+}
+
+/** Reads a run's events. Those that have left the log say nothing any more. */
+export function runDetails(graph: Statements, log: Statements, run: string): RunDetails {
+  const offsets = graph.all<[number]>('SELECT offset FROM ol_events WHERE run = ? ORDER BY offset DESC LIMIT ?', run, eventsMax)
+  const bodies = log.all<[string]>(
+    'SELECT l.body FROM json_each(?) f CROSS JOIN log l ON l.offset = f.value',
+    JSON.stringify(offsets.map(([offset]) => offset)),
+  )
+  const texts = bodies.flatMap(([body]) => {
+    const event = loggedEvent(body)
+    return event.kind === 'openlineage' ? [event.text] : []
+  })
+  return details(texts)
+}
+
+function details(texts: readonly string[]): RunDetails {
+  const run = new LatestFacets()
+  const job = new LatestFacets()
+  const uses = { inputs: new Map<string, Use>(), outputs: new Map<string, Use>() }
+  for (const text of texts) {
+    const event = JSON.parse(text) as OpenLineageEvent
+    const at = parseEventTime(event.eventTime)?.text ?? ''
+    run.add(text, memberValue(text, 0, 'run'), 'facets', at)
+    job.add(text, memberValue(text, 0, 'job'), 'facets', at)
+    addUses(uses.inputs, event.inputs, text, 'inputs', 'inputFacets', at)
+    addUses(uses.outputs, event.outputs, text, 'outputs', 'outputFacets', at)
+  }
+  const nominal = facetOf(parsed(run.texts().get('nominalTime')), 'facet')
+  return {
+    run: run.texts(),
+    job: job.texts(),
+    nominal: [stringOf(nominal?.nominalStartTime), stringOf(nominal?.nominalEndTime)],
+    datasets: `,"inputVersions":[${useTexts(uses.inputs)}],"outputVersions":[${useTexts(uses.outputs)}]`,
+    events: texts,
+  }
+}
+
+interface Use {
+  readonly dataset: EventDataset
+  readonly facets: LatestFacets
+}
+
+function addUses(
+  uses: Map<string, Use>,
+  datasets: readonly EventDataset[] | undefined,
+  text: string,
+  member: 'inputs' | 'outputs',
+  facets: string,
+  at: string,
+): void {
+  const places = arrayElements(text, memberValue(text, 0, member))?.elements ?? []
+  for (const [index, dataset] of (datasets ?? []).entries()) {
+    const key = JSON.stringify([dataset.namespace, dataset.name, datasetVersion(dataset)])
+    const use = uses.get(key) ?? { dataset, facets: new LatestFacets() }
+    uses.set(key, use)
+    use.facets.add(text, places[index]?.[0] ?? -1, facets, at)
+  }
+}
+
+function useTexts(uses: ReadonlyMap<string, Use>): string {
+  const texts = [...uses.values()].map(({ dataset, facets }) => {
+    const { namespace, name } = dataset
+    const version = datasetVersion(dataset)
+    const id = { namespace, name, version: versionId([namespace, name, version ?? '']) }
+    const head = JSON.stringify({ datasetVersionId: id, ...id, datasetVersion: version }).slice(0, -1)
+    return `${head},"facets":${facets.json()}}`
+  })
+  return texts.join(',')
+}
+
+/** Facets by name, each of the latest event that has it. */
+class LatestFacets {
+  readonly #found = new Map<string, { readonly at: string; readonly text: string }>()
+
+  add(text: string, owner: number, member: string, at: string): void {
+    const facets = owner === -1 ? -1 : memberValue(text, owner, member)
+    if (facets === -1) return
+    for (const { name, from, to } of objectMembers(text, facets)) {
+      const facet = text.slice(from, to)
+      const known = this.#found.get(name)
+      if (known === undefined || at > known.at || (at === known.at && facet > known.text))
+        this.#found.set(name, { at, text: facet })
+    }
+  }
+
+  texts(): Map<string, string> {
+    return new Map([...this.#found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { text }]) => [name, text]))
+  }
+
+  json(): string {
+    return `{${[...this.texts()].map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(',')}}`
+  }
+}
+
+function parsed(text: string | undefined): { readonly facet: unknown } | undefined {
+  return text === undefined ? undefined : { facet: JSON.parse(text) }
+}
+
+function stringOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
