@@ -79,6 +79,7 @@ export class Allocator {
       timings: this.#timings,
       reference: new ReferenceWait(),
       heldOutShare: options.heldOutShare,
+      nodesStop: options.keepAliveMs > 0,
       horizonMs,
       marginMs,
       ...(options.onForecast === undefined ? {} : { onForecast: options.onForecast }),

@@ -32,14 +32,17 @@ export class Budget {
   }
 }
 
+/** Nobody notices less. */
+const noticeableMs = 1
+
 /**
  * The actions worth taking, best value for its price first, while the budget lasts. An action that is not expected to
- * save more than its price is never taken. Greedy by ratio: within one action of the optimum, and explainable.
+ * save more than its price, or nothing that anybody would notice, is never taken. Greedy by ratio: within one action of the optimum, and explainable.
  */
 export function choose(actions: readonly Action[], budget: Budget, prices: Prices, now: number): readonly Action[] {
   const ratio = (action: Action): number => action.expectedBenefitMs / Math.max(priceMs(action.expectedCost, prices), 1e-9)
   return actions
-    .filter((action) => action.expectedBenefitMs > priceMs(action.expectedCost, prices))
+    .filter((action) => action.expectedBenefitMs > Math.max(noticeableMs, priceMs(action.expectedCost, prices)))
     .toSorted((a, b) => ratio(b) - ratio(a))
     .filter((action) => budget.take(action.expectedCost, now))
 }

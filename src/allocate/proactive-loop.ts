@@ -38,6 +38,8 @@ export interface ProactiveOptions {
   readonly timings: Timings
   readonly reference: ReferenceWait
   readonly heldOutShare: number
+  /** Nodes are stopped when nothing runs, unless an allocation wants them. */
+  readonly nodesStop: boolean
   /** How far ahead forecasts are asked for. */
   readonly horizonMs: number
   /** An allocation is finished so long before its query may come. */
@@ -69,11 +71,20 @@ interface Prepared {
   version: string | undefined
   datasets: readonly string[]
   predictedWaitMs: number
-  taken: { readonly id: string; readonly expectedBenefitMs: number; readonly cost: ActionCost; readonly at: number }[]
+  taken: Taken[]
+}
+interface Taken {
+  readonly id: string
+  readonly expectedBenefitMs: number
+  readonly cost: ActionCost
+  readonly at: number
+  /** It is of use only while its node runs. */
+  readonly needsNode: boolean
 }
 
 /** The longest sleep: forecasts are asked for anew at least this often. */
 const napMsMax = 5 * 60_000
+const rememberedMax = 10_000
 
 export class ProactiveLoop {
   readonly #options: ProactiveOptions
@@ -83,6 +94,8 @@ export class ProactiveLoop {
   readonly #heldOutEntries = new Map<string, string[]>()
   /** Forecasts that are over, met or missed, so that they are not prepared again. */
   readonly #over = new Set<string>()
+  /** The last arrival of each tenant's template, epoch milliseconds. */
+  readonly #lastArrivals = new Map<string, number>()
   #missShare = 0.3
   #abort = new AbortController()
   #wake: (() => void) | undefined
@@ -128,6 +141,9 @@ export class ProactiveLoop {
 
   /** A query came: it meets the forecast whose window it falls into. */
   arrived(arrival: Arrival): void {
+    this.#lastArrivals.delete(keyOf(arrival))
+    this.#lastArrivals.set(keyOf(arrival), arrival.at)
+    boundBy(this.#lastArrivals, rememberedMax)
     const met = [...this.#prepared.values()].find(
       ({ forecast }) =>
         forecast.template === arrival.template &&
@@ -145,7 +161,7 @@ export class ProactiveLoop {
   completed(completion: Completion): void {
     const met = this.#running.get(completion.queryId)
     this.#running.delete(completion.queryId)
-    const key = `${completion.tenant} ${completion.template}`
+    const key = keyOf(completion)
     if (met === undefined || met.taken.length === 0) {
       // Repeats answered from the store had been made ready by their own past: they say nothing of an unprepared wait.
       if (!completion.answeredFromStore) this.#options.reference.observe(key, completion.waitMs)
@@ -174,10 +190,12 @@ export class ProactiveLoop {
     this.#waste(met, at)
   }
 
-  /** Until when some prepared forecast wants its nodes, epoch milliseconds; 0 when none does. */
+  /** Until when some prepared forecast needs its nodes to run, epoch milliseconds; 0 when none does. */
   wantedUntil(): number {
     let until = 0
-    for (const { forecast, taken } of this.#prepared.values()) if (taken.length > 0) until = Math.max(until, forecast.until)
+    for (const { forecast, taken } of this.#prepared.values()) {
+      if (taken.some((action) => action.needsNode)) until = Math.max(until, forecast.until)
+    }
     return until
   }
 
@@ -201,7 +219,7 @@ export class ProactiveLoop {
     const known = this.#prepared.get(forecast.id)
     if (known?.heldOut === true) return forecast.until + 1
     if (known?.version !== undefined && known.datasets.length > 0) return forecast.until + 1
-    if (known === undefined && this.#wasMet(forecast.id)) return Number.POSITIVE_INFINITY
+    if (known === undefined && (this.#wasMet(forecast.id) || this.#isSameArrival(forecast))) return Number.POSITIVE_INFINITY
     // Ready by the earliest time that still meets the forecast: habits keep their hour, not their minute.
     const beginAt = Math.min(forecast.from, forecast.at) - this.#leadMs(forecast) - marginMs
     if (clock.now() < beginAt) return beginAt
@@ -222,22 +240,37 @@ export class ProactiveLoop {
     return [...this.#running.values()].some(({ forecast }) => forecast.id === id) || this.#over.has(id)
   }
 
+  /** Several habits may foresee one arrival: the first that was prepared stands for all, and none is left when it has come. */
+  #isSameArrival(forecast: Forecast): boolean {
+    const lastAt = this.#lastArrivals.get(keyOf(forecast))
+    if (lastAt !== undefined && lastAt > forecast.from && lastAt <= forecast.until) return true
+    return [...this.#prepared.values()].some(
+      ({ forecast: other }) => keyOf(other) === keyOf(forecast) && other.from <= forecast.until && forecast.from <= other.until,
+    )
+  }
+
   #leadMs(forecast: Forecast): number {
     const { timings } = this.#options
     return timings.upper('start-node', 400) + timings.upper(`precompute ${forecast.template}`, timings.mean('precompute', 500))
   }
 
   async #take(prepared: Prepared, readiness: Readiness, signal: AbortSignal): Promise<void> {
-    const { actuator, budget, clock, ledger, prices, rights, timings } = this.#options
+    const { actuator, budget, clock, ledger, nodesStop, prices, rights, timings } = this.#options
     const { forecast } = prepared
     const now = clock.now()
-    const proposed = propose({ forecast, readiness, missShare: this.#missShare, timings, now })
-    const chosen = choose(
+    const nodeBytes = nodesStop ? Math.max(0, ...actuator.nodes().map((node) => node.memoryLimitBytes)) : 0
+    const proposed = propose({ forecast, readiness, missShare: this.#missShare, nodeBytes, timings, now })
+    const worthwhile = choose(
       proposed.filter((action) => rights.mayAct(action.kind)),
       budget,
       prices,
       now,
     )
+    // Blocks are warmed on a node that runs, so what starts one comes first.
+    const starts = worthwhile.filter((action) => action.kind === 'start-node')
+    const rest = worthwhile.filter((action) => action.kind !== 'start-node')
+    const runs = readiness.absentNodes.length === 0 || worthwhile.some(({ kind }) => kind === 'start-node')
+    const chosen = [...starts, ...rest.filter((action) => runs || action.kind !== 'warm-pack')]
     for (const action of chosen) {
       const id = `a-${forecast.id}-${this.#nextId++}`
       ledger.open(entryFor(id, action, forecast, readiness, now))
@@ -249,8 +282,10 @@ export class ProactiveLoop {
       try {
         const cost = await action.run(actuator, signal)
         timings.observe(action.kind, cost.wallMs)
+        timings.observe(`${action.kind} CPU`, cost.cpuMs)
         if (action.kind === 'precompute') timings.observe(`precompute ${forecast.template}`, cost.wallMs)
-        prepared.taken.push({ id, expectedBenefitMs: action.expectedBenefitMs, cost, at: clock.now() })
+        const needsNode = action.kind === 'start-node' || action.kind === 'warm-pack'
+        prepared.taken.push({ id, expectedBenefitMs: action.expectedBenefitMs, cost, at: clock.now(), needsNode })
       } catch (error) {
         this.#settle(id, { outcome: signal.aborted ? 'revoked' : 'failed', measuredBenefitMs: 0, measuredCost: noCost })
         if (!signal.aborted) this.#options.onError(error)
@@ -287,10 +322,7 @@ export class ProactiveLoop {
   #forget(forecastId: string): void {
     this.#heldOutEntries.delete(forecastId)
     this.#over.add(forecastId)
-    for (const oldest of this.#over) {
-      if (this.#over.size <= 10_000) break
-      this.#over.delete(oldest)
-    }
+    boundBy(this.#over, rememberedMax)
   }
 
   #settle(id: string, settlement: Omit<Parameters<Ledger['settle']>[1], 'settledAt'>): void {
@@ -316,6 +348,17 @@ export class ProactiveLoop {
       await clock.sleep(Math.max(10, next - clock.now()), AbortSignal.any([nap.signal, this.#abort.signal])).catch(() => {})
       this.#wake = undefined
     }
+  }
+}
+
+function keyOf(of: { readonly tenant: string; readonly template: string }): string {
+  return `${of.tenant} ${of.template}`
+}
+
+function boundBy(kept: Set<string> | Map<string, number>, most: number): void {
+  for (const oldest of kept.keys()) {
+    if (kept.size <= most) return
+    kept.delete(oldest)
   }
 }
 

@@ -19,6 +19,8 @@ export interface Proposal {
   readonly readiness: Readiness
   /** Share of arrivals whose stored answer did not fit, 0–1. */
   readonly missShare: number
+  /** Memory of a node that has to be kept for what is warm in it; 0 where nodes stay anyway. */
+  readonly nodeBytes: number
   readonly timings: Timings
   readonly now: number
 }
@@ -66,8 +68,8 @@ export function propose(proposal: Proposal): readonly Action[] {
       kind: 'build-pack',
       subject: `${pack.dataset}(${pack.columns.join(',')})`,
       expectedBenefitMs: (packSaving * pack.bytes) / packBytes,
-      expectedCost: { byteSeconds: pack.bytes * heldSeconds, cpuSeconds: pack.bytes * packCpuSecondsPerByte },
-      leadMs: proposal.timings.upper('build-pack', pack.bytes * packCpuSecondsPerByte * 1000),
+      expectedCost: { byteSeconds: pack.bytes * heldSeconds, cpuSeconds: buildCpuSeconds(proposal, pack.bytes) },
+      leadMs: proposal.timings.upper('build-pack', buildCpuSeconds(proposal, pack.bytes) * 1000),
       run: (actuator, signal) => actuator.buildPack(pack, signal),
     })
   }
@@ -76,12 +78,22 @@ export function propose(proposal: Proposal): readonly Action[] {
       kind: 'warm-pack',
       subject: cold.pack,
       expectedBenefitMs: (packSaving * cold.bytes) / packBytes,
-      expectedCost: { byteSeconds: cold.bytes * heldSeconds, cpuSeconds: cold.bytes / 1e9 },
+      expectedCost: {
+        byteSeconds: (cold.bytes + proposal.nodeBytes / readiness.coldPacks.length) * heldSeconds,
+        cpuSeconds: cold.bytes / 1e9,
+      },
       leadMs: proposal.timings.upper('warm-pack', cold.bytes / 1e6),
       run: (actuator, signal) => actuator.warmPack(cold.pack, cold.node, cold.columns, signal),
     })
   }
-  return actions
+  // What cannot be finished in time would compete with its query. Habits keep their window, sessions their second.
+  const deadline = forecast.source === 'sequence' ? forecast.at : forecast.until
+  return actions.filter((action) => proposal.now + action.leadMs <= deadline)
+}
+
+/** A small pack costs what builds of this machine's packs cost at least; a large one by its bytes. */
+function buildCpuSeconds({ timings }: Proposal, bytes: number): number {
+  return Math.max(bytes * packCpuSecondsPerByte, timings.mean('build-pack CPU', 0) / 1000)
 }
 
 /** Computing an answer holds the query's memory for as long as it runs, on a node that may have to be started for it. */

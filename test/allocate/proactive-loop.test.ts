@@ -32,6 +32,7 @@ function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSecon
     timings: new Timings(),
     reference: new ReferenceWait(),
     heldOutShare: options.heldOutShare ?? 0,
+    nodesStop: false,
     horizonMs: 60 * minute,
     marginMs: 2_000,
     onForecast: (forecast, state, queryId) => told.push([forecast.id, state, queryId].filter(Boolean).join(' ')),
@@ -86,6 +87,41 @@ test('prepares an occurrence once, however often it is asked for', async () => {
   arrive('q1', 3)
   await loop.runOnce()
   expect(actuator.calls.length).toBe(calls)
+})
+
+test('takes two forecasts of one arrival for one, before and after it has come', async () => {
+  const { actuator, arrive, clock, expectAt, ledger, loop } = setUp()
+  expectAt(minute)
+  expectAt(5 * minute, { source: 'trigger' })
+  await loop.runOnce()
+  const calls = actuator.calls.length
+  expect(calls).toBeGreaterThan(0)
+  clock.skipTo(clock.now() + minute)
+  arrive('q1', 5)
+  await loop.runOnce()
+  expect(actuator.calls.length).toBe(calls)
+  expect(ledger.entries().every((entry) => entry.outcome === 'used')).toBe(true)
+})
+
+test('prepares nothing that would not be finished when a session goes on', async () => {
+  const { actuator, expectAt, loop } = setUp()
+  expectAt(300, { source: 'sequence' })
+  await loop.runOnce()
+  expect(actuator.calls).toEqual([])
+})
+
+test('keeps a node running only for what is of use on a running node', async () => {
+  const { actuator, expectAt, loop } = setUp()
+  actuator.ready.add('n1')
+  const forecast = expectAt(minute)
+  await loop.runOnce()
+  expect(actuator.calls).toEqual(['precompute SELECT 1'])
+  expect(loop.wantedUntil()).toBe(0)
+  actuator.readinessOf = () => ({ repeatable: false, coldPacks: [{ pack: 'p-1', node: 'n1', columns: ['a'], bytes: 1e6 }] })
+  const second = expectAt(2 * minute, { template: 't2' })
+  await loop.runOnce()
+  expect(loop.wantedUntil()).toBe(second.until)
+  expect(second.until).not.toBe(forecast.until)
 })
 
 test('books what the allocation saved against the predicted wait', async () => {

@@ -36,11 +36,19 @@ export class Arrivals {
   /** What is expected within `horizonMs` from `now`, soonest first. Empty when there is nothing to say. */
   forecast(now: number, horizonMs: number): readonly Forecast[] {
     const all = [
-      ...this.#triggers.forecast(now, horizonMs),
+      ...this.#triggers.forecast(now, horizonMs).filter((forecast) => this.#saysMoreThanHabit(forecast, now)),
       ...this.#habits.forecast(now, horizonMs),
       ...this.#sessions.forecast(now, horizonMs),
     ]
     return all.filter((forecast) => forecast.sql !== '').sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
+  }
+
+  /**
+   * Where a dashboard opens at half past eight and its data is loaded every night, it also "follows the load after five hours",
+   * on weekends too. The narrower of two explanations is the one that is believed.
+   */
+  #saysMoreThanHabit(trigger: Forecast, now: number): boolean {
+    return trigger.until - trigger.from < this.#habits.narrowestMs(trigger.tenant, trigger.template, now)
   }
 
   snapshot(): ArrivalsSnapshot {

@@ -41,6 +41,9 @@ export const speaksFrom = 0.3
 /** A habit that was expected and not met this often in a row has stopped. */
 const missesMax = 2
 const halfLifeDays = 7
+/** So much earlier or later than ever before an arrival still meets its habit. */
+const earlierMinutes = 2
+const laterMinutes = 5
 
 /** Habits of templates × tenants: by time of day and weekday, on the local clock, with decay. */
 export class Habits {
@@ -80,6 +83,17 @@ export class Habits {
     return forecasts
   }
 
+  /** Width of the narrowest window in which a stream has the habit of coming, in milliseconds; Infinity when it has none. */
+  narrowestMs(tenant: string, template: string, now: number): number {
+    const key = `${tenant} ${template}`
+    const stream = this.#streams.peek(key)
+    if (stream === undefined) return Number.POSITIVE_INFINITY
+    const widths = this.#standings(key, stream, now).map(
+      ({ habit }) => (habit.until - habit.from + earlierMinutes + laterMinutes) * 60_000,
+    )
+    return Math.min(...widths, Number.POSITIVE_INFINITY)
+  }
+
   #occurrences(stream: Stream, standing: Standing, now: number, horizonMs: number): readonly Forecast[] {
     const { habit, name, byWeekday, missed } = standing
     const today = this.#time.local(now, stream.timeZone).day
@@ -87,8 +101,8 @@ export class Habits {
     for (let day = today - 1; day <= today + 1 + Math.floor(horizonMs / dayMs); day++) {
       const probability = (byWeekday[weekdayOf(day)] as number) * 0.7 ** missed
       const at = Math.round(this.#time.epoch(day, habit.minute, stream.timeZone))
-      const from = at - Math.round((habit.minute - habit.from + 2) * 60_000)
-      const until = at + Math.round((habit.until - habit.minute + 5) * 60_000)
+      const from = at - Math.round((habit.minute - habit.from + earlierMinutes) * 60_000)
+      const until = at + Math.round((habit.until - habit.minute + laterMinutes) * 60_000)
       if (probability < speaksFrom || until < now || at > now + horizonMs || habit.days.includes(day)) continue
       found.push({
         id: `f-${stableHash([stream.tenant, stream.template, name, String(day)], 16)}`,

@@ -156,6 +156,21 @@ describe('triggers', () => {
     expect(Math.abs((forecast?.at ?? 0) - (at + 10.5 * minute))).toBeLessThan(minute)
   })
 
+  it('leaves the word to a habit that says more precisely when', () => {
+    const arrivals = new Arrivals()
+    const random = seeded(9)
+    for (let d = 0; d < 19; d++) {
+      arrivals.written('orders', monday + d * day + 3 * hour * random())
+      if (d % 7 < 5) arrive(arrivals, monday + d * day + 8 * hour + 4 * minute * random(), 'dash', { datasets: ['orders'] })
+    }
+    const saturday = monday + 19 * day
+    arrivals.written('orders', saturday + hour)
+    expect(arrivals.forecast(saturday + 2 * hour, day)).toEqual([])
+    const next = ahead(arrivals, saturday + 2 * day)
+    expect(next.map(({ source }) => source)).toEqual([next[0]?.source])
+    expect(next[0]?.source).not.toBe('trigger')
+  })
+
   it('says nothing where readers come all the time anyway', () => {
     const arrivals = new Arrivals()
     const random = seeded(8)
