@@ -7,14 +7,14 @@ import { FooterReader } from './footers/footer-reader.js'
 import type { ChildExit } from './planner/child.js'
 import type { ToPlanner } from './planner/messages.js'
 import { cacheKey, PlanCache } from './planner/plan-cache.js'
-import { type PlanAttempt, PlannerProcess } from './planner/planner-process.js'
+import { type PlanAttempt, PlannerProcess, planLimitMs } from './planner/planner-process.js'
 import { Quarantine } from './planner/quarantine.js'
 import type { PlannerPool, PlannerStats, PlanRequest, UnionResult } from './planner.js'
 
 export interface PlannerPoolOptions {
   /** Planner processes; at least two, so that one that is being replaced does not stop everybody. */
   readonly planners?: number
-  /** A plan that takes longer costs its process. */
+  /** A plan that takes longer costs its process; a long statement may take up to five times as much. */
   readonly planMsMax?: number
   /** The footer process ends after so long without work. */
   readonly footerIdleMs?: number
@@ -179,9 +179,13 @@ class ProcessPlannerPool implements PlannerPool {
     }
     if (timeouts === 0)
       throw new ForebayError('PLANNER_LOST', 'the planner died while it worked on the statement', { hint: 'try again' })
-    throw new ForebayError('PLANNER_LOST', `planning the statement took longer than ${this.#planMsMax} ms`, {
-      hint: 'make the statement smaller: split it, or keep intermediate results in a table',
-    })
+    throw new ForebayError(
+      'PLANNER_LOST',
+      `planning the statement took longer than ${Math.round(planLimitMs(request.sql, this.#planMsMax))} ms`,
+      {
+        hint: 'make the statement smaller: split it, or keep intermediate results in a table',
+      },
+    )
   }
 
   /** The first free planner, a running one if there is one; waits in line otherwise. */

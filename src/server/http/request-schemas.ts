@@ -3,19 +3,21 @@ import { ForebayError } from '../../model/errors.js'
 import { priorities } from '../../model/priority.js'
 import type { ParameterValue, QueryRequest, ResultFormat } from '../../model/query.js'
 
-const parameter = z.union([z.string(), z.number(), z.boolean(), z.null()])
+/** JSON can hold half of a surrogate pair, which no UTF-8 text can. */
+const text = z.string().refine((value) => !/\p{Surrogate}/u.test(value), 'is not valid unicode: it holds half of a character')
+const parameter = z.union([text, z.number(), z.boolean(), z.null()])
 
 /** Body of every call that takes a query. */
 export const queryBody = z
   .strictObject({
-    sql: z.string().min(1).describe('One statement in the SQL dialect of DuckDB.'),
+    sql: text.min(1).describe('One statement in the SQL dialect of DuckDB.'),
     priority: z.enum(priorities).default('interactive'),
     params: z
       .union([z.record(z.string(), parameter), z.array(parameter)])
       .default({})
       .describe('Values of $name by name, or of $1, $2 … and ? as a list.'),
     timeoutMs: z.number().int().min(1).max(86_400_000).optional(),
-    tenant: z.string().min(1).max(200).default('default'),
+    tenant: text.min(1).max(200).default('default'),
     timeZone: z.string().min(1).max(100).refine(isTimeZone, 'is not a time zone, e.g. Europe/Berlin').default('UTC'),
     tree: z.enum(['auto', 'always', 'never']).optional(),
     reuse: z.boolean().default(true).describe('False reads no derived segment of an earlier query.'),

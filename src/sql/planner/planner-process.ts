@@ -14,6 +14,14 @@ export type PlanAttempt =
 
 /** A planner that is at it all the time uses nearly all of the limit as CPU time. */
 const cpuShare = 0.8
+/** A long statement has the limit once more for every so many characters, up to five times. */
+const longCharacters = 10_000
+const longFactorMax = 5
+
+/** What a statement may take to plan, when a short one may take `limitMs`: 2,000 sums or 100,000 constants are honest work. */
+export function planLimitMs(sql: string, limitMs: number): number {
+  return limitMs * Math.min(longFactorMax, 1 + sql.length / longCharacters)
+}
 
 /** One planner process and its successors: whenever it is started, it is told every definition first. */
 export class PlannerProcess {
@@ -62,7 +70,7 @@ export class PlannerProcess {
       killed ??= why
       void this.#child.kill()
     }
-    const stopWatching = this.#watch(() => kill('slow'))
+    const stopWatching = this.#watch(planLimitMs(request.sql, this.#limitMs), () => kill('slow'))
     const onAbort = (): void => kill('aborted')
     signal.addEventListener('abort', onAbort, { once: true })
     try {
@@ -88,15 +96,15 @@ export class PlannerProcess {
    * Calls `kill` when the plan has had its time: by CPU time, so that a planner is not ended for what a busy machine keeps
    * from it, and in any case after ten times the limit. Returns how to stop watching.
    */
-  #watch(kill: () => void): () => void {
+  #watch(limitMs: number, kill: () => void): () => void {
     const cpuMsBefore = cpuMsOf(this.#child.pid) ?? 0
     const startedAt = performance.now()
     const look = (): void => {
       const usedMs = (cpuMsOf(this.#child.pid) ?? Number.POSITIVE_INFINITY) - cpuMsBefore
-      if (usedMs >= this.#limitMs * cpuShare || performance.now() - startedAt >= this.#limitMs * 10) kill()
-      else timer = setTimeout(look, this.#limitMs / 4)
+      if (usedMs >= limitMs * cpuShare || performance.now() - startedAt >= limitMs * 10) kill()
+      else timer = setTimeout(look, limitMs / 4)
     }
-    let timer = setTimeout(look, this.#limitMs)
+    let timer = setTimeout(look, limitMs)
     return () => clearTimeout(timer)
   }
 
