@@ -49,9 +49,9 @@ async function run({ inner, say, check }) {
       )
       const state = async () => (await server.call(`/v1/queries/${id}`)).body?.state
       await until('under way', 20_000, async () => (await state()) !== undefined)
-      if (!what.endsWith('planned')) await until('running', 20_000, async () => (await state()) !== 'planning')
+      if (!what.endsWith('planned')) await until('running', 20_000, async () => !['queued', 'planning'].includes(await state()))
       await sleep(how === 'timeout' ? 600 : 300)
-      if (how !== 'timeout' && !['running', 'waiting', 'planning'].includes(await state())) {
+      if (how !== 'timeout' && !['queued', 'planning', 'waiting', 'running'].includes(await state())) {
         say(`${what} had ended before ${how}: ${JSON.stringify(await asking).slice(0, 150)}`)
         continue
       }
