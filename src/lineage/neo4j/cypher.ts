@@ -1,7 +1,7 @@
 /**
  * The statements. What decides about their speed: vertices are found by a unique index; an edge is found among those of its two
  * ends by `key` (shape and nodes), never by a scan; all properties of an edge are read in one go (`properties(r)`), since each
- * single one would walk the record's chain again. Merging in Cypher adds, so a batch may come in any order; the offset is changed
+ * single one would walk the record's chain again, and its numbers leave as one text. Merging in Cypher adds, so a batch may come in any order; the offset is changed
  * in the same transaction, and the lock on its vertex keeps a second writer out until then.
  */
 import type { LineageEdge } from '../lineage-store.js'
@@ -26,42 +26,73 @@ export const clearSteps = [
   'MATCH (v:DataSegment|ProcessingNode) CALL { WITH v DELETE v } IN TRANSACTIONS OF 10000 ROWS',
 ]
 
-const larger = (name: string): string =>
-  `s.${name} = CASE WHEN s.${name} IS NULL OR s.${name} < v.${name} THEN v.${name} ELSE s.${name} END`
+/**
+ * Rows come as one text of numbers, since the driver takes microseconds for each single value that it packs: rows apart by `;`,
+ * fields by a blank, and a field that is text is its place in `$strings` (place 0 is null).
+ */
+const rows = (names: readonly string[]): string =>
+  `UNWIND split($rows, ';') AS line WITH split(line, ' ') AS e WITH e, ${names.map((name, at) => `${place(at)} AS ${name}`).join(', ')}`
+const place = (at: number): string => `$strings[toInteger(e[${at}])]`
 
-export const mergeSegments = `UNWIND $rows AS v MERGE (s:DataSegment {id: v.id})
-  SET ${['kind', 'dataset', 'version', 'rows', 'bytes', 'location'].map(larger).join(', ')}`
+const larger = (name: string, value: string): string =>
+  `v.${name} = CASE WHEN v.${name} IS NULL OR v.${name} < ${value} THEN ${value} ELSE v.${name} END`
+
+export const mergeSegments = `${rows(['id', 'kind', 'dataset', 'version', 'location'])} MERGE (v:DataSegment {id: id})
+  SET ${['kind', 'dataset', 'version', 'location'].map((name) => larger(name, name)).join(', ')},
+    ${larger('rows', 'toInteger(e[5])')}, ${larger('bytes', 'toInteger(e[6])')}`
 export const mergeBareSegments = 'UNWIND $ids AS id MERGE (:DataSegment {id: id})'
-export const mergeNodes = `UNWIND $rows AS v MERGE (s:ProcessingNode {id: v.id})
-  SET ${['kind', 'host'].map(larger).join(', ')},
-    s.roles = coalesce(s.roles, []) + [role IN v.roles WHERE NOT role IN coalesce(s.roles, [])]`
+export const mergeNodes = `UNWIND $rows AS n MERGE (v:ProcessingNode {id: n.id})
+  SET ${larger('kind', 'n.kind')}, ${larger('host', 'n.host')},
+    v.roles = coalesce(v.roles, []) + [role IN n.roles WHERE NOT role IN coalesce(v.roles, [])]`
 export const mergeBareNodes = 'UNWIND $ids AS id MERGE (:ProcessingNode {id: id})'
 
-const added = ['count', 'rows', 'bytes', 'cpuMicros', 'queueMicros', 'transferMicros'] as const
+/** Fields of an edge's row that are text, and then numbers, in the order in which `edgeRows` writes them. */
+const edgeTexts = ['fromId', 'toId', 'key', 'transformationType', 'transformationDetail', 'transformationShape']
+const edgeNodes = ['sourceNode', 'destinationNode']
+const added = ['count', 'rows', 'bytes', 'cpuMicros', 'queueMicros', 'transferMicros']
+const edgeNumbers = ['firstAt', 'lastAt', 'peakMemoryBytes', ...added]
+const numberAt = (name: string): string => `toInteger(e[${8 + edgeNumbers.indexOf(name)}])`
+const chosen = (name: string, sign: '<' | '>', value: string): string =>
+  `r.${name} = CASE WHEN ${value} ${sign} r.${name} THEN ${value} ELSE r.${name} END`
 
 /** Per-day counts are two lists side by side: `days` (epoch days) and `dayCounts`. */
-export const mergeEdges = (type: LineageEdge['type'], target: string): string => `UNWIND $rows AS e
-  MATCH (a:DataSegment {id: e.from}) MATCH (b:${target} {id: e.to})
-  MERGE (a)-[r:${type} {key: e.key}]->(b)
-  ON CREATE SET r = e.set, r.timestamp = datetime({epochMillis: e.set.lastAt / 1000})
-  ON MATCH SET ${added.map((name) => `r.${name} = r.${name} + e.set.${name}`).join(', ')},
-    r.firstAt = CASE WHEN e.set.firstAt < r.firstAt THEN e.set.firstAt ELSE r.firstAt END,
-    r.lastAt = CASE WHEN e.set.lastAt > r.lastAt THEN e.set.lastAt ELSE r.lastAt END,
-    r.timestamp = datetime({epochMillis: CASE WHEN e.set.lastAt > r.lastAt THEN e.set.lastAt ELSE r.lastAt END / 1000}),
-    r.peakMemoryBytes = CASE WHEN e.set.peakMemoryBytes > r.peakMemoryBytes THEN e.set.peakMemoryBytes ELSE r.peakMemoryBytes END,
-    r.transformationType =
-      CASE WHEN e.set.transformationType < r.transformationType THEN e.set.transformationType ELSE r.transformationType END,
-    r.transformationDetail =
-      CASE WHEN e.set.transformationDetail < r.transformationDetail THEN e.set.transformationDetail ELSE r.transformationDetail END,
-    r.dayCounts = [i IN range(0, size(r.days) - 1) | r.dayCounts[i] + coalesce(e.byDay[toString(r.days[i])], 0)]
-      + [day IN e.set.days WHERE NOT day IN r.days | e.byDay[toString(day)]],
-    r.days = r.days + [day IN e.set.days WHERE NOT day IN r.days]`
+export const mergeEdges = (type: LineageEdge['type'], target: string): string => `${rows([...edgeTexts, ...edgeNodes])},
+    e[17] AS timestamp, [day IN split(e[18], ',') | toInteger(day)] AS days, [n IN split(e[19], ',') | toInteger(n)] AS dayCounts
+  MATCH (a:DataSegment {id: fromId}) MATCH (b:${target} {id: toId})
+  MERGE (a)-[r:${type} {key: key}]->(b)
+  ON CREATE SET r = {key: key, ${[...edgeTexts.slice(3), ...edgeNodes].map((name) => `${name}: ${name}`).join(', ')},
+    ${edgeNumbers.map((name) => `${name}: ${numberAt(name)}`).join(', ')}, timestamp: timestamp, days: days, dayCounts: dayCounts}
+  ON MATCH SET ${added.map((name) => `r.${name} = r.${name} + ${numberAt(name)}`).join(', ')},
+    ${chosen('firstAt', '<', numberAt('firstAt'))}, ${chosen('lastAt', '>', numberAt('lastAt'))},
+    ${chosen('peakMemoryBytes', '>', numberAt('peakMemoryBytes'))}, ${chosen('timestamp', '>', 'timestamp')},
+    ${['transformationType', 'transformationDetail'].map((name) => chosen(name, '<', name)).join(', ')},
+    r.dayCounts = [i IN range(0, size(r.days) - 1) | r.dayCounts[i] +
+        reduce(more = 0, j IN range(0, size(days) - 1) | more + CASE WHEN days[j] = r.days[i] THEN dayCounts[j] ELSE 0 END)]
+      + [j IN range(0, size(days) - 1) WHERE NOT days[j] IN r.days | dayCounts[j]],
+    r.days = r.days + [day IN days WHERE NOT day IN r.days]`
+
+const numbersRead = [
+  'firstAt',
+  'lastAt',
+  'count',
+  'rows',
+  'bytes',
+  'cpuMicros',
+  'peakMemoryBytes',
+  'queueMicros',
+  'transferMicros',
+]
+const listed = (name: string): string => `reduce(text = '', d IN p.${name} | text + d + ',')`
+const textsRead = ['transformationType', 'transformationDetail', 'transformationShape', ...edgeNodes]
+/** An edge as a list: its ends, five texts, and all numbers as one text. */
+const edge = `[p IN [properties(r)] | [a.id, b.id, ${textsRead.map((name) => `p.${name}`).join(', ')},
+  ${[...numbersRead.map((name) => `p.${name}`), listed('days'), listed('dayCounts')].join(" + ' ' + ")}]][0] AS edge`
 
 /** All edges of vertices that fold, then the vertices with them. */
 export const edgesOf = `UNWIND $ids AS id MATCH (a:DataSegment {id: id})-[r:PROCESSED_BY|TRANSFORMED_INTO]->(b)
-  RETURN a.id AS from, type(r) AS type, b.id AS to, properties(r) AS properties
+  RETURN type(r) AS type, ${edge}
   UNION UNWIND $ids AS id MATCH (a:DataSegment)-[r:TRANSFORMED_INTO]->(b:DataSegment {id: id})
-  RETURN a.id AS from, type(r) AS type, b.id AS to, properties(r) AS properties`
+  RETURN type(r) AS type, ${edge}`
 export const removeVertices = 'UNWIND $ids AS id MATCH (s:DataSegment {id: id}) DETACH DELETE s'
 
 export const findVertices = `UNWIND $segments AS id MATCH (v:DataSegment {id: id}) WHERE v.kind IS NOT NULL
@@ -69,10 +100,9 @@ export const findVertices = `UNWIND $segments AS id MATCH (v:DataSegment {id: id
   UNION ALL UNWIND $nodes AS id MATCH (v:ProcessingNode {id: id}) WHERE v.kind IS NOT NULL
   RETURN 'ProcessingNode' AS label, properties(v) AS properties`
 
-const edge = 'a.id AS from, b.id AS to, properties(r) AS properties'
 const step = (kind: number, pattern: string, type: string): string =>
   `UNWIND $segments AS id MATCH ${pattern.replace('TYPE', type)} WHERE r.firstAt <= $asOf WITH a, r, b LIMIT $limit
-   RETURN ${kind} AS kind, ${edge}`
+   WITH ${edge} RETURN ${kind} AS kind, collect(edge) AS edges`
 
 /** The edges of one level in one statement: 0 processed by, 1 made into, 2 made of. */
 export function levelOf(outgoing: boolean, incoming: boolean): string {

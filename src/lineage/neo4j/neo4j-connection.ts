@@ -1,12 +1,12 @@
-import type { Driver, ManagedTransaction, QueryResult, Record as Row, Transaction } from 'neo4j-driver'
+import type { Driver, QueryResult, Record as Row, Transaction } from 'neo4j-driver'
 import { ForebayError } from '../../model/errors.js'
 import { storeAddress, withoutPassword } from '../store-url.js'
 import { untilAborted } from '../until-aborted.js'
-import type { ToInteger } from './neo4j-rows.js'
 
-type Parameters = Readonly<Record<string, unknown>>
+/** Makes the driver's integer of a number: plain numbers would be stored as floats. */
+type ToInteger = (value: number) => unknown
 
-export type { ManagedTransaction, Row }
+export type { Row }
 
 const connectTimeoutMs = 10_000
 const closeTimeoutMs = 2_000
@@ -49,7 +49,7 @@ export class Neo4jConnection {
   }
 
   /** Runs one statement in a transaction of its own. */
-  async run(cypher: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<readonly Row[]> {
+  async run(cypher: string, parameters: object = {}, signal?: AbortSignal): Promise<readonly Row[]> {
     const session = this.#driver.session(this.#database)
     try {
       const result: QueryResult = await untilAborted(session.run(cypher, parameters), signal)

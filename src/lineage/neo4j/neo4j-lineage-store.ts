@@ -2,6 +2,7 @@ import { isDue } from '../batch-place.js'
 import { decayedCount, decayHorizonDays, decayWeight } from '../decay.js'
 import { GraphDigest } from '../graph-digest.js'
 import { type LevelEdges, type LevelRequest, type WalkSource, walkGraph } from '../graph-walk.js'
+import { KnownVertices } from '../known-vertices.js'
 import type {
   HotSegment,
   LineageBatch,
@@ -16,13 +17,15 @@ import type {
 import { withMovedEdges } from '../moved-edges.js'
 import * as cypher from './cypher.js'
 import { Neo4jConnection, type Row } from './neo4j-connection.js'
-import { edgeOf, edgeRow, nodeRow, segmentRow, vertexOf } from './neo4j-rows.js'
+import { edgeOf, edgeRows, nodeRow, type StoredEdge, segmentRows, vertexOf } from './neo4j-rows.js'
 
-type Run = (statement: string, parameters: Readonly<Record<string, unknown>>) => PromiseLike<unknown>
+type Run = (statement: string, parameters: object) => PromiseLike<unknown>
 
 /** The graph in Neo4j 5 or later: `DataSegment`, `ProcessingNode`, `PROCESSED_BY`, `TRANSFORMED_INTO`. One writer at a time. */
 export class Neo4jLineageStore implements LineageStore {
   readonly #connection: Neo4jConnection
+  readonly #known = new KnownVertices()
+  #offset: LogOffset | undefined
 
   private constructor(connection: Neo4jConnection) {
     this.#connection = connection
@@ -44,10 +47,14 @@ export class Neo4jLineageStore implements LineageStore {
   }
 
   async apply(batch: LineageBatch, signal: AbortSignal): Promise<void> {
-    await this.#connection.transaction(async (transaction) => {
+    const expected = this.#offset
+    this.#offset = undefined
+    const found = await this.#connection.transaction(async (transaction) => {
       const { records } = await transaction.run(cypher.lockOffset)
-      if (!isDue(batch, records[0]?.get('offset') as number)) return
-      // Statements leave one after the other without waiting for answers; the first that fails makes the commit fail.
+      const offset = records[0]?.get('offset') as number
+      if (offset !== expected) this.#known.forget()
+      if (!isDue(batch, offset)) return { offset, due: false }
+      // Statements leave one after the other without waiting for answers; one that fails fails them all.
       const sent: PromiseLike<unknown>[] = []
       const run: Run = (statement, parameters) => {
         const result = transaction.run(statement, parameters)
@@ -58,7 +65,10 @@ export class Neo4jLineageStore implements LineageStore {
       this.#merge(batch, moved, run)
       if (batch.from !== batch.to) run(cypher.setOffset, { offset: this.#connection.int(batch.to) })
       await Promise.all(sent)
+      return { offset: batch.from === batch.to ? offset : batch.to, due: true }
     }, signal)
+    if (found.due) this.#known.applied(batch)
+    this.#offset = found.offset
   }
 
   async offset(): Promise<LogOffset> {
@@ -89,6 +99,8 @@ export class Neo4jLineageStore implements LineageStore {
 
   /** Marked as under way until it is done: what is left of a graph must not be taken for the beginning of one. */
   async clear(): Promise<void> {
+    this.#offset = undefined
+    this.#known.forget()
     for (const step of [cypher.beginClear, ...cypher.clearSteps, cypher.endClear]) await this.#connection.run(step)
   }
 
@@ -114,42 +126,29 @@ export class Neo4jLineageStore implements LineageStore {
 
   #merge(batch: LineageBatch, moved: readonly LineageEdge[], run: Run): void {
     const { int } = this.#connection
-    const { vertices } = batch
+    const vertices = this.#known.news(batch)
     const all = withMovedEdges(batch, moved)
     const segments = vertices.filter((vertex) => vertex.type === 'DataSegment')
     const nodes = vertices.filter((vertex) => vertex.type === 'ProcessingNode')
     const used = all.filter((edge) => edge.type === 'PROCESSED_BY')
     const made = all.filter((edge) => edge.type === 'TRANSFORMED_INTO')
+    const gone = new Set(batch.folds.map((fold) => fold.from))
+    const there = (id: string): boolean => !gone.has(id) && this.#known.has(id)
     const described = new Set(segments.map((segment) => segment.id))
-    const bare = new Set([...all.map((edge) => edge.from), ...made.map((edge) => edge.to)].filter((id) => !described.has(id)))
-    const known = new Set<string>(nodes.map((node) => node.id))
-    const bareNodes = new Set(used.map((edge) => edge.to).filter((id) => !known.has(id)))
-    const send = (statement: string, name: string, rows: readonly unknown[]): void => {
-      if (rows.length > 0) run(statement, { [name]: rows })
-    }
-    send(
-      cypher.mergeSegments,
-      'rows',
-      segments.map((segment) => segmentRow(segment, int)),
-    )
-    send(cypher.mergeBareSegments, 'ids', [...bare])
-    send(cypher.mergeNodes, 'rows', nodes.map(nodeRow))
-    send(cypher.mergeBareNodes, 'ids', [...bareNodes])
-    send(
-      cypher.mergeEdges('PROCESSED_BY', 'ProcessingNode'),
-      'rows',
-      used.map((edge) => edgeRow(edge, int)),
-    )
-    send(
-      cypher.mergeEdges('TRANSFORMED_INTO', 'DataSegment'),
-      'rows',
-      made.map((edge) => edgeRow(edge, int)),
-    )
+    const ends = new Set([...all.map((edge) => edge.from), ...made.map((edge) => edge.to)])
+    const bare = [...ends].filter((id) => !described.has(id) && !there(id))
+    const bareNodes = [...new Set(used.map((edge) => edge.to))].filter((id) => !this.#known.has(`node:${id}`))
+    if (segments.length > 0) run(cypher.mergeSegments, segmentRows(segments))
+    if (bare.length > 0) run(cypher.mergeBareSegments, { ids: bare })
+    if (nodes.length > 0) run(cypher.mergeNodes, { rows: nodes.map(nodeRow) })
+    if (bareNodes.length > 0) run(cypher.mergeBareNodes, { ids: bareNodes })
+    if (used.length > 0) run(cypher.mergeEdges('PROCESSED_BY', 'ProcessingNode'), edgeRows(used))
+    if (made.length > 0) run(cypher.mergeEdges('TRANSFORMED_INTO', 'DataSegment'), edgeRows(made))
   }
 
   #source(signal: AbortSignal): WalkSource {
     const { int } = this.#connection
-    const run = (statement: string, parameters: Readonly<Record<string, unknown>>): Promise<readonly Row[]> =>
+    const run = (statement: string, parameters: object): Promise<readonly Row[]> =>
       this.#connection.run(statement, parameters, signal)
     return {
       vertices: async (names) => {
@@ -162,7 +161,8 @@ export class Neo4jLineageStore implements LineageStore {
         const kinds: LineageEdge[][] = [[], [], []]
         for (const row of await run(cypher.levelOf(outgoing, incoming), parameters)) {
           const kind = row.get('kind') as number
-          kinds[kind]?.push(edgeIn(row, kind === 0 ? 'PROCESSED_BY' : 'TRANSFORMED_INTO'))
+          const type = kind === 0 ? 'PROCESSED_BY' : 'TRANSFORMED_INTO'
+          kinds[kind] = (row.get('edges') as StoredEdge[]).map((stored) => edgeOf(stored, type))
         }
         return { processed: kinds[0] ?? [], outgoing: kinds[1] ?? [], incoming: kinds[2] ?? [] }
       },
@@ -175,5 +175,5 @@ export class Neo4jLineageStore implements LineageStore {
 }
 
 function edgeIn(row: Row, type: LineageEdge['type']): LineageEdge {
-  return edgeOf(row.get('from'), row.get('to'), type, row.get('properties'))
+  return edgeOf(row.get('edge') as StoredEdge, type)
 }

@@ -1,87 +1,115 @@
 import type { NodeKind, Role } from '../../model/node.js'
+import { stableHash } from '../../model/segment.js'
+import { isoTime } from '../lineage-answer.js'
 import type { LineageEdge, NodeVertex, SegmentVertex, Vertex } from '../lineage-store.js'
 
-/** Makes the driver's integer of a number: plain numbers would be stored as floats. */
-export type ToInteger = (value: number) => unknown
 type Properties = Readonly<Record<string, unknown>>
 
-/** A segment as the statements take it. */
-export function segmentRow(vertex: SegmentVertex, int: ToInteger): Properties {
-  const { id, kind, dataset, version, rows, bytes, location } = vertex
-  return { id, kind, dataset, version, rows: int(rows), bytes: int(bytes), location }
+/** Rows as the statements take them: see cypher.ts. */
+export interface Rows {
+  readonly strings: readonly (string | null)[]
+  readonly rows: string
+}
+
+class Texts {
+  readonly strings: (string | null)[] = [null]
+  readonly #places = new Map<string, number>()
+
+  place(text: string | null): number {
+    if (text === null) return 0
+    let place = this.#places.get(text)
+    if (place === undefined) {
+      place = this.strings.push(text) - 1
+      this.#places.set(text, place)
+    }
+    return place
+  }
+}
+
+export function segmentRows(vertices: readonly SegmentVertex[]): Rows {
+  const texts = new Texts()
+  const rows = vertices.map(({ id, kind, dataset, version, rows: count, bytes, location }) =>
+    [...[id, kind, dataset, version, location].map((text) => texts.place(text)), count, bytes].join(' '),
+  )
+  return { strings: texts.strings, rows: rows.join(';') }
 }
 
 export function nodeRow({ id, kind, roles, host }: NodeVertex): Properties {
   return { id, kind, roles, host }
 }
 
-/** An edge as the statements take it: all properties of a new one in `set`, its per-day counts once more by day. */
-export function edgeRow(edge: LineageEdge, int: ToInteger): Properties {
-  const { transformation, totals } = edge
-  const byDay: Record<string, unknown> = {}
-  for (const [day, count] of edge.days) byDay[day] = int(count)
-  const key = `${transformation.shape}\n${edge.sourceNode}\n${edge.destinationNode}`
-  return {
-    from: edge.from,
-    to: edge.to,
-    key,
-    byDay,
-    set: {
-      key,
-      transformationType: transformation.type,
-      transformationDetail: transformation.detail,
-      transformationShape: transformation.shape,
-      sourceNode: edge.sourceNode,
-      destinationNode: edge.destinationNode,
-      firstAt: int(edge.firstAt),
-      lastAt: int(edge.lastAt),
-      count: int(edge.count),
-      rows: int(totals.rows),
-      bytes: int(totals.bytes),
-      cpuMicros: int(totals.cpuMicros),
-      peakMemoryBytes: int(totals.peakMemoryBytes),
-      queueMicros: int(totals.queueMicros),
-      transferMicros: int(totals.transferMicros),
-      days: edge.days.map(([day]) => int(day)),
-      dayCounts: edge.days.map(([, count]) => int(count)),
-    },
-  }
+/** `key` tells edges of the same ends apart; short, so that it is kept in the edge's own record. */
+export function edgeRows(edges: readonly LineageEdge[]): Rows {
+  const texts = new Texts()
+  const rows = edges.map((edge) => {
+    const { transformation, totals, sourceNode, destinationNode } = edge
+    const { type, detail, shape } = transformation
+    const words = [
+      edge.from,
+      edge.to,
+      keyOf(shape, sourceNode, destinationNode),
+      type,
+      detail,
+      shape,
+      sourceNode,
+      destinationNode,
+    ]
+    return [
+      ...words.map((text) => texts.place(text)),
+      ...[edge.firstAt, edge.lastAt, totals.peakMemoryBytes, edge.count, totals.rows, totals.bytes],
+      ...[totals.cpuMicros, totals.queueMicros, totals.transferMicros, isoTime(edge.lastAt)],
+      edge.days.map(([day]) => day).join(','),
+      edge.days.map(([, count]) => count).join(','),
+    ].join(' ')
+  })
+  return { strings: texts.strings, rows: rows.join(';') }
 }
 
-interface StoredEdge {
-  readonly transformationType: string
-  readonly transformationDetail: string
-  readonly transformationShape: string
-  readonly sourceNode: string
-  readonly destinationNode: string
-  readonly firstAt: number
-  readonly lastAt: number
-  readonly count: number
-  readonly rows: number
-  readonly bytes: number
-  readonly cpuMicros: number
-  readonly peakMemoryBytes: number
-  readonly queueMicros: number
-  readonly transferMicros: number
-  readonly days: readonly number[]
-  readonly dayCounts: readonly number[]
+const keys = new Map<string, string>()
+
+function keyOf(...parts: readonly string[]): string {
+  const text = parts.join('\n')
+  let key = keys.get(text)
+  if (key === undefined) {
+    if (keys.size > 10_000) keys.clear()
+    key = stableHash(parts, 16)
+    keys.set(text, key)
+  }
+  return key
 }
+
+export type StoredEdge = [
+  from: string,
+  to: string,
+  type: string,
+  detail: string,
+  shape: string,
+  source: string,
+  destination: string,
+  numbers: string,
+]
 
 /** A stored edge in the words of the port. */
-export function edgeOf(from: string, to: string, type: LineageEdge['type'], stored: StoredEdge): LineageEdge {
-  const { rows, bytes, cpuMicros, peakMemoryBytes, queueMicros, transferMicros } = stored
+export function edgeOf(stored: StoredEdge, kind: LineageEdge['type']): LineageEdge {
+  const [from, to, type, detail, shape, sourceNode, destinationNode, text] = stored
+  const words = text.split(' ')
+  const [firstAt = 0, lastAt = 0, count = 0, rows = 0, bytes = 0, cpuMicros = 0, peakMemoryBytes = 0, ...others] =
+    words.map(Number)
+  const [queueMicros = 0, transferMicros = 0] = others
+  const counts = (words[10] ?? '').split(',')
+  const days = (words[9] ?? '').split(',').slice(0, -1)
   return {
     from,
     to,
-    type,
-    transformation: { type: stored.transformationType, detail: stored.transformationDetail, shape: stored.transformationShape },
-    sourceNode: stored.sourceNode,
-    destinationNode: stored.destinationNode,
-    firstAt: stored.firstAt,
-    lastAt: stored.lastAt,
-    count: stored.count,
+    type: kind,
+    transformation: { type, detail, shape },
+    sourceNode,
+    destinationNode,
+    firstAt,
+    lastAt,
+    count,
     totals: { rows, bytes, cpuMicros, peakMemoryBytes, queueMicros, transferMicros },
-    days: stored.days.map((day, index) => [day, stored.dayCounts[index] ?? 0] as const).toSorted((a, b) => a[0] - b[0]),
+    days: days.map((day, index) => [Number(day), Number(counts[index])] as const).sort((a, b) => a[0] - b[0]),
   }
 }
 
