@@ -15,7 +15,7 @@ module.exports = {
     only('sql', ['model']),
     only('catalog', ['model']),
     only('transfer', ['model']),
-    only('node', ['model', 'transfer']),
+    only('node', ['model', 'transfer', 'queue']),
     only('lineage', ['model']),
     only('predict', ['model']),
     only('queue', ['model']),

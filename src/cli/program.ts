@@ -89,6 +89,13 @@ export function makeProgram(): Command {
   }).option('--cancel', 'cancel the query')
   client(
     program,
+    'dead-letters',
+    'Tasks that were given up after too many attempts, and why.',
+    'forebay dead-letters --replay q-0mf3k2v1c-1f2e3d4c5b6a-root',
+    { load: async () => (await import('./dead-letters.js')).deadLetters },
+  ).option('--replay <id>', 'run the task of this letter again')
+  client(
+    program,
     'learn <trace>',
     'Loads a query log into a running server as prior experience.',
     'forebay learn queries.ndjson.gz',

@@ -98,12 +98,18 @@ export interface TaskMessage {
   readonly queuedAt: number
   /** Kind of the lineage event that it yields. */
   readonly eventKind: TaskEvent['kind']
+  /** W3C Trace Context of its query, for requests that its node makes. */
+  readonly traceparent?: string
+  /** Nothing may run beside it on its node, so that a death of the node names its cause. */
+  readonly alone?: boolean
+  /** Counts what the scheduler has sent out: a task that is made again after it was given up may have the same id and attempt. */
+  readonly dispatch?: number
 }
 
 /** Coordinator → node. */
 export type ToNode =
   | { readonly type: 'run'; readonly task: TaskMessage }
-  | { readonly type: 'cancel'; readonly taskId: TaskId }
+  | { readonly type: 'cancel'; readonly taskId: TaskId; readonly dispatch?: number }
   /** Bytes of these derived segments may go. */
   | { readonly type: 'drop-segments'; readonly segments: readonly string[] }
   /** Detach these packs if attached; answered by `packs-detached`. */
@@ -156,6 +162,8 @@ export type TaskResult =
 /** Node → coordinator. */
 export type FromNode =
   | { readonly type: 'ready'; readonly port: number; readonly pid: number; readonly engineVersion: string }
+  /** A task that the node took out of the queue by itself runs now. */
+  | { readonly type: 'started'; readonly taskId: TaskId; readonly attempt: number }
   | {
       readonly type: 'finished'
       readonly taskId: TaskId
@@ -215,6 +223,18 @@ export interface NodeConfiguration {
   readonly tempBytesMax: number
   /** Threads of the `all` class. */
   readonly threads: number
+  /** Where the node takes its tasks and leaves its reports; absent: both go over the channel to its parent. */
+  readonly queue?: NodeQueue
+}
+
+/** A node's place on a broker. */
+export interface NodeQueue {
+  readonly url: string
+  readonly prefix: string
+  /** This run of the coordinator. */
+  readonly run: string
+  /** Tasks that run at once. */
+  readonly slots: number
 }
 
 /** The signal by which a node ends itself at its memory limit. Whatever else makes it end itself, it uses SIGKILL. */

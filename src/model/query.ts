@@ -25,6 +25,8 @@ export interface QueryRequest {
   readonly reuse: boolean
   readonly format: ResultFormat
   readonly idempotencyKey?: string
+  /** W3C Trace Context of the query, for requests that are made on its behalf. */
+  readonly traceparent?: string
 }
 export type ParameterValue = string | number | boolean | null
 

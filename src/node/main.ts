@@ -24,6 +24,12 @@ const early: ToNode[] = []
 let receive = (message: ToNode): void => void early.push(message)
 process.on('message', (message) => receive(message as ToNode))
 
-const node = await NodeProcess.start(configuration, send)
-receive = (message) => node.receive(message)
-for (const message of early) node.receive(message)
+const { queue } = configuration
+const link = queue === undefined ? undefined : await (await import('./queue-link.js')).QueueLink.open(configuration, queue, send)
+const node = await NodeProcess.start(configuration, link === undefined ? send : (message) => link.send(message))
+link?.start((message) => node.receive(message))
+receive = (message) => {
+  link?.notice(message)
+  node.receive(message)
+}
+for (const message of early) receive(message)

@@ -41,7 +41,7 @@ export interface TaskSource {
   /** Delivers a node's tasks, at most `slots` unsettled at once, priorities in order with one slot in twenty for the lowest that waits. */
   consume(node: NodeId, slots: number, deliver: (delivery: Delivery) => void): Consumer
   /** A withdrawn task is not delivered any more, whether it is here already or still comes. */
-  drop(taskId: string): void
+  drop(task: Pick<TaskMessage, 'taskId' | 'dispatch'>): void
 }
 
 export interface TaskQueue extends TaskPublisher, TaskSource {}

@@ -3,7 +3,8 @@
  * exactly one way: an outcome, the task's error, or the loss of the node. Whoever calls decides about another attempt.
  *
  * A task goes: queued (in the task queue) → held (delivered, but the node is kept free for a task that must run alone) →
- * running → ended. `interrupt()` is not a bound in DuckDB, so a cancelled task that has not ended after `cancelMsMax` costs
+ * running → ended. With a queue of its own process the tasks are taken out here and passed on; with a broker nodes take them
+ * themselves, and `started` says that they did. `interrupt()` is not a bound in DuckDB, so a cancelled task that has not ended after `cancelMsMax` costs
  * its node the life.
  */
 import type { FleetListener, NodeFleet, NodeLoss } from '../allocate/node-fleet.js'
@@ -11,7 +12,7 @@ import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { FromNode, TaskId, TaskMessage, TaskReport, TaskResult } from '../model/messages.js'
 import type { NodeId, NodeStatus } from '../model/node.js'
 import type { Priority } from '../model/priority.js'
-import type { Consumer, Delivery, TaskQueue } from '../queue/task-queue.js'
+import type { Consumer, Delivery, TaskPublisher, TaskSource } from '../queue/task-queue.js'
 
 export interface TaskOutcome {
   readonly node: NodeId
@@ -37,7 +38,9 @@ export class NodeLostError extends ForebayError {
 }
 
 export interface DispatcherOptions {
-  readonly queue: TaskQueue
+  readonly queue: TaskPublisher
+  /** The queue's other end, when tasks are taken out here; absent: nodes do that themselves. */
+  readonly source?: TaskSource
   readonly fleet: NodeFleet
   /** Tasks that one node runs at once. */
   readonly slots: number
@@ -64,7 +67,7 @@ interface Attempt {
 }
 
 interface Feeder {
-  readonly consumer: Consumer
+  readonly consumer: Consumer | undefined
   readonly held: Attempt[]
   readonly running: Set<Attempt>
   /** Answers that are still being streamed: they count when the node dies. */
@@ -76,6 +79,7 @@ export class Dispatcher {
   readonly #attempts = new Map<TaskId, Attempt>()
   readonly #feeders = new Map<NodeId, Feeder>()
   readonly #unsubscribe: () => void
+  #dispatches = 0
   #closed = false
 
   constructor(options: DispatcherOptions) {
@@ -112,7 +116,8 @@ export class Dispatcher {
     }
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      await this.#options.queue.publish(node, task, priority)
+      // Not waited for: the outcome may come before a broker's confirmation, and the deadline before either.
+      this.#options.queue.publish(node, attempt.task, priority).catch((error: unknown) => attempt.settle({ error }))
       return await attempt.ended
     } catch (error) {
       throw signal.aborted ? signal.reason : error
@@ -120,6 +125,7 @@ export class Dispatcher {
       clearTimeout(kill)
       signal.removeEventListener('abort', onAbort)
       this.#attempts.delete(task.taskId)
+      this.#options.queue.taken(task.taskId)
     }
   }
 
@@ -129,7 +135,7 @@ export class Dispatcher {
     for (const attempt of this.#attempts.values()) {
       attempt.settle({ error: new ForebayError('UNAVAILABLE', 'the scheduler is closed') })
     }
-    await Promise.all([...this.#feeders.values()].map((feeder) => feeder.consumer.stop()))
+    await Promise.all([...this.#feeders.values()].map((feeder) => feeder.consumer?.stop()))
     this.#feeders.clear()
   }
 
@@ -141,7 +147,7 @@ export class Dispatcher {
     // Whoever waits gets the rejection; without this, one that comes before the waiting would end the process.
     ended.catch(() => {})
     const attempt = {
-      task,
+      task: { ...task, dispatch: ++this.#dispatches, ...(options.alone === true ? { alone: true } : {}) },
       node,
       alone: options.alone ?? false,
       delivery: undefined,
@@ -155,24 +161,32 @@ export class Dispatcher {
   }
 
   #cancel(attempt: Attempt): NodeJS.Timeout | undefined {
-    const { fleet, queue, cancelMsMax = 1_000 } = this.#options
+    const { fleet, cancelMsMax = 1_000 } = this.#options
     if (!attempt.running) {
-      void queue.withdraw(attempt.task.taskId)
+      this.#withdraw(attempt)
       this.#end(attempt, { error: new ForebayError('CANCELLED', 'the task was cancelled') })
       return undefined
     }
-    fleet.send(attempt.node, { type: 'cancel', taskId: attempt.task.taskId })
+    const { taskId, dispatch = 0 } = attempt.task
+    fleet.send(attempt.node, { type: 'cancel', taskId, dispatch })
     const timer = setTimeout(() => fleet.kill(attempt.node, `a cancelled task went on for ${cancelMsMax} ms`), cancelMsMax)
     timer.unref()
     return timer
   }
 
+  /** Takes a task back that does not run yet; a node that takes its tasks itself may have it in hand. */
+  #withdraw({ task, node }: Attempt): void {
+    const { queue, source, fleet } = this.#options
+    const { taskId, dispatch = 0 } = task
+    void queue.withdraw(taskId)
+    if (source === undefined) fleet.send(node, { type: 'cancel', taskId, dispatch })
+  }
+
   #changed(status: NodeStatus): void {
     const feeder = this.#feeders.get(status.id)
     if (status.state === 'ready' && feeder === undefined) {
-      const consumer = this.#options.queue.consume(status.id, this.#options.slots, (delivery) =>
-        this.#deliver(status.id, delivery),
-      )
+      const { source, slots } = this.#options
+      const consumer = source?.consume(status.id, slots, (delivery) => this.#deliver(status.id, delivery))
       this.#feeders.set(status.id, { consumer, held: [], running: new Set(), streaming: new Set() })
       return
     }
@@ -181,7 +195,7 @@ export class Dispatcher {
       // Running tasks go on; what was not started yet goes elsewhere.
       for (const attempt of this.#of(status.id)) {
         if (attempt.running) continue
-        void this.#options.queue.withdraw(attempt.task.taskId)
+        this.#withdraw(attempt)
         this.#end(attempt, { error: new NodeLostError(asked(status), 0, false) })
       }
       return
@@ -216,10 +230,14 @@ export class Dispatcher {
         })
         continue
       }
-      next.running = true
-      feeder.running.add(next)
-      next.onStart()
+      this.#begin(feeder, next)
     }
+  }
+
+  #begin(feeder: Feeder, attempt: Attempt): void {
+    attempt.running = true
+    feeder.running.add(attempt)
+    attempt.onStart()
   }
 
   #receive(node: NodeId, incarnation: number, message: FromNode): void {
@@ -227,10 +245,16 @@ export class Dispatcher {
       this.#feeders.get(node)?.streaming.delete(message.taskId)
       return
     }
-    if (message.type !== 'finished' && message.type !== 'failed') return
+    if (message.type !== 'finished' && message.type !== 'failed' && message.type !== 'started') return
     const attempt = this.#attempts.get(message.taskId)
     // Fenced: an answer of an older attempt, or of an older process of the slot, is not this attempt's.
     if (attempt === undefined || attempt.node !== node || attempt.task.attempt !== message.attempt) return
+    if (message.type === 'started') {
+      const feeder = this.#feeders.get(node)
+      this.#options.queue.taken(message.taskId)
+      if (feeder !== undefined && !attempt.running) this.#begin(feeder, attempt)
+      return
+    }
     if (message.incarnation !== incarnation) return
     if (message.type === 'failed') {
       this.#end(attempt, { error: fromErrorRecord(message.error) })
@@ -252,10 +276,10 @@ export class Dispatcher {
     this.#feeders.delete(node)
     const running = feeder.running.size + feeder.streaming.size
     for (const attempt of this.#of(node)) {
-      if (attempt.delivery === undefined) void this.#options.queue.withdraw(attempt.task.taskId)
+      if (!attempt.running) void this.#options.queue.withdraw(attempt.task.taskId)
       this.#end(attempt, { error: new NodeLostError(loss, running, attempt.running) }, feeder)
     }
-    void feeder.consumer.stop()
+    void feeder.consumer?.stop()
   }
 
   #of(node: NodeId): readonly Attempt[] {

@@ -3,11 +3,12 @@
  * retried here, since the task's own errors come again wherever it runs. Deaths of neighbours do not count: when others ran
  * beside it on a node that a statement killed, each goes on alone, so that the next death names its cause.
  */
-import { ForebayError } from '../model/errors.js'
+import { ForebayError, toErrorRecord } from '../model/errors.js'
 import type { TaskMessage } from '../model/messages.js'
 import type { NodeId } from '../model/node.js'
 import type { Priority } from '../model/priority.js'
 import type { QueryId } from '../model/query.js'
+import type { DeadLetter } from '../queue/dead-letters.js'
 import { type Dispatcher, NodeLostError, type TaskOutcome } from './dispatcher.js'
 import type { Quarantine } from './quarantine.js'
 
@@ -25,6 +26,8 @@ export interface TaskContext {
   /** Resolves when at least one node is ready, with the ready ones. */
   readonly readyNodes: (signal: AbortSignal) => Promise<readonly NodeId[]>
   readonly onAttempt: (progress: TaskProgress) => void
+  /** Keeps a task that was given up, for people to look at. */
+  readonly bury: (letter: DeadLetter) => void
 }
 
 export interface TaskProgress {
@@ -35,8 +38,8 @@ export interface TaskProgress {
   readonly outcome?: TaskOutcome
 }
 
-/** Losses of nodes that one task survives, whoever caused them. */
-const attemptsMax = 6
+/** A task that has lost so many nodes is given up, whoever caused the losses. */
+const attemptsMax = 5
 /** Times that a node may refuse a task (it drains, or cannot have a segment) before that is the task's error. */
 const refusalsMax = 2
 
@@ -64,8 +67,14 @@ export async function runTask(task: TaskDraft, node: NodeId, context: TaskContex
       }
       if (!(error instanceof NodeLostError)) throw error
       if (error.suspect) quarantine.blame(statement, error.message)
-      quarantine.check(statement)
-      if (attempt >= attemptsMax) throw error
+      try {
+        quarantine.check(statement)
+        if (attempt >= attemptsMax) throw error
+      } catch (reason) {
+        const message = { ...task, attempt, queuedAt: Date.now() }
+        context.bury({ id: task.taskId, at: Date.now(), attempts: attempt, reason: toErrorRecord(reason), task: message })
+        throw reason
+      }
       alone ||= error.shared || error.suspect
     }
     on = elsewhere(await context.readyNodes(signal), on, dispatcher)

@@ -1,5 +1,7 @@
+import type { QueueStatus } from '../queue/task-queue.js'
+
 export interface Check {
-  readonly name: 'query' | 'log' | 'disk'
+  readonly name: 'query' | 'log' | 'disk' | 'queue'
   readonly ok: boolean
   readonly detail?: string
 }
@@ -9,6 +11,7 @@ export interface HealthOptions {
   readonly writeLog: () => Promise<void>
   readonly freeBytes: () => number
   readonly freeBytesMin: number
+  readonly queueStatus: () => QueueStatus
   /** Resolves when a planner answers. */
   readonly probePlanner: () => Promise<void>
 }
@@ -36,7 +39,7 @@ export class Health {
   }
 
   async #run(): Promise<readonly Check[]> {
-    const { writeLog, probePlanner, freeBytes, freeBytesMin } = this.#options
+    const { writeLog, probePlanner, freeBytes, freeBytesMin, queueStatus } = this.#options
     return Promise.all([
       verdict('query', async () => {
         if (this.stopping) throw new Error('the server is stopping')
@@ -47,6 +50,10 @@ export class Health {
       verdict('disk', async () => {
         const free = freeBytes()
         if (free < freeBytesMin) throw new Error(`${free} bytes are free, ${freeBytesMin} are needed`)
+      }),
+      verdict('queue', async () => {
+        const { kind, connected, detail = 'not connected' } = queueStatus()
+        if (!connected) throw new Error(`${kind}: ${detail}`)
       }),
     ])
   }

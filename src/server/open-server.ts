@@ -21,6 +21,7 @@ import type { LedgerEntry } from '../model/forecast.js'
 import type { NodeStatus } from '../model/node.js'
 import { openFitWorker } from '../predict/boosting/fit-worker-port.js'
 import { Predictor } from '../predict/predictor.js'
+import { type BrokeredQueue, openBrokeredQueue } from '../queue/brokered/brokered-queue.js'
 import { openPlannerPool } from '../sql/planner-pool.js'
 import { Broadcast } from './broadcast.js'
 import { ClosingOrder } from './closing-order.js'
@@ -56,6 +57,8 @@ export interface Server {
   /** Drains running queries, then closes everything. An abort of the signal ends the draining. */
   close(signal?: AbortSignal): Promise<void>
 }
+
+const queueMsMax = 30_000
 
 /** JSON lines on stderr. */
 export function serverLog({ logLevel }: Pick<ServerConfiguration, 'logLevel'>): Logger {
@@ -137,6 +140,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     if (change.kind === 'dataset') recorder.record([snapshotEvent(change.snapshot, clock.now() * 1000)]).catch(onError)
   })
 
+  const queue = configuration.queue === 'embedded' ? undefined : await openQueue(configuration, state.inner('queue'), onError)
   const engine = await closing.track(
     openEmbeddedEngine({
       stateFolder: state.path,
@@ -159,7 +163,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
       },
       onActivity: (activity) => broadcast.notice(activity),
       onError,
-    }),
+    }, queue === undefined ? {} : { queue }),
   )
 
   const allocator = new Allocator({
@@ -187,6 +191,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     writeLog: () => plainRecorder.put('health', JSON.stringify(clock.now())),
     freeBytes: () => state.freeBytes(),
     freeBytesMin: limits.diskFree,
+    queueStatus: () => engine.queueStatus(),
     probePlanner: async () => {
       if (planner.stats().planners === 0) throw new Error('no planner answers')
     },
@@ -194,6 +199,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const metrics = new Metrics({
     version: packageVersion(),
     queueDepth: () => engine.queueDepth(),
+    queueStatus: () => engine.queueStatus(),
     queriesRunning: () => engine.running(),
     nodes: () => engine.nodes(),
     loadScores: () => loadScores.read(),
@@ -281,9 +287,8 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
 }
 
 function refuseUnavailable(configuration: ServerConfiguration): void {
-  const { engine, lineage, queue } = configuration
-  const missing =
-    engine === 'embedded' ? (lineage === 'sqlite' ? (queue === 'embedded' ? undefined : 'queue') : 'lineage') : 'engine'
+  const { engine, lineage } = configuration
+  const missing = engine === 'embedded' ? (lineage === 'sqlite' ? undefined : 'lineage') : 'engine'
   if (missing === undefined) return
   throw new ForebayError(
     'CONFIGURATION_INVALID',
@@ -292,6 +297,12 @@ function refuseUnavailable(configuration: ServerConfiguration): void {
       hint: `leave --${missing} away: the embedded one is used then`,
     },
   )
+}
+
+/** A broker that starts beside us has a while to come up; what is wrong with it is said at once. */
+function openQueue({ queue, nodes }: ServerConfiguration, folder: string, onError: (error: unknown) => void): Promise<BrokeredQueue> {
+  const slots = Array.from({ length: nodes }, (_, index) => `n${index + 1}`)
+  return openBrokeredQueue({ url: queue, nodes: slots, folder, onError }, AbortSignal.timeout(queueMsMax))
 }
 
 /** The user's folder may be absent, but what is there must be a folder that can be read. */

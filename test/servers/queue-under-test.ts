@@ -77,13 +77,13 @@ export async function openQueueUnderTest(name: BrokerName, options: QueueOptions
     publish: (node, task, priority) => publisher.publish(node, task, priority),
     withdraw: async (taskId) => {
       const withdrawn = await publisher.withdraw(taskId)
-      if (withdrawn) source.drop(taskId)
+      if (withdrawn) source.drop({ taskId })
       return withdrawn
     },
     taken: (taskId) => publisher.taken(taskId),
     depth: () => publisher.depth(),
     status: () => publisher.status(),
-    drop: (taskId) => source.drop(taskId),
+    drop: (task) => source.drop(task),
     consume: (node, slots, deliver) =>
       source.consume(node, slots, (delivery) => {
         publisher.taken(delivery.task.taskId)

@@ -49,7 +49,7 @@ class Simulation {
     this.#random = randomOf(seed)
     this.#nodes = 1 + this.#below(5)
     this.#fleet = new FakeFleet(this.#nodes)
-    this.#dispatcher = new Dispatcher({ queue: this.#queue, fleet: this.#fleet, slots: 1 + this.#below(3), cancelMsMax: 10_000 })
+    this.#dispatcher = new Dispatcher({ queue: this.#queue, source: this.#queue, fleet: this.#fleet, slots: 1 + this.#below(3), cancelMsMax: 10_000 })
     this.#admission = new Admission({ memoryBytes: 100, runningMax: 4, waitingMax: 100 })
   }
 
@@ -90,6 +90,7 @@ class Simulation {
       signal: abort.signal,
       statement: queryId,
       readyNodes: (signal) => this.#readyNodes(signal),
+      bury: () => {},
       onAttempt: ({ task, node, attempt, state }) => {
         if (state === 'running' && this.#random() < 0.1) this.#late.push({ node, task: { ...task, attempt, queuedAt: 0 } })
         if (cancels && state === 'running' && this.#random() < 0.3) abort.abort(new ForebayError('CANCELLED', 'enough'))

@@ -11,13 +11,14 @@ import type { Actuator } from '../../allocate/actions.js'
 import type { NodeFleet } from '../../allocate/node-fleet.js'
 import { ProcessesProvisioner } from '../../allocate/processes/processes-provisioner.js'
 import { systemClock } from '../../model/clock.js'
+import type { NodeQueue } from '../../model/messages.js'
 import type { NodeId, NodeStatus } from '../../model/node.js'
 import type { Priority } from '../../model/priority.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
 import type { Pack, SegmentId, StoredSegment } from '../../model/segment.js'
 import type { Prediction } from '../../predict/prediction.js'
-import { EmbeddedTaskQueue } from '../../queue/embedded/embedded-task-queue.js'
-import type { TaskQueue } from '../../queue/task-queue.js'
+import type { BrokeredQueue } from '../../queue/brokered/brokered-queue.js'
+import type { QueueStatus } from '../../queue/task-queue.js'
 import { Admission } from '../../scheduler/admission.js'
 import { DerivedIndex } from '../../scheduler/derived-index.js'
 import { Dispatcher } from '../../scheduler/dispatcher.js'
@@ -29,9 +30,10 @@ import type { Engine, QueryResult } from '../engine.js'
 import { AnswerCache } from './answer-cache.js'
 import { askPrediction } from './ask-prediction.js'
 import { ChecksumKeeper } from './checksum-keeper.js'
+import { DeadTasks } from './dead-tasks.js'
 import { DerivedKeeper } from './derived-keeper.js'
 import { EngineActuator } from './engine-actuator.js'
-import { defaultLimits, type EmbeddedEngineOptions } from './engine-options.js'
+import { defaultLimits, type EmbeddedEngineOptions, type EngineLimits } from './engine-options.js'
 import type { EngineParts } from './engine-parts.js'
 import { type Explanation, explainPlan } from './explain.js'
 import { type ImportRequest, type ImportResult, importFiles } from './import-files.js'
@@ -46,17 +48,20 @@ import { Prefetched } from './prefetched.js'
 import { QueryExecution } from './query-execution.js'
 import { confirmedPlan } from './run-rounds.js'
 import { segmentData } from './segment-data.js'
+import { brokeredRoute, embeddedRoute, nodeQueue, type TaskRoute } from './task-route.js'
 import { Warmth } from './warmth.js'
 
 /** Shares of the disk budget. */
 const packShare = 0.5
 const derivedShare = 0.2
 const tempShare = 0.3
+const brokeredInlineBytesMax = 65_536
 
-/** What the engine starts with besides its options: replaced in tests. */
+/** What the engine starts with besides its options. */
 export interface EngineAdapters {
   readonly fleet?: NodeFleet
-  readonly queue?: TaskQueue
+  /** Without it tasks are queued in this process. */
+  readonly queue?: BrokeredQueue
   readonly engineVersion?: string
 }
 
@@ -65,7 +70,7 @@ export class EmbeddedEngine implements Engine {
   readonly actuator: Actuator
   readonly #options: EmbeddedEngineOptions
   readonly #parts: EngineParts
-  readonly #queue: TaskQueue
+  readonly #route: TaskRoute
   readonly #replies: NodeReplies
   readonly #packKeeper: PackKeeper
   readonly #checksumKeeper: ChecksumKeeper
@@ -78,14 +83,19 @@ export class EmbeddedEngine implements Engine {
 
   constructor(options: EmbeddedEngineOptions, adapters: EngineAdapters) {
     const { clock, stateFolder } = options
-    const limits = { ...defaultLimits, ...options.limits }
+    const limits = limitsOf(options, adapters.queue)
     const emit = options.onActivity ?? (() => {})
     const onError = options.onError ?? (() => {})
     const token = randomBytes(24).toString('hex')
-    const fleet = adapters.fleet ?? openFleet(options, token)
+    const plainFleet =
+      adapters.fleet ?? openFleet(options, token, adapters.queue && nodeQueue(adapters.queue, limits.tasksPerNode))
+    this.#route =
+      adapters.queue === undefined
+        ? embeddedRoute(plainFleet, join(stateFolder, 'queue', 'dead-letters.jsonl'))
+        : brokeredRoute(plainFleet, adapters.queue)
+    const { fleet, queue, source } = this.#route
     const memoryBytesPerNode = Math.floor(options.memoryBytes / options.nodes)
     this.#options = options
-    this.#queue = adapters.queue ?? new EmbeddedTaskQueue()
     this.#replies = new NodeReplies(fleet)
     const lineage = new LineageFeed({ recorder: options.recorder, fleet, clock, onError })
     const homes = new SegmentHomes()
@@ -106,7 +116,7 @@ export class EmbeddedEngine implements Engine {
       recorder: options.recorder,
       fleet,
       pool: new NodePool({ fleet, memoryBytesPerNode }),
-      dispatcher: new Dispatcher({ queue: this.#queue, fleet, slots: limits.tasksPerNode }),
+      dispatcher: new Dispatcher({ queue, fleet, slots: limits.tasksPerNode, ...(source && { source }) }),
       admission: new Admission({
         memoryBytes: options.memoryBytes,
         runningMax: limits.queriesRunningMax,
@@ -140,6 +150,8 @@ export class EmbeddedEngine implements Engine {
       whenStored: (taskId, take) => this.#replies.whenStored(taskId, take),
       streamEnd: (node, taskId) => this.#replies.streamEnd(node, taskId),
       parquetRead: (segment, columns) => this.#checksumKeeper.read(segment, columns),
+      queueAway: () => (queue.status().connected ? undefined : `queue: ${queue.status().detail ?? 'not connected'}`),
+      bury: (letter) => void this.#route.deadLetters.add(letter).catch(onError),
     }
     this.#packKeeper = new PackKeeper(this.#parts, (until) => this.#untilIdle(until))
     this.#checksumKeeper = new ChecksumKeeper(this.#parts, this.#replies)
@@ -160,6 +172,7 @@ export class EmbeddedEngine implements Engine {
     const { nodes, nodesAtStart = nodes, packing = true } = this.#options
     await this.#parts.packs.open()
     await this.#derivedKeeper.restore(this.#parts.derived)
+    await this.#route.open(this.#parts.lineage, this.#options.onError ?? (() => {}))
     if (nodesAtStart > 0) await this.#parts.pool.want(nodesAtStart, false, signal)
     this.#checksumKeeper.start(this.#closed.signal)
     this.#derivedKeeper.start(this.#parts.derived, this.#closed.signal)
@@ -224,13 +237,22 @@ export class EmbeddedEngine implements Engine {
 
   queueDepth(): Readonly<Record<Priority, number>> {
     const waiting = this.#parts.admission.depth()
-    const tasks = this.#queue.depth()
+    const tasks = this.#route.queue.depth()
     return {
       proactive: waiting.proactive + tasks.proactive,
       interactive: waiting.interactive + tasks.interactive,
       batch: waiting.batch + tasks.batch,
       background: waiting.background + tasks.background,
     }
+  }
+
+  queueStatus(): QueueStatus {
+    return this.#route.queue.status()
+  }
+
+  /** Tasks that were given up, and what can be done about them. */
+  get deadTasks(): DeadTasks {
+    return new DeadTasks(this.#route.deadLetters, this.#parts)
   }
 
   /** Nodes that hold these segments warm. */
@@ -273,10 +295,11 @@ export class EmbeddedEngine implements Engine {
     await Promise.all([this.#packKeeper.stopped(), this.#checksumKeeper.stopped()])
     // Nodes hand over their last lineage while they drain, so the recorder is waited for after them.
     await fleet.close()
+    await this.#route.drain()
     await lineage.close()
     await this.#derivedKeeper.save(derived)
     await dispatcher.close()
-    await this.#queue.close()
+    await this.#route.close()
   }
 
   #submit(queryId: string, request: QueryRequest, internal: boolean): QueryExecution {
@@ -320,7 +343,13 @@ const probeRequest: QueryRequest = {
   format: 'json',
 }
 
-function openFleet(options: EmbeddedEngineOptions, token: string): NodeFleet {
+/** Over a broker only small answers go inside the outcome: data does not go through it. */
+function limitsOf({ limits }: EmbeddedEngineOptions, queue: BrokeredQueue | undefined): EngineLimits {
+  const all = { ...defaultLimits, ...limits }
+  return queue === undefined ? all : { ...all, inlineBytesMax: Math.min(all.inlineBytesMax, brokeredInlineBytesMax) }
+}
+
+function openFleet(options: EmbeddedEngineOptions, token: string, queue: NodeQueue | undefined): NodeFleet {
   const { stateFolder, nodes, diskBytes } = options
   const nodesFolder = join(stateFolder, 'nodes')
   const packsFolder = join(stateFolder, 'packs')
@@ -337,6 +366,7 @@ function openFleet(options: EmbeddedEngineOptions, token: string): NodeFleet {
       memoryBytes,
       tempBytesMax: Math.floor((diskBytes * tempShare) / nodes),
       threads: availableParallelism(),
+      ...(queue && { queue }),
     }),
   })
 }

@@ -5,6 +5,7 @@ import type { ErrorRecord } from '../../model/errors.js'
 import type { TaskReport } from '../../model/messages.js'
 import type { NodeId } from '../../model/node.js'
 import type { BaseSegment, StoredSegment } from '../../model/segment.js'
+import type { DeadLetter } from '../../queue/dead-letters.js'
 import type { Admission } from '../../scheduler/admission.js'
 import type { DerivedIndex } from '../../scheduler/derived-index.js'
 import type { Dispatcher } from '../../scheduler/dispatcher.js'
@@ -59,6 +60,10 @@ export interface EngineParts {
   readonly streamEnd: (node: NodeId, taskId: string) => Promise<StreamEnd>
   /** A task read these columns of a segment's file, so that their checksums can be recorded. */
   readonly parquetRead: (segment: BaseSegment, columns: readonly string[]) => void
+  /** Why tasks do not get to nodes now; undefined while they do. */
+  readonly queueAway: () => string | undefined
+  /** Keeps a task that was given up. */
+  readonly bury: (letter: DeadLetter) => void
 }
 
 export interface StreamEnd {

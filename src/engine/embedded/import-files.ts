@@ -101,5 +101,6 @@ async function run(
     statement: id,
     readyNodes: (until) => pool.want(1, false, until),
     onAttempt: () => {},
+    bury: parts.bury,
   })
 }

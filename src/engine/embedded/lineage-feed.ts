@@ -22,7 +22,7 @@ export interface LineageFeedOptions {
 export class LineageFeed {
   readonly #options: LineageFeedOptions
   readonly #known = new Set<SnapshotId>()
-  readonly #pending = new Set<Promise<void>>()
+  readonly #pending = new Set<Promise<unknown>>()
   #evictions = 0
   #closed = false
 
@@ -30,7 +30,7 @@ export class LineageFeed {
     this.#options = options
     const listener: FleetListener = {
       message: (node, incarnation, message) => {
-        if (message.type === 'lineage') this.#forward(node, incarnation, message.batch, message.events)
+        if (message.type === 'lineage') void this.#forward(node, incarnation, message.batch, message.events)
       },
       changed: () => {},
       lost: () => {},
@@ -96,27 +96,34 @@ export class LineageFeed {
     while (this.#pending.size > 0) await Promise.all(this.#pending)
   }
 
-  #forward(node: string, incarnation: number, batch: number, events: readonly LineageEvent[]): void {
-    const { recorder, fleet, onError } = this.#options
-    const current = (): boolean => fleet.nodes().some((each) => each.id === node && each.incarnation === incarnation)
-    const attempt = async (): Promise<void> => {
+  /** Records what a node has said; true when it is durable, false when this was closed before. */
+  take(events: readonly LineageEvent[]): Promise<boolean> {
+    const attempt = async (): Promise<boolean> => {
       for (;;) {
         try {
-          await recorder.record(events)
-          break
+          await this.#options.recorder.record(events)
+          return true
         } catch (error) {
-          onError(error)
-          if (this.#closed) return
+          this.#options.onError(error)
+          if (this.#closed) return false
           // The node keeps its batch, and so do we: events of a node that died meanwhile are in our hands alone.
           await new Promise((resolve) => setTimeout(resolve, retryMs).unref())
         }
       }
-      if (current()) fleet.send(node, { type: 'lineage-acknowledged', batch })
     }
-    this.#track(attempt())
+    const taken = attempt()
+    this.#track(taken)
+    return taken
   }
 
-  #track(work: Promise<void>): void {
+  async #forward(node: string, incarnation: number, batch: number, events: readonly LineageEvent[]): Promise<void> {
+    const { fleet } = this.#options
+    if (!(await this.take(events))) return
+    const current = fleet.nodes().some((each) => each.id === node && each.incarnation === incarnation)
+    if (current) fleet.send(node, { type: 'lineage-acknowledged', batch })
+  }
+
+  #track(work: Promise<unknown>): void {
     this.#pending.add(work)
     void work.finally(() => this.#pending.delete(work))
   }

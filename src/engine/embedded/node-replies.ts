@@ -17,11 +17,14 @@ const detachMsMax = 5_000
 const warmMsMax = 120_000
 const checksumMsMax = 120_000
 const storedMsMax = 60_000
+const earlyMsMax = 5_000
 
 export class NodeReplies {
   readonly #fleet: NodeFleet
   readonly #waits = new Set<Wait>()
   readonly #stored = new Map<string, (stored: StoredSegment) => void>()
+  /** Came before anybody asked: a broker hands over what came together in one go. */
+  readonly #early = new Map<string, StoredSegment>()
   #requests = 0
 
   constructor(fleet: NodeFleet) {
@@ -37,6 +40,8 @@ export class NodeReplies {
 
   /** The answer of a task is stored after its outcome, if it is small; otherwise `take` is never called. */
   whenStored(taskId: string, take: (stored: StoredSegment) => void): void {
+    const early = this.#early.get(taskId)
+    if (early !== undefined && this.#early.delete(taskId)) return take(early)
     this.#stored.set(taskId, take)
     setTimeout(() => this.#stored.delete(taskId), storedMsMax).unref()
   }
@@ -121,8 +126,11 @@ export class NodeReplies {
 
   #receive(node: NodeId, message: FromNode): void {
     if (message.type === 'stored') {
-      this.#stored.get(message.taskId)?.(message.stored)
+      const take = this.#stored.get(message.taskId)
       this.#stored.delete(message.taskId)
+      if (take !== undefined) return take(message.stored)
+      this.#early.set(message.taskId, message.stored)
+      setTimeout(() => this.#early.delete(message.taskId), earlyMsMax).unref()
       return
     }
     for (const wait of this.#waits) if (wait.node === node && wait.take(message)) return

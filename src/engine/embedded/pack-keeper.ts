@@ -184,6 +184,7 @@ export class PackKeeper {
           statement: task.taskId,
           readyNodes: (until) => pool.want(1, false, until),
           onAttempt: () => {},
+          bury: this.#parts.bury,
         })
         if (outcome.result.to !== 'pack') throw new ForebayError('INTERNAL', `a pack came back as "${outcome.result.to}"`)
         return { pack: outcome.result.pack, cpuMs: outcome.report.cpuMs }

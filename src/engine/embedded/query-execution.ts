@@ -127,7 +127,7 @@ export class QueryExecution implements Execution {
   #enter(state: QueryState): void {
     if (this.#progress.state === state) return
     this.#progress.state = state
-    if (state === 'running') this.#progress.why = () => undefined
+    if (state === 'running') this.#progress.why = this.#options.parts.queueAway
     this.#tell()
   }
 

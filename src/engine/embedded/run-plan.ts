@@ -242,6 +242,7 @@ function draftContext(parts: EngineParts, query: QueryRun, round: Round, identit
     plan: round.plan,
     tenant: query.request.tenant,
     timeZone: query.request.timeZone,
+    traceparent: query.request.traceparent,
     deadlineAt: query.deadlineAt,
     memoryBytes: parts.pool.memoryBytesPerNode,
     snapshot: identity.snapshot,
@@ -260,6 +261,7 @@ function taskContext(parts: EngineParts, query: QueryRun): TaskContext {
     signal: query.signal,
     statement: query.request.sql,
     readyNodes: (signal) => parts.pool.want(1, false, signal),
+    bury: parts.bury,
     onAttempt: (progress) => {
       query.progress.note(progress)
       query.accounts.note(progress)

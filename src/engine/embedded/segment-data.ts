@@ -47,6 +47,7 @@ export async function segmentData(parts: EngineParts, id: SegmentId, signal: Abo
     statement: taskId,
     readyNodes: (until) => pool.want(1, false, until),
     onAttempt: () => {},
+    bury: parts.bury,
   })
   const { result } = outcome
   if (result.to !== 'client') throw new ForebayError('INTERNAL', `a segment came back as "${result.to}"`)

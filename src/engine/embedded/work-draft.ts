@@ -20,6 +20,7 @@ export interface DraftContext {
   readonly plan: Plan
   readonly tenant: string
   readonly timeZone: string
+  readonly traceparent?: string | undefined
   /** Epoch milliseconds of the machine's clock. */
   readonly deadlineAt: number
   readonly memoryBytes: number
@@ -158,6 +159,7 @@ function draft(
     timeZone: context.timeZone,
     memoryBytes: context.memoryBytes,
     deadlineAt: context.deadlineAt,
+    ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
     eventKind: output.to === 'table' ? 'write' : 'task',
   }
 }

@@ -7,24 +7,27 @@ import type { LineageEvent } from '../../model/lineage-event.js'
 import type { FromNode } from '../../model/messages.js'
 import type { NodeId } from '../../model/node.js'
 import { type Broker, type BrokerMessage, type Sending, type Subscription, streamsOf } from './broker.js'
+import { RecentKeys } from './recent-keys.js'
 import { decodeReport, encodeReport } from './wire.js'
 
 export interface ReportTaker {
-  /** An outcome of this run. It may come twice, and out of order. */
+  /** An outcome of this run, once; the order may be another one. */
   outcome(node: NodeId, incarnation: number, message: FromNode): void
-  /** Resolves when the events are durable. */
-  lineage(events: readonly LineageEvent[]): Promise<void>
+  /** True when the events are durable, false when this cannot be any more. */
+  lineage(events: readonly LineageEvent[]): Promise<boolean>
   /** A message that is no report was thrown away. */
   unreadable(error: unknown): void
 }
 
 const outcomesWindow = 1_000
 const lineageWindow = 200
+const rememberedMax = 100_000
 
 export class BrokerReports {
   readonly #broker: Broker
   readonly #prefix: string
   readonly #run: string
+  readonly #seen = new RecentKeys(rememberedMax)
   #subscriptions: readonly Subscription[] = []
   #recording = 0
 
@@ -50,7 +53,11 @@ export class BrokerReports {
       this.#broker.receive([outcomes], outcomesWindow, (message) => {
         const report = read(message)
         if (report === undefined) return
-        if (report.run === this.#run) taker.outcome(report.node, report.incarnation, report.message)
+        const key = `${report.node}.${report.incarnation}.${report.sequence}`
+        if (report.run === this.#run && !this.#seen.has(key)) {
+          this.#seen.add(key)
+          taker.outcome(report.node, report.incarnation, report.message)
+        }
         message.done()
       }),
       this.#broker.receive([lineage], lineageWindow, (message) => {
@@ -59,7 +66,7 @@ export class BrokerReports {
         this.#recording++
         void taker
           .lineage(report.message.events)
-          .then(() => message.done())
+          .then((durable) => durable && message.done())
           .finally(() => this.#recording--)
       }),
     ])
@@ -80,14 +87,17 @@ export class BrokerReports {
   }
 }
 
-/** Sends what a node says to its coordinator. */
-export function sendReport(
-  broker: Broker,
-  from: { readonly prefix: string; readonly run: string; readonly node: NodeId; readonly incarnation: number },
-  message: FromNode,
-): Sending {
-  const { prefix, run, node, incarnation } = from
+/** Where a node's reports come from. */
+export interface Reporter {
+  readonly prefix: string
+  readonly run: string
+  readonly node: NodeId
+  readonly incarnation: number
+}
+
+/** Sends what a node says to its coordinator; `sequence` is another one for each report. */
+export function sendReport(broker: Broker, { prefix, ...from }: Reporter, sequence: number, message: FromNode): Sending {
   const streams = streamsOf(prefix)
   const stream = message.type === 'lineage' ? streams.lineage : streams.outcomes
-  return broker.send(stream, encodeReport({ version: 1, run, node, incarnation, message }))
+  return broker.send(stream, encodeReport({ version: 1, ...from, sequence, message }))
 }

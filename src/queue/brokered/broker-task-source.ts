@@ -1,7 +1,7 @@
 /**
  * A node's end of a queue on a broker. A task goes: received → waiting in its lane → delivered → settled, and only then is its
  * message done, so that it comes again when this process ends before. It also comes again after every lost connection and when
- * it was published twice: task id and attempt name it, a second message of a task that is here waits for the first one's end,
+ * it was published twice: task id, attempt and dispatch name it, a second message of a task that is here waits for the first one's end,
  * and one of a task that was settled is done at once.
  *
  * The lanes are filled from one stream per priority, a window of messages each. At first, and where a window was full, an empty
@@ -107,11 +107,11 @@ export class BrokerTaskSource implements TaskSource {
     }
   }
 
-  drop(taskId: string): void {
-    this.#dropped.add(taskId)
+  drop(task: Pick<TaskMessage, 'taskId' | 'dispatch'>): void {
+    this.#dropped.add(dispatchOf(task))
     for (const feed of this.#feeds) {
       for (const [key, held] of feed.held) {
-        if (held.task.taskId === taskId && feed.lanes.delete(held)) this.#end(feed, key, held)
+        if (dispatchOf(held.task) === dispatchOf(task) && feed.lanes.delete(held)) this.#end(feed, key, held)
       }
     }
   }
@@ -127,9 +127,9 @@ export class BrokerTaskSource implements TaskSource {
     const envelope = this.#read(feed, message)
     if (envelope === undefined) return
     const { task, priority, run, incarnation } = envelope
-    const key = `${task.taskId}#${task.attempt}`
+    const key = keyOf(task)
     const stale = run !== this.#options.run || incarnation !== this.#options.incarnation
-    if (stale || this.#dropped.has(task.taskId) || this.#settled.has(key)) {
+    if (stale || this.#dropped.has(dispatchOf(task)) || this.#settled.has(key)) {
       message.done()
       return
     }
@@ -201,7 +201,7 @@ export class BrokerTaskSource implements TaskSource {
       attempts,
       settle: async () => {
         if (feed.stopped || !feed.unsettled.delete(held)) return
-        this.#end(feed, `${task.taskId}#${task.attempt}`, held)
+        this.#end(feed, keyOf(task), held)
         this.#pump(feed)
       },
       release: async () => {
@@ -217,7 +217,7 @@ export class BrokerTaskSource implements TaskSource {
     const { task, attempts } = held
     const reason = toErrorRecord(new ForebayError('UNAVAILABLE', `task "${task.taskId}" was given back ${attempts} times`))
     await this.#options.bury({ id: task.taskId, at: Date.now(), attempts, reason, task })
-    this.#end(feed, `${task.taskId}#${task.attempt}`, held)
+    this.#end(feed, keyOf(task), held)
   }
 
   #end(feed: Feed, key: string, held: Held): void {
@@ -227,3 +227,7 @@ export class BrokerTaskSource implements TaskSource {
     for (const message of held.messages) message.done()
   }
 }
+
+const dispatchOf = ({ taskId, dispatch = 0 }: Pick<TaskMessage, 'taskId' | 'dispatch'>): string => `${taskId}#${dispatch}`
+
+const keyOf = (task: TaskMessage): string => `${dispatchOf(task)}#${task.attempt}`

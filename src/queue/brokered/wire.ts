@@ -22,6 +22,8 @@ export interface ReportEnvelope {
   readonly run: string
   readonly node: string
   readonly incarnation: number
+  /** Counts what this process has said: a report that comes twice has the same number. */
+  readonly sequence: number
   readonly message: FromNode
 }
 

@@ -80,7 +80,7 @@ export class EmbeddedTaskQueue implements TaskQueue {
   }
 
   /** A waiting task is one that was withdrawn, and none comes later: it never leaves this process. */
-  drop(taskId: string): void {
+  drop({ taskId }: Pick<TaskMessage, 'taskId'>): void {
     void this.withdraw(taskId)
   }
 

@@ -4,7 +4,8 @@
  * The client goes on by itself when a broker comes back; whether it is there now is asked once a second.
  */
 import { randomBytes } from 'node:crypto'
-import { type Admin, Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs'
+// A CommonJS module: Node finds no named exports in it.
+import kafkajs, { type Admin, type Kafka, type Producer, type SASLOptions } from 'kafkajs'
 import { ForebayError } from '../../model/errors.js'
 import type { Broker, BrokerMessage, Sending, ShelfItem, Stream, Subscription } from '../brokered/broker.js'
 import { Outbox, type Outgoing } from '../brokered/outbox.js'
@@ -42,10 +43,10 @@ export class KafkaBroker implements Broker {
     this.#address = address
     this.#options = options
     this.#positions = new Map(options.positions)
-    this.#kafka = new Kafka({
+    this.#kafka = new kafkajs.Kafka({
       clientId: `forebay-${process.pid}`,
       brokers: [...address.hosts],
-      logLevel: logLevel.NOTHING,
+      logLevel: kafkajs.logLevel.NOTHING,
       connectionTimeout: 3_000,
       authenticationTimeout: 5_000,
       requestTimeout: 10_000,

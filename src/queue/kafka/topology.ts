@@ -1,4 +1,5 @@
-import { type Admin, ConfigResourceTypes } from 'kafkajs'
+// A CommonJS module: Node finds no named exports in it.
+import kafkajs, { type Admin } from 'kafkajs'
 import { ForebayError } from '../../model/errors.js'
 import type { Stream } from '../brokered/broker.js'
 
@@ -37,7 +38,7 @@ async function check(admin: Admin, streams: readonly Stream[], shown: string): P
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
     resources: streams.map((stream) => ({
-      type: ConfigResourceTypes.TOPIC,
+      type: kafkajs.ConfigResourceTypes.TOPIC,
       name: stream.name,
       configNames: Object.keys(topicOptions(stream)),
     })),

@@ -9,6 +9,7 @@ import { ForebayError } from '../../model/errors.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
 import { catalogueRoutes } from './catalogue-routes.js'
+import { deadLetterRoutes } from './dead-letter-routes.js'
 import { type ErrorAnswer, errorAnswer } from './error-envelope.js'
 import { eventRoutes } from './event-routes.js'
 import { makeGuard } from './guard.js'
@@ -91,6 +92,7 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
     importRoutes,
     lineageRoutes,
     nodeRoutes,
+    deadLetterRoutes,
     eventRoutes,
     learnRoutes,
     healthRoutes,

@@ -3,11 +3,13 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 import type { NodeState, NodeStatus } from '../../model/node.js'
 import type { Priority } from '../../model/priority.js'
 import { type ResourceName, resourceNames } from '../../model/resources.js'
+import type { QueueStatus } from '../../queue/task-queue.js'
 
 /** Where metrics are read from at each scrape. Everything answers from memory. */
 export interface MetricSources {
   readonly version: string
   readonly queueDepth: () => Readonly<Record<Priority, number>>
+  readonly queueStatus: () => QueueStatus
   readonly queriesRunning: () => number
   readonly nodes: () => readonly NodeStatus[]
   readonly loadScores: () => Promise<ReadonlyMap<string, number>>
@@ -67,6 +69,10 @@ export function declareGauges(registry: Registry, sources: MetricSources): void 
   gauge('forebay_queue_depth', 'Queries and tasks that wait, by priority.', ['priority'], () =>
     by('priority', sources.queueDepth()),
   )
+  gauge('forebay_queue_connected', '1 while what carries tasks to nodes can be reached, else 0.', ['queue'], () => {
+    const { kind, connected } = sources.queueStatus()
+    return [[{ queue: kind }, connected ? 1 : 0]]
+  })
   gauge('forebay_queries_running', 'Queries of clients that have not ended, waiting ones included.', [], () => [
     [{}, sources.queriesRunning()],
   ])

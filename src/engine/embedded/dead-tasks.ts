@@ -1,0 +1,67 @@
+import { ForebayError } from '../../model/errors.js'
+import type { NodeId } from '../../model/node.js'
+import type { DeadLetter, DeadLetters } from '../../queue/dead-letters.js'
+import { elsewhere, runTask } from '../../scheduler/run-task.js'
+import type { EngineParts } from './engine-parts.js'
+
+/** A task of a dead letter that has finished after all. */
+export interface Replayed {
+  readonly id: string
+  readonly node: NodeId
+  readonly rows: number
+  readonly wallMs: number
+}
+
+const replayMsMax = 300_000
+
+/** Tasks that were given up: looked at, and run again on request. Their queries have failed long ago, so what is made is kept for the next ones. */
+export class DeadTasks {
+  readonly #letters: DeadLetters
+  readonly #parts: EngineParts
+
+  constructor(letters: DeadLetters, parts: EngineParts) {
+    this.#letters = letters
+    this.#parts = parts
+  }
+
+  /** Oldest first. */
+  list(): Promise<readonly DeadLetter[]> {
+    return this.#letters.list()
+  }
+
+  /** Runs a task again, with all its tries; its letter goes when it has finished. Rejects with what happened to it this time. */
+  async replay(id: string, signal: AbortSignal): Promise<Replayed> {
+    const letter = (await this.list()).find((each) => each.id === id)
+    if (letter === undefined) {
+      throw new ForebayError('NOT_FOUND', `there is no dead letter "${id}"`, { hint: 'GET /v1/dead-letters lists them' })
+    }
+    const { task } = letter
+    if (task === undefined || task.output.to === 'table' || task.output.to === 'pack') {
+      const why =
+        task === undefined ? 'it is not a task' : `what it was to write (a ${task.output.to}) was given up with its query`
+      throw new ForebayError('NOT_SUPPORTED', `dead letter "${id}" cannot be replayed: ${why}`, {
+        hint: 'send the query again',
+      })
+    }
+    const { pool, dispatcher, quarantine, derived, bury } = this.#parts
+    const { attempt: _, queuedAt: __, ...draft } = { ...task, deadlineAt: Date.now() + replayMsMax }
+    const until = AbortSignal.any([signal, AbortSignal.timeout(replayMsMax)])
+    const node = elsewhere(await pool.want(1, false, until), undefined, dispatcher)
+    this.#parts.whenStored(task.taskId, (stored) => derived.add({ stored, covers: [], savedMs: 0 }))
+    const { result, report, ...outcome } = await runTask(draft, node, {
+      queryId: task.queryId,
+      dispatcher,
+      quarantine,
+      priority: 'interactive',
+      signal: until,
+      statement: task.sql,
+      readyNodes: (ready) => pool.want(1, false, ready),
+      onAttempt: () => {},
+      bury,
+    })
+    if (result.to === 'segment') derived.add({ stored: result.stored, covers: [], savedMs: report.wallMs })
+    await this.#letters.remove(id)
+    const rows = result.to === 'segment' ? result.stored.rows : 'rows' in result ? result.rows : 0
+    return { id, node: outcome.node, rows, wallMs: report.wallMs }
+  }
+}
