@@ -96,27 +96,40 @@ long offset = progress.value('forebayOffset')
 if (batch.expected != offset) return offset.toString()
 ${vertexFinder}
 batch.folded.each { id -> graph.traversal().V().has('segmentId', id).each { it.remove() } }
+def seen = new HashSet()
 def segments = all('segmentId', 'DataSegment', batch.segmentNames)
 def nodes = all('nodeId', 'ProcessingNode', batch.nodeNames)
-def larger = { v, String name, value ->
+def larger = { v, boolean isNew, String name, value ->
   if (value == null) return
   if (value instanceof Number) value = ((Number) value).longValue()
+  if (isNew) {
+    v.property(name, value)
+    return
+  }
   def p = v.property(name)
   if (!p.isPresent() || p.value() < value) v.property(name, value)
 }
-batch.segments.each { row ->
+def described = ['kind', 'dataset', 'version', 'rows', 'bytes', 'location']
+for (row in batch.segments) {
   def v = segments[row[0]]
-  ['kind', 'dataset', 'version', 'rows', 'bytes', 'location'].eachWithIndex { name, i -> larger(v, name, row[i + 1]) }
+  // A second row of the same name must be compared with the first.
+  boolean isNew = made.contains(row[0]) && seen.add(row[0])
+  for (int i = 0; i < 6; i++) larger(v, isNew, described[i], row[i + 1])
 }
-batch.nodes.each { row ->
+for (row in batch.nodes) {
   def v = nodes[row[0]]
-  larger(v, 'kind', row[1])
-  larger(v, 'host', row[2])
+  larger(v, false, 'kind', row[1])
+  larger(v, false, 'host', row[2])
   def known = v.property('roles').orElse('')
   def roles = (known.tokenize(' ') + row[3]).toUnique().toSorted().join(' ')
   if (known != roles) v.property('roles', roles)
 }
 def joinDays = { String a, String b ->
+  int split = a.lastIndexOf(' ')
+  String last = a.substring(split + 1)
+  if (b.indexOf(' ') < 0 && last.substring(0, last.indexOf(':')) == b.substring(0, b.indexOf(':')))
+    return a.substring(0, split + 1) + last.substring(0, last.indexOf(':') + 1) +
+      ((last.substring(last.indexOf(':') + 1) as long) + (b.substring(b.indexOf(':') + 1) as long))
   def counts = new TreeMap()
   [a, b].each { it.tokenize(' ').each { day ->
     int colon = day.indexOf(':')
@@ -125,37 +138,39 @@ def joinDays = { String a, String b ->
   } }
   counts.collect { it.key + ':' + it.value }.join(' ')
 }
-batch.edges.each { row ->
+for (row in batch.edges) {
   String type = row[1]
-  boolean used = type == 'PROCESSED_BY'
   def a = segments[row[0]]
-  def b = used ? nodes[row[2]] : segments[row[2]]
+  def b = type == 'PROCESSED_BY' ? nodes[row[2]] : segments[row[2]]
   String edgeKey = row[5] + ' ' + row[6] + ' ' + row[7]
   def old = null
   if (!made.contains(row[0]) && !made.contains(row[2])) {
     def hits = a.query().direction(${direction}.OUT).labels(type).has('edgeKey', edgeKey).adjacent(b).edges().iterator()
     if (hits.hasNext()) old = hits.next()
   }
-  if (old == null) {
-    a.addEdge(type, b, 'edgeKey', edgeKey, 'transformationType', row[3], 'transformationDetail', row[4], 'transformationShape', row[5],
-      'sourceNode', row[6], 'destinationNode', row[7], 'firstAt', row[8] as long, 'lastAt', row[9] as long,
-      'timestamp', new Date(((row[9] as long) / 1000) as long), 'count', row[10] as long, 'rows', row[11] as long, 'bytes', row[12] as long,
-      'cpuMicros', row[13] as long, 'peakMemoryBytes', row[14] as long, 'queueMicros', row[15] as long,
-      'transferMicros', row[16] as long, 'days', row[17])
-    return
+  String transformationType = row[3], detail = row[4], days = row[17]
+  long firstAt = row[8], lastAt = row[9], count = row[10], rows = row[11], bytes = row[12], cpu = row[13], peak = row[14],
+    queue = row[15], transfer = row[16]
+  if (old != null) {
+    if (old.value('transformationType') < transformationType) transformationType = old.value('transformationType')
+    if (old.value('transformationDetail') < detail) detail = old.value('transformationDetail')
+    firstAt = Math.min(firstAt, old.value('firstAt'))
+    lastAt = Math.max(lastAt, old.value('lastAt'))
+    count += old.value('count')
+    rows += old.value('rows')
+    bytes += old.value('bytes')
+    cpu += old.value('cpuMicros')
+    peak = Math.max(peak, old.value('peakMemoryBytes'))
+    queue += old.value('queueMicros')
+    transfer += old.value('transferMicros')
+    days = joinDays(old.value('days'), days)
+    // One new edge in place of eleven changes, of which each would look for the edge again.
+    old.remove()
   }
-  ['count': 10, 'rows': 11, 'bytes': 12, 'cpuMicros': 13, 'queueMicros': 15, 'transferMicros': 16].each { name, i ->
-    if (row[i] != 0) old.property(name, old.value(name) + (row[i] as long))
-  }
-  if (row[14] > old.value('peakMemoryBytes')) old.property('peakMemoryBytes', row[14] as long)
-  if (row[8] < old.value('firstAt')) old.property('firstAt', row[8] as long)
-  if (row[9] > old.value('lastAt')) {
-    old.property('lastAt', row[9] as long)
-    old.property('timestamp', new Date(((row[9] as long) / 1000) as long))
-  }
-  if (row[3] < old.value('transformationType')) old.property('transformationType', row[3])
-  if (row[4] < old.value('transformationDetail')) old.property('transformationDetail', row[4])
-  old.property('days', joinDays(old.value('days'), row[17]))
+  a.addEdge(type, b, 'edgeKey', edgeKey, 'transformationType', transformationType, 'transformationDetail', detail,
+    'transformationShape', row[5], 'sourceNode', row[6], 'destinationNode', row[7], 'firstAt', firstAt, 'lastAt', lastAt,
+    'timestamp', new Date(Math.floorDiv(lastAt, 1000L)), 'count', count, 'rows', rows, 'bytes', bytes, 'cpuMicros', cpu,
+    'peakMemoryBytes', peak, 'queueMicros', queue, 'transferMicros', transfer, 'days', days)
 }
 if (batch.to != null) progress.property('forebayOffset', batch.to as long)
 offset.toString()

@@ -2,6 +2,7 @@ import { isDue } from '../batch-place.js'
 import { decayedCount, decayHorizonDays, decayWeight } from '../decay.js'
 import { GraphDigest } from '../graph-digest.js'
 import { type LevelEdges, type LevelRequest, type WalkSource, walkGraph } from '../graph-walk.js'
+import { KnownVertices } from '../known-vertices.js'
 import type {
   HotSegment,
   LineageBatch,
@@ -29,6 +30,7 @@ const attemptsMax = 5
 /** The graph in JanusGraph 1.1 behind its Gremlin Server (a graph named `graph`). One writer at a time. */
 export class JanusGraphLineageStore implements LineageStore {
   readonly #connection: JanusGraphConnection
+  readonly #known = new KnownVertices()
   #offset: LogOffset | undefined
 
   private constructor(connection: JanusGraphConnection) {
@@ -56,9 +58,11 @@ export class JanusGraphLineageStore implements LineageStore {
       this.#offset = undefined
       const found = Number(await this.#connection.run<string>(groovy.applyBatch, { text }, signal))
       if (found === expected) {
+        this.#known.applied(batch)
         this.#offset = batch.from === batch.to ? expected : batch.to
         return
       }
+      this.#known.forget()
     }
     throw new Error('another writer keeps changing the lineage graph in JanusGraph')
   }
@@ -91,6 +95,7 @@ export class JanusGraphLineageStore implements LineageStore {
   /** Marked as under way until it is done: what is left of a graph must not be taken for the beginning of one. */
   async clear(): Promise<void> {
     this.#offset = undefined
+    this.#known.forget()
     await this.#connection.run(groovy.beginClear)
     while ((await this.#connection.run<number>(groovy.clearStep)) > 0) continue
     await this.#connection.run(groovy.endClear)
@@ -111,8 +116,9 @@ export class JanusGraphLineageStore implements LineageStore {
     const folded = batch.folds.map((fold) => fold.from)
     const moved = folded.length === 0 ? [] : await this.#edgesOfFolding(folded, signal)
     const edges = withMovedEdges(batch, moved)
-    const segments = batch.vertices.filter((vertex) => vertex.type === 'DataSegment')
-    const nodes = batch.vertices.filter((vertex) => vertex.type === 'ProcessingNode')
+    const news = this.#known.news(batch)
+    const segments = news.filter((vertex) => vertex.type === 'DataSegment')
+    const nodes = news.filter((vertex) => vertex.type === 'ProcessingNode')
     const segmentNames = new Set(segments.map((vertex) => vertex.id))
     const nodeNames = new Set<string>(nodes.map((vertex) => vertex.id))
     for (const edge of edges) {
