@@ -1,9 +1,6 @@
-import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import { pipeline } from 'node:stream'
-import { createGunzip } from 'node:zlib'
 import { ForebayError } from '../../model/errors.js'
+import { openText } from '../import-log/read-text.js'
 import { type LoggedActivity, type LoggedQuery, parseLogLine } from '../log-line.js'
 
 /** Lines that could not be used: the first ones by name, and all of them by count. */
@@ -20,15 +17,7 @@ export async function* readLog(
   bad: BadLines,
   onProgress: (share: number) => void = () => undefined,
 ): AsyncGenerator<LoggedQuery | LoggedActivity> {
-  const { size, zipped } = await peek(path)
-  const file = createReadStream(path)
-  let read = 0
-  file.on('data', (chunk) => {
-    read += chunk.length
-    onProgress(Math.min(1, read / Math.max(1, size)))
-  })
-  // The callback keeps a broken stream from being an unhandled error: the reader below sees it anyway.
-  const input = zipped ? pipeline(file, createGunzip(), () => undefined) : file
+  const input = await openText(path, onProgress)
   let line = 0
   let last = Number.NEGATIVE_INFINITY
   try {
@@ -49,20 +38,5 @@ export async function* readLog(
     throw new ForebayError('FILE_UNREADABLE', `query log "${path}" breaks off after line ${line}: ${(cause as Error).message}`, {
       cause,
     })
-  }
-}
-
-async function peek(path: string): Promise<{ size: number; zipped: boolean }> {
-  try {
-    const file = await open(path)
-    try {
-      const head = new Uint8Array(2)
-      await file.read(head, 0, 2, 0)
-      return { size: (await file.stat()).size, zipped: head[0] === 0x1f && head[1] === 0x8b }
-    } finally {
-      await file.close()
-    }
-  } catch (cause) {
-    throw new ForebayError('FILE_UNREADABLE', `query log "${path}" cannot be read: ${(cause as Error).message}`, { cause })
   }
 }

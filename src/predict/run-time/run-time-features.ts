@@ -1,5 +1,6 @@
 import type { CostHistory, HistoryKeys } from '../cost-history.js'
 import type { Flight, FlightFacts } from './flight.js'
+import type { Turn } from './fluid-queue.js'
 import { residualLevels } from './residual-cells.js'
 import type { RunTimeQuery } from './run-time-query.js'
 
@@ -28,6 +29,13 @@ export interface Asked {
   readonly baseLog: number
   readonly residuals: readonly number[]
   readonly facts: FlightFacts
+}
+
+/** The world at a waiting query's turn, and what the dispatch head expects of it then, in logs. */
+export interface AtItsTurn extends Turn {
+  /** The ridge of the dispatch head, and its mix with the trees where there are any. */
+  readonly log: number
+  readonly mixed: number | undefined
 }
 
 /** Length of `linearFeatures`. */
@@ -87,7 +95,7 @@ export function logBytes(query: RunTimeQuery): number {
 }
 
 /** Everything the trees look at; its order is part of a fitted model's meaning. */
-export function treeFeatures(asked: Asked, ridgeLog: number, state: RunTimeState): Float64Array {
+export function treeFeatures(asked: Asked, ridgeLog: number, turn: AtItsTurn | undefined, state: RunTimeState): Float64Array {
   const { query, keys, at, baseLog, residuals, facts } = asked
   const { flight, history, slowness } = state
   const template = history.cell('template', keys)
@@ -136,6 +144,9 @@ export function treeFeatures(asked: Asked, ridgeLog: number, state: RunTimeState
     Math.log1p(drainSeconds(facts.workLeft / 1000, doneLately, 60)),
     Math.log1p(drainSeconds(facts.work / 1000, done, 300)),
     Math.log1p(drainSeconds(allWork, done, 300)),
+    turn?.log ?? ridgeLog,
+    Math.log1p(turn?.waitMs ?? 0),
+    turn?.running ?? facts.running,
     ...residuals,
   ])
 }

@@ -1,0 +1,132 @@
+/**
+ * Logs of other systems in our terms. They are written when a query ends, and we replay by when it came: so a log is read whole
+ * and sorted. Bad records are counted and named by line, never fatal.
+ */
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { ForebayError } from '../../model/errors.js'
+import type { BadLines } from '../evaluate/read-log.js'
+import type { LoggedQuery } from '../log-line.js'
+import { csvRows } from './csv-rows.js'
+import { asFields, type Fields } from './fields.js'
+import type { Importer } from './importer.js'
+import { openLineage } from './open-lineage.js'
+import { postgresCsvlog } from './postgres-csvlog.js'
+import { openText } from './read-text.js'
+import { redshiftStl } from './redshift-stl.js'
+import { snowflakeQueryHistory } from './snowflake-query-history.js'
+import { trinoEvents } from './trino-events.js'
+
+export const importFormats = [
+  'trino-events',
+  'redshift-stl',
+  'snowflake-query-history',
+  'postgres-csvlog',
+  'openlineage',
+] as const
+export type ImportFormat = (typeof importFormats)[number]
+
+const importers: Readonly<Record<ImportFormat, () => Importer>> = {
+  'trino-events': () => trinoEvents,
+  'redshift-stl': () => redshiftStl,
+  'snowflake-query-history': () => snowflakeQueryHistory,
+  'postgres-csvlog': () => postgresCsvlog,
+  openlineage: openLineage,
+}
+
+const badShown = 20
+/** A query takes about a kilobyte of memory while it is sorted. */
+const queriesMax = 700_000
+
+interface Entry {
+  readonly line: number
+  readonly fields: Fields | undefined
+}
+
+/** The queries of a log of another system, plain or gzip, by the time they came. */
+export async function importLog(
+  path: string,
+  format: ImportFormat,
+  bad: BadLines,
+  onProgress: (share: number) => void = () => undefined,
+): Promise<readonly LoggedQuery[]> {
+  const importer = importers[format]()
+  const queries: LoggedQuery[] = []
+  let line = 0
+  try {
+    for await (const entry of entries(await openText(path, onProgress), importer)) {
+      line = entry.line
+      const query = entry.fields === undefined ? { reason: 'is not a JSON object' } : importer.query(entry.fields)
+      if (query === 'ignored') continue
+      if ('reason' in query) {
+        bad.count++
+        if (bad.first.length < badShown) bad.first.push({ line, reason: query.reason })
+      } else if (queries.push({ line: 'query', ...query }) > queriesMax) {
+        throw new Error(`it has more than ${queriesMax} queries, the most that can be sorted; split it by time`)
+      }
+    }
+  } catch (cause) {
+    if (cause instanceof ForebayError) throw cause
+    throw new ForebayError('FILE_UNREADABLE', `query log "${path}" breaks off after line ${line}: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+  return queries.sort((a, b) => a.at - b.at)
+}
+
+async function* entries(input: Readable, { layout, columns }: Importer): AsyncGenerator<Entry> {
+  const { first, rest } = await headOf(input)
+  const json = layout === 'json-lines' || (layout === 'csv-or-json-lines' && first.trimStart().startsWith('{'))
+  if (json) yield* jsonEntries(rest)
+  else yield* csvEntries(rest, columns, first)
+}
+
+async function* jsonEntries(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Entry> {
+  let line = 0
+  for await (const text of createInterface({ input: Readable.from(chunks), crlfDelay: Number.POSITIVE_INFINITY })) {
+    line++
+    if (text.trim() !== '') yield { line, fields: parsed(text) }
+  }
+}
+
+function parsed(text: string): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? asFields(value) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function* csvEntries(
+  chunks: AsyncIterable<Uint8Array>,
+  columns: readonly string[] | undefined,
+  first: string,
+): AsyncGenerator<Entry> {
+  const header = first.split('\n', 1)[0] ?? ''
+  const separator = columns === undefined && header.split('|').length > header.split(',').length ? '|' : ','
+  let names = columns
+  for await (const { line, fields } of csvRows(chunks, separator)) {
+    if (names === undefined) {
+      names = fields.map((field) =>
+        field
+          .trim()
+          .toLowerCase()
+          .replace(/^\ufeff/, ''),
+      )
+      continue
+    }
+    yield { line, fields: Object.fromEntries(names.map((name, i) => [name, fields[i] ?? ''])) }
+  }
+}
+
+/** The beginning of a stream as text, and the whole stream again. */
+async function headOf(input: Readable): Promise<{ first: string; rest: AsyncIterable<Uint8Array> }> {
+  const iterator = input[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+  const head = await iterator.next()
+  const rest = async function* (): AsyncGenerator<Uint8Array> {
+    if (head.done !== true) yield head.value
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value
+  }
+  return { first: head.done === true ? '' : Buffer.from(head.value.subarray(0, 65_536)).toString('utf8'), rest: rest() }
+}

@@ -1,0 +1,14 @@
+import type { LoggedQuery } from '../log-line.js'
+import type { Fields } from './fields.js'
+
+/** A query of another system's log, in our terms. */
+export type Imported = Omit<LoggedQuery, 'line'>
+
+/** Reads the log of one other system. */
+export interface Importer {
+  readonly layout: 'json-lines' | 'csv' | 'csv-or-json-lines'
+  /** Names of the columns of CSV without a header. */
+  readonly columns?: readonly string[]
+  /** A record's query; `ignored` for a record that is in order and no query, else why it cannot be read. Names are in lower case for CSV. */
+  query(record: Fields): Imported | 'ignored' | { readonly reason: string }
+}
