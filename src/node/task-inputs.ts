@@ -129,7 +129,9 @@ async function bringDerived(
       const { stored } = source
       const into = tools.spool.passingPath(stored.carrier)
       if (source.via === 'network') held.copies.push(into)
-      const path = await captureTransfer(log, source, () => tools.bringer.bring(source, into, task.signal))
+      const path = await captureTransfer(log, source, () =>
+        tools.bringer.bring(source, into, task.signal, task.message.traceparent),
+      )
       if (stored.carrier !== 'duckdb') return { stored, path }
       const alias = await instance.attachments.acquire(path, false)
       held.attached.push(path)

@@ -7,10 +7,12 @@ import type { Predictor } from '../predict/predictor.js'
 import type { EventHub } from './event-hub.js'
 import { presentForecast, presentLedgerEntry, presentNode, presentQuery, presentTransfer } from './http/present.js'
 import type { Metrics } from './metrics/metrics.js'
+import type { Tracing } from './tracing/tracing.js'
 
 export interface BroadcastOptions {
   readonly hub: EventHub
   readonly predictor: Pick<Predictor, 'arrivals'>
+  readonly tracing: Pick<Tracing, 'notice' | 'recorded'>
   readonly onError: (error: unknown) => void
 }
 
@@ -42,8 +44,9 @@ export class Broadcast {
   }
 
   notice(activity: Activity): void {
-    const { hub, predictor } = this.#options
+    const { hub, predictor, tracing } = this.#options
     this.#tell(() => this.#listeners?.metrics.notice(activity))
+    this.#tell(() => tracing.notice(activity))
     this.#tell(() => this.#listeners?.allocator.notice(activity))
     if (activity.type === 'arrival') this.#tell(() => predictor.arrivals.observe(activity))
     else if (activity.type === 'query') this.#tell(() => hub.publish('query', presentQuery(activity.status)))
@@ -52,6 +55,7 @@ export class Broadcast {
 
   recorded(events: readonly LineageEvent[]): void {
     this.#tell(() => this.#listeners?.metrics.recorded(events))
+    this.#tell(() => this.#options.tracing.recorded(events))
     for (const event of events) {
       if (event.kind === 'answer') this.#publishTransfer(event.transfer, event.queryId)
       else if ('transfers' in event) for (const transfer of event.transfers) this.#publishTransfer(transfer, event.queryId)

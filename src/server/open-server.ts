@@ -40,6 +40,7 @@ import { ResultStore } from './queries/result-store.js'
 import type { Rooms } from './rooms.js'
 import { openStateFolder } from './state-folder.js'
 import { jsonValues, TappedRecorder } from './tapped-recorder.js'
+import { openTracing } from './tracing/open-tracing.js'
 
 export interface ServerOptions {
   /** Domain time: submission, history, forecasts, ledger. Supervision and HTTP use the machine's own clock. */
@@ -87,6 +88,8 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
 
   const state = openStateFolder(configuration.state, limits.diskFree)
   closing.add(async () => state.release())
+  // Closed after the recorder: the last tasks are known only when their events are durable.
+  const tracing = await closing.track(openTracing(process.env, packageVersion()))
   const lineageFolder = state.inner('lineage')
   const opening = {
     recorder: closing.track(openRecorder({ folder: lineageFolder, clock, onFailure: onError })),
@@ -101,7 +104,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const planner = await opening.planner
 
   // Activities may come while the engine opens, before the listeners below exist.
-  const broadcast = new Broadcast({ hub, predictor, onError })
+  const broadcast = new Broadcast({ hub, predictor, tracing, onError })
   const recorder = new TappedRecorder(plainRecorder, {
     recorded: (events) => broadcast.recorded(events),
     committed: (micros) => broadcast.committed(micros),
@@ -142,28 +145,31 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
 
   const queue = configuration.queue === 'embedded' ? undefined : await openQueue(configuration, state.inner('queue'), onError)
   const engine = await closing.track(
-    openEmbeddedEngine({
-      stateFolder: state.path,
-      dataFolders: [configuration.data, join(state.path, 'tables'), join(state.path, 'imports')],
-      writableFolders: [join(state.path, 'tables')],
-      checksumFolder: join(state.path, 'checksums'),
-      nodes: configuration.nodes,
-      memoryBytes: configuration.memory,
-      diskBytes: configuration.disk,
-      catalog,
-      planner,
-      recorder,
-      reader,
-      predictor,
-      clock,
-      limits: {
-        queriesWaitingMax: limits.queuedQueries,
-        queriesRunningMax: limits.runningQueries,
-        resultBytesMax: limits.resultBytes,
+    openEmbeddedEngine(
+      {
+        stateFolder: state.path,
+        dataFolders: [configuration.data, join(state.path, 'tables'), join(state.path, 'imports')],
+        writableFolders: [join(state.path, 'tables')],
+        checksumFolder: join(state.path, 'checksums'),
+        nodes: configuration.nodes,
+        memoryBytes: configuration.memory,
+        diskBytes: configuration.disk,
+        catalog,
+        planner,
+        recorder,
+        reader,
+        predictor,
+        clock,
+        limits: {
+          queriesWaitingMax: limits.queuedQueries,
+          queriesRunningMax: limits.runningQueries,
+          resultBytesMax: limits.resultBytes,
+        },
+        onActivity: (activity) => broadcast.notice(activity),
+        onError,
       },
-      onActivity: (activity) => broadcast.notice(activity),
-      onError,
-    }, queue === undefined ? {} : { queue }),
+      queue === undefined ? {} : { queue },
+    ),
   )
 
   const allocator = new Allocator({
@@ -213,6 +219,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     freeBytes: () => state.freeBytes(),
     freeBytesMin: limits.diskFree,
     checks: () => health.checks(),
+    traceOf: (queryId) => tracing.traceOf(queryId),
   })
   broadcast.connect({ metrics, allocator })
   catalog.onChange((change) => broadcast.relationChanged(change, clock.now()))
@@ -243,6 +250,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     queryDefaults: { timeoutMs: limits.queryTimeout, tree: configuration.tree, sqlBytesMax: limits.sqlBytes },
     hub,
     metrics,
+    tracing,
     health,
     loadScores,
     learn: (body) => learnFrom(body, { predictor, planner, clock }),
@@ -300,7 +308,11 @@ function refuseUnavailable(configuration: ServerConfiguration): void {
 }
 
 /** A broker that starts beside us has a while to come up; what is wrong with it is said at once. */
-function openQueue({ queue, nodes }: ServerConfiguration, folder: string, onError: (error: unknown) => void): Promise<BrokeredQueue> {
+function openQueue(
+  { queue, nodes }: ServerConfiguration,
+  folder: string,
+  onError: (error: unknown) => void,
+): Promise<BrokeredQueue> {
   const slots = Array.from({ length: nodes }, (_, index) => `n${index + 1}`)
   return openBrokeredQueue({ url: queue, nodes: slots, folder, onError }, AbortSignal.timeout(queueMsMax))
 }

@@ -16,6 +16,7 @@ import type { LoadScores } from './load-scores.js'
 import type { Metrics } from './metrics/metrics.js'
 import type { QueryBook } from './queries/query-book.js'
 import type { ResultStore } from './queries/result-store.js'
+import type { Tracing } from './tracing/tracing.js'
 
 /** Everything that a call over HTTP can reach. Made by openServer. */
 export interface Rooms {
@@ -37,6 +38,7 @@ export interface Rooms {
   readonly queryDefaults: QueryDefaults
   readonly hub: EventHub
   readonly metrics: Metrics
+  readonly tracing: Tracing
   readonly health: Health
   readonly loadScores: LoadScores
   /** Loads a query log, plain or gzip, as prior experience. */

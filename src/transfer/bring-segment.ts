@@ -9,13 +9,18 @@ import { type DerivedSource, tokenHeader } from '../model/messages.js'
 import type { StoredSegment } from '../model/segment.js'
 import { segmentCrc32 } from './crc32.js'
 
+export interface Brought {
+  readonly value: string
+  readonly bytes: number
+}
+
 /** Brings derived segments to this node and proves their bytes by the checksum that their maker gave. */
 export interface SegmentBringer {
   /**
    * Path of the segment's file on this host. `into` is where a copy by network goes. Rejects with CHECKSUM_MISMATCH when the
    * bytes are not those that were stored, and with UNAVAILABLE when they cannot be had.
    */
-  bring(source: DerivedSource, into: string, signal: AbortSignal): Promise<{ readonly value: string; readonly bytes: number }>
+  bring(source: DerivedSource, into: string, signal: AbortSignal, traceparent?: string): Promise<Brought>
   close(): void
 }
 
@@ -25,10 +30,11 @@ const silenceMs = 10_000
 export function openSegmentBringer(token: string): SegmentBringer {
   const agent = new Agent({ keepAlive: true, maxSockets: 16, timeout: silenceMs })
   return {
-    bring: async (source, into, signal) => {
+    bring: async (source, into, signal, traceparent) => {
       const { stored } = source
       try {
-        const bytes = source.via === 'file' ? await byFile(stored) : await byNetwork(agent, token, source, into, signal)
+        const headers = { [tokenHeader]: token, ...(traceparent === undefined ? {} : { traceparent }) }
+        const bytes = source.via === 'file' ? await byFile(stored) : await byNetwork(agent, headers, source, into, signal)
         return { value: source.via === 'file' ? stored.path : into, bytes }
       } catch (error) {
         if (signal.aborted) throw signal.reason
@@ -45,10 +51,18 @@ async function byFile(stored: StoredSegment): Promise<number> {
   return found.bytes
 }
 
-async function byNetwork(agent: Agent, token: string, source: DerivedSource, into: string, signal: AbortSignal): Promise<number> {
+type Headers = Readonly<Record<string, string>>
+
+async function byNetwork(
+  agent: Agent,
+  headers: Headers,
+  source: DerivedSource,
+  into: string,
+  signal: AbortSignal,
+): Promise<number> {
   const { stored, url } = source
   try {
-    const response = await request(url, agent, token, signal)
+    const response = await request(url, agent, headers, signal)
     if (response.statusCode !== 200) {
       response.resume()
       throw new ForebayError('UNAVAILABLE', `segment "${stored.id}" was refused by ${stored.node}: status ${response.statusCode}`)
@@ -70,9 +84,9 @@ async function byNetwork(agent: Agent, token: string, source: DerivedSource, int
   }
 }
 
-function request(url: string, agent: Agent, token: string, signal: AbortSignal): Promise<IncomingMessage> {
+function request(url: string, agent: Agent, headers: Headers, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const sent = get(url, { agent, signal, headers: { [tokenHeader]: token } }, resolve)
+    const sent = get(url, { agent, signal, headers }, resolve)
     sent.once('error', reject)
     sent.once('timeout', () => sent.destroy(new Error(`no answer within ${silenceMs} ms`)))
   })

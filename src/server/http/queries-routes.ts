@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import type { QueryState } from '../../model/query.js'
 import type { Rooms } from '../rooms.js'
+import { inTrace } from '../tracing/tracing.js'
 import { acceptedFormat } from './accept.js'
 import type { App } from './app.js'
 import { presentQuery } from './present.js'
@@ -35,7 +36,14 @@ export function queriesRoutes(app: App, rooms: Rooms): void {
     async (request, reply) => {
       const format = acceptedFormat(request.headers.accept)
       const asked = queryRequest(request.body, format, rooms.queryDefaults, idempotencyKey(request.headers['idempotency-key']))
-      const status = await rooms.queries.promise(asked)
+      const { started: status, traceparent } = await inTrace(
+        rooms.tracing,
+        request.headers,
+        asked,
+        (within) => rooms.queries.promise(within),
+        ({ queryId }) => queryId,
+      )
+      if (traceparent !== undefined) reply.header('traceparent', traceparent)
       reply.code(202).headers({ 'x-forebay-query-id': status.queryId, location: `/v1/queries/${status.queryId}` })
       return { queryId: status.queryId, state: status.state }
     },

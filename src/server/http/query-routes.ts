@@ -5,6 +5,7 @@ import { ForebayError } from '../../model/errors.js'
 import type { ResultFormat } from '../../model/query.js'
 import type { RunningQuery } from '../queries/query-book.js'
 import type { Rooms } from '../rooms.js'
+import { inTrace } from '../tracing/tracing.js'
 import { acceptedFormat, contentTypes } from './accept.js'
 import type { App } from './app.js'
 import { idempotencyKey, queryBody, queryRequest, wantedId } from './request-schemas.js'
@@ -34,12 +35,16 @@ export function queryRoutes(app: App, rooms: Rooms): void {
     async (request, reply) => {
       const format = acceptedFormat(request.headers.accept)
       const asked = queryRequest(request.body, format, rooms.queryDefaults, idempotencyKey(request.headers['idempotency-key']))
-      await sendAnswer(
-        reply as FastifyReply,
-        rooms.queries.run(asked, wantedId(request.headers['x-forebay-query-id'])),
-        format,
-        rooms.configuration.limits.idleSocket,
+      const id = wantedId(request.headers['x-forebay-query-id'])
+      const { started, traceparent } = await inTrace(
+        rooms.tracing,
+        request.headers,
+        asked,
+        (within) => rooms.queries.run(within, id),
+        ({ execution }) => execution.queryId,
       )
+      if (traceparent !== undefined) reply.header('traceparent', traceparent)
+      await sendAnswer(reply as FastifyReply, started, format, rooms.configuration.limits.idleSocket)
     },
   )
 }

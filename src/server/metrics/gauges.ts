@@ -20,6 +20,8 @@ export interface MetricSources {
   /** Free disk below which the server is not ready. */
   readonly freeBytesMin: number
   readonly checks: () => Promise<readonly { readonly name: string; readonly ok: boolean }[]>
+  /** Which trace a query belongs to, where there is one: exemplars name it. */
+  readonly traceOf: (queryId: string) => string | undefined
 }
 
 /** Base segments that exist (`parquet`), those of them that some pack holds too (`pack`), and derived segments that are kept. */

@@ -11,16 +11,13 @@ import { declareGauges, type MetricSources } from './gauges.js'
 import { declareInstruments } from './instruments.js'
 import { openMetricsText, openMetricsType } from './open-metrics.js'
 
-/** Which trace a query belongs to, where there is one. */
-export type TraceOf = (queryId: string) => string | undefined
-
 export class Metrics {
   readonly #registry = new Registry()
   readonly #of = declareInstruments(this.#registry)
-  readonly #traceOf: TraceOf
+  readonly #traceOf: MetricSources['traceOf']
 
-  constructor(sources: MetricSources, traceOf: TraceOf = () => undefined) {
-    this.#traceOf = traceOf
+  constructor(sources: MetricSources) {
+    this.#traceOf = sources.traceOf
     declareGauges(this.#registry, sources)
   }
 
