@@ -120,11 +120,14 @@ export class DuckDBSession {
 
   /** Rows of a statement of our own making. */
   async rows(sql: string): Promise<readonly (readonly unknown[])[]> {
-    return (await this.#connection.runAndReadAll(sql)).getRows()
+    const result = await this.#connection.run(sql)
+    // The result is there as a whole: its chunks are taken at once, not by a turn of the thread pool each.
+    return Array.from({ length: result.chunkCount }, (_, index) => result.getChunk(index).getRows()).flat()
   }
 
   async #firstValue(statement: DuckDBPreparedStatement): Promise<unknown> {
-    return (await statement.runAndReadAll()).getRows()[0]?.[0]
+    const result = await statement.run()
+    return result.chunkCount === 0 ? undefined : result.getChunk(0).getRows()[0]?.[0]
   }
 }
 

@@ -42,7 +42,12 @@ export class PlanOracle {
   }
 
   async split(sql: string): Promise<Split> {
-    return splitSelect(await this.resolve(sql), { relations: this.#relations(), bind: (node) => this.#bind(node) })
+    const node = await this.resolve(sql)
+    return splitSelect(node, {
+      relations: this.#relations(),
+      columns: await this.#bind(node),
+      bind: (selects) => Promise.all(selects.map((select) => this.#bind(select))),
+    })
   }
 
   /** The statement's tree with tables called by their placeholders. */

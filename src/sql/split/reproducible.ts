@@ -1,3 +1,4 @@
+import type { Column } from '../../model/segment.js'
 import { select, withAlias } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
 import { child, children, foldName, textOf, texts, walk } from '../ast-walk.js'
@@ -66,9 +67,10 @@ function aggregateCalls(node: AstObject): readonly AstObject[] {
   return found
 }
 
-async function bindOrRefuse(node: AstObject, context: SplitContext, why: string): ReturnType<SplitContext['bind']> {
+async function bindOrRefuse(node: AstObject, context: SplitContext, why: string): Promise<readonly Column[]> {
   try {
-    return await context.bind(node)
+    const [columns = []] = await context.bind([node])
+    return columns
   } catch {
     throw new NotSplit(why)
   }

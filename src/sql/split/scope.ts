@@ -50,7 +50,8 @@ export async function readScope(from: AstObject, ctes: readonly AstObject[], con
       return { alias, columns: rename(relation.columns, renamed), relation: relation.relation }
     }
     try {
-      return { alias, columns: await context.bind(select({ items: [star()], from: table, ctes })) }
+      const [columns = []] = await context.bind([select({ items: [star()], from: table, ctes })])
+      return { alias, columns }
     } catch {
       throw new NotSplit('a lateral item in FROM')
     }

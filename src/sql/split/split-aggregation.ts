@@ -104,8 +104,10 @@ async function bindTypes(block: Block, keys: readonly AstObject[], calls: readon
   const args = calls.flatMap((node) => children(node))
   const plain = [...keys, ...args]
   const parts = { from: block.from, ctes: block.ctes }
-  const plainTypes = plain.length === 0 ? [] : await block.context.bind(select({ ...parts, items: plain.map(unnamed) }))
-  const callTypes = calls.length === 0 ? [] : await block.context.bind(select({ ...parts, items: calls.map(unnamed) }))
+  const asked = [plain, calls].filter((items) => items.length > 0)
+  const bound = await block.context.bind(asked.map((items) => select({ ...parts, items: items.map(unnamed) })))
+  const plainTypes = plain.length === 0 ? [] : (bound[0] ?? [])
+  const callTypes = calls.length === 0 ? [] : (bound.at(-1) ?? [])
   let next = keys.length
   return {
     keys: plainTypes.slice(0, keys.length).map((column) => column.type),
@@ -166,12 +168,11 @@ async function checkSubqueries(block: Block, form: SelectForm): Promise<void> {
       return false
     })
   }
-  for (const node of found) {
-    try {
-      await block.context.bind(withCtes(node, block.ctes))
-    } catch {
-      throw new NotSplit('a correlated subquery beside aggregates')
-    }
+  if (found.length === 0) return
+  try {
+    await block.context.bind(found.map((node) => withCtes(node, block.ctes)))
+  } catch {
+    throw new NotSplit('a correlated subquery beside aggregates')
   }
 }
 

@@ -81,7 +81,7 @@ async function splitOver(tree: AstObject, relation: SplitRelation, context: Spli
   const broadcast = relationsOf(split.leaf, context).filter((name) => name !== relation.relation)
   const rootReads = relationsOf(root, context)
   checkSmall([...broadcast, ...rootReads], relation, context)
-  await checkColumns(tree, { ...split, root }, context)
+  const partials = await boundPartials({ ...split, root }, context)
   return {
     shape: 'split',
     why: `${split.what} over ${relation.dataset}`,
@@ -91,6 +91,7 @@ async function splitOver(tree: AstObject, relation: SplitRelation, context: Spli
     leaf: split.leaf,
     merge: split.merge,
     root,
+    partials,
     partial: split.partial,
     ...(split.partialRowsMax === undefined ? {} : { partialRowsMax: split.partialRowsMax }),
     groupColumns: split.groupColumns,
@@ -103,13 +104,14 @@ async function readBlock(tree: AstObject, place: Place, context: SplitContext): 
   const visible = queryNodes(tree).find((candidate) => candidate.node === node)?.ctes ?? []
   if (from === undefined) throw new NotSplit('no FROM')
   const ctes = calledCtes({ ...node, cte_map: { map: [] } }, visible)
-  const columns = await bindBlock(withCtes(node, ctes), context)
+  const columns = node === tree ? context.columns : await bindBlock(withCtes(node, ctes), context)
   return { node, from, ctes, columns, context }
 }
 
 async function bindBlock(node: AstObject, context: SplitContext): Promise<readonly Column[]> {
   try {
-    return await context.bind(node)
+    const [columns = []] = await context.bind([node])
+    return columns
   } catch {
     throw new NotSplit('the large dataset is read in a correlated subquery')
   }
@@ -143,19 +145,19 @@ function checkSmall(names: readonly string[], shared: SplitRelation, context: Sp
   }
 }
 
-async function checkColumns(
-  whole: AstObject,
+/** Binds the parts, holds their columns against the whole's, and gives those of a partial. */
+async function boundPartials(
   split: Pick<BlockSplit, 'leaf' | 'merge' | 'root'>,
   context: SplitContext,
-): Promise<void> {
-  const [expected, leaf, merged, final] = [
-    await context.bind(whole),
-    await context.bind(split.leaf),
-    await context.bind(overPartials(split.merge, split.leaf)),
-    await context.bind(overPartials(split.root, split.leaf)),
-  ]
+): Promise<readonly Column[]> {
+  const [leaf = [], merged = [], final = []] = await context.bind([
+    split.leaf,
+    overPartials(split.merge, split.leaf),
+    overPartials(split.root, split.leaf),
+  ])
   if (!sameColumns(leaf, merged)) throw new NotSplit('merging changes the types of partials')
-  if (!sameColumns(expected, final)) throw new NotSplit('splitting changes the columns of the result')
+  if (!sameColumns(context.columns, final)) throw new NotSplit('splitting changes the columns of the result')
+  return leaf
 }
 
 function overPartials(tree: AstObject, leaf: AstObject): AstObject {

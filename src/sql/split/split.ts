@@ -15,8 +15,10 @@ export interface SplitRelation {
 
 export interface SplitContext {
   readonly relations: readonly SplitRelation[]
-  /** Binds a SELECT over the relations and gives the columns of its result; rejects where it does not bind. */
-  bind(select: AstObject): Promise<readonly Column[]>
+  /** Of the whole statement's result. */
+  readonly columns: readonly Column[]
+  /** Binds SELECTs over the relations in one question and gives the columns of each result; rejects where one does not bind. */
+  bind(selects: readonly AstObject[]): Promise<readonly (readonly Column[])[]>
 }
 
 /** Trees of a split plan, as model/query.ts promises of `Work`. */
@@ -31,6 +33,8 @@ export interface SplitTrees {
   readonly leaf: AstObject
   readonly merge: AstObject
   readonly root: AstObject
+  /** Columns of a partial, before and after merging. */
+  readonly partials: readonly Column[]
   readonly partial: 'rows' | 'groups' | 'one' | 'limited'
   readonly partialRowsMax?: number
   readonly groupColumns: readonly { readonly dataset: string; readonly column: string }[]
