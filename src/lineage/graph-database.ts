@@ -85,7 +85,7 @@ export class GraphDatabase {
 /** Projects marked events with the log and the index at hand. An event that has left the log contributes nothing. */
 export function projectFromLog(
   log: LineageLog,
-  index: LineageIndex,
+  index: Pick<LineageIndex, 'snapshots'>,
   marked: readonly MarkedEvent[],
   from: LogOffset,
   to: LogOffset,

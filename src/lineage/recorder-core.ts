@@ -1,6 +1,6 @@
 /**
  * What the recorder's thread does, turn by turn. A turn commits everything that has come in as one transaction with one fsync and
- * acknowledges it; then projection gets a slice, no longer than the commit took while writers wait, and a chore (checkpoint,
+ * acknowledges it; then projection gets a slice, now and then while writers wait, else at once, and a chore (checkpoint,
  * truncation, rebuild) gets one of its slices. So writers, readers and upkeep all go on under any load.
  */
 import { mkdirSync } from 'node:fs'
@@ -12,12 +12,17 @@ import { GraphDatabase } from './graph-database.js'
 import { LineageLog, lineageFiles } from './lineage-log.js'
 import { failInterrupted, saveQueryRow, trimHistory } from './query-history.js'
 import type { CallName, FromRecorder, QueryRow, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
-import type { RecorderStats } from './recorder-port.js'
+import type { GraphReport, RecorderStats } from './recorder-port.js'
 import { excessEvents, isOld } from './retention.js'
-import { StoreProjection } from './store-projection.js'
+import { StoreSupervisor } from './store-supervisor.js'
 
 const idleSliceMs = 10
-const busySliceMsMin = 1
+/** While writers wait, projection gets one slice in so long: its transactions are dear, and better few and large. */
+const busyPauseMs = 40
+/** Writers who wrote so recently are taken to come again. */
+const busyMs = 5
+/** Events behind at which projection no longer lets writers go first. */
+const lagPatience = 50_000
 const upkeepEveryCommits = 200
 const progressEveryMs = 50
 /** Pause before a graph that could not be written is tried again. */
@@ -35,7 +40,7 @@ export class RecorderCore {
   readonly #log: LineageLog
   readonly #graph: GraphDatabase
   readonly #graphPath: string
-  readonly #stores: readonly StoreProjection[]
+  readonly #stores: readonly StoreSupervisor[]
   readonly #chores: {
     readonly run: Chore<unknown>
     readonly projects: boolean
@@ -52,6 +57,9 @@ export class RecorderCore {
   #now: number
   #msPerEvent = 0.1
   #projectAfter = 0
+  #projectedAt = 0
+  #committedAt = 0
+  #projectTimer: NodeJS.Timeout | undefined
   #reportedAt = 0
   #reported = ''
   #reportTimer: NodeJS.Timeout | undefined
@@ -74,8 +82,7 @@ export class RecorderCore {
     inTransaction(this.#log.database, () => failInterrupted(this.#log.sql, data.now))
     // A graph that is behind what the log still has (its file was lost, or a rebuild was cut off) starts from the checkpoint.
     if (this.#graph.offset() < Math.max(this.#log.from(), this.#log.fact('checkpointOffset') ?? 0)) this.#startOver()
-    this.#stores = data.stores.map((store) => new StoreProjection(store, this.#log, this.#graph, () => this.#report(false)))
-    for (const store of this.#stores) store.start()
+    this.#stores = data.stores.map((store) => new StoreSupervisor(store, data.folder, () => this.#report(false)))
     this.#schedule()
   }
 
@@ -95,21 +102,21 @@ export class RecorderCore {
   }
 
   #turn(): void {
-    const commitMs = this.#commit()
+    this.#commit()
     for (const call of this.#calls.splice(0)) this.#answer(call)
     if (this.#closed) return
-    const more = this.#project(commitMs === 0 ? idleSliceMs : Math.max(busySliceMsMin, Math.min(idleSliceMs, commitMs)))
+    const more = this.#isTooSoon() ? this.#projectSoon() : this.#project(idleSliceMs)
     this.#answerProjected()
     const chores = this.#runChore()
     this.#report(false)
     if (more || chores || this.#writes.length > 0 || this.#calls.length > 0) this.#schedule()
   }
 
-  /** Makes everything that waits durable; milliseconds that it took, 0 when nothing waited. */
-  #commit(): number {
+  /** Makes everything that waits durable. */
+  #commit(): void {
     const messages = this.#writes
     const last = messages.at(-1)
-    if (last === undefined) return 0
+    if (last === undefined) return
     this.#writes = []
     this.#now = last.now
     const startedAt = performance.now()
@@ -125,10 +132,9 @@ export class RecorderCore {
       this.#holdQueries(messages)
       this.#send({ type: 'settled', upTo: last.last, error: toErrorRecord(fromSqliteError(error, 'the lineage log')) })
     }
-    const took = performance.now() - startedAt
-    if (this.#commitMs.push(took) > 1000) this.#commitMs.shift()
+    this.#committedAt = performance.now()
+    if (this.#commitMs.push(this.#committedAt - startedAt) > 1000) this.#commitMs.shift()
     if (++this.#commits % upkeepEveryCommits === 0) this.#upkeepDue = true
-    return took
   }
 
   #writeAll(messages: readonly WritesMessage[]): { readonly added: number; readonly offered: number } {
@@ -161,6 +167,22 @@ export class RecorderCore {
     }
   }
 
+  /** Whether writers come now, and projection had its slice a moment ago. */
+  #isTooSoon(): boolean {
+    const now = performance.now()
+    const busy = now - this.#committedAt < busyMs && now - this.#projectedAt < busyPauseMs
+    return busy && this.#log.next() - this.#graph.offset() < lagPatience
+  }
+
+  /** Sees to it that projection goes on when the writers pause. */
+  #projectSoon(): boolean {
+    this.#projectTimer ??= setTimeout(() => {
+      this.#projectTimer = undefined
+      this.#schedule()
+    }, busyMs)
+    return false
+  }
+
   /** Projects for at most some milliseconds; true when more is left. A graph that cannot be written is tried again later. */
   #project(budgetMs: number): boolean {
     if (this.#chores.some((chore) => chore.projects) || performance.now() < this.#projectAfter) return false
@@ -178,7 +200,8 @@ export class RecorderCore {
     if (left <= 0) return false
     const startedAt = performance.now()
     const count = this.#graph.advance(Math.max(1, Math.min(left, Math.ceil(budgetMs / this.#msPerEvent))))
-    const took = performance.now() - startedAt
+    this.#projectedAt = performance.now()
+    const took = this.#projectedAt - startedAt
     if (count > 0) this.#msPerEvent = Math.max(0.005, 0.8 * this.#msPerEvent + (0.2 * took) / count)
     for (const store of this.#stores) store.wake()
     return left > count
@@ -254,8 +277,8 @@ export class RecorderCore {
     try {
       if (call.name === 'projected') this.#awaiting.push({ offset: this.#log.next(), request })
       else if (call.name === 'checkpoint')
-        this.#answerLater(request, (done) => this.#queueTruncation(this.#demandedTruncation(), done))
-      else if (call.name === 'verify') this.#answerLater(request, (done) => this.#queueVerify(done))
+        this.#answerLater(request, (done) => this.#queueTruncation(this.#demandedTruncation(call.arguments[0] as number), done))
+      else if (call.name === 'verify') this.#verify(request, String(call.arguments[0]))
       else if (call.name === 'rebuild') this.#rebuild(request, String(call.arguments[0]))
       else if (call.name === 'close') void this.#close(request)
       else this.#send({ type: 'answer', request, value: this.#lookUp(call.name, String(call.arguments[0])) })
@@ -270,16 +293,21 @@ export class RecorderCore {
     if (name === 'list') {
       return sql.all('SELECT key, json FROM documents WHERE substr(key, 1, length(?)) = ? ORDER BY key', key, key)
     }
+    if (name === 'stores') return this.#stores.map((store) => store.state())
     return this.#graph.existing()
   }
 
-  #demandedTruncation(): number {
+  #demandedTruncation(olderThanMs: number | undefined): number {
     const { limits } = this.#data
-    return Math.max(this.#log.next() - limits.eventsMax, offsetAt(this.#log, this.#now - limits.eventAgeMsMax))
+    const age = Math.min(limits.eventAgeMsMax, olderThanMs ?? limits.eventAgeMsMax)
+    return Math.max(this.#log.next() - limits.eventsMax, offsetAt(this.#log, this.#now - age))
   }
 
-  #queueVerify(done: (error?: unknown, value?: unknown) => void): void {
-    this.#chores.push({ run: verifyGraph(this.#log, this.#graphPath), projects: false, done })
+  #verify(request: number, name: string): void {
+    this.#answerLater(request, (done) => {
+      if (name === 'sqlite') this.#chores.push({ run: verifyGraph(this.#log, this.#graphPath), projects: false, done })
+      else this.#answerFrom(this.#store(name).verify(), done)
+    })
   }
 
   #rebuild(request: number, name: string): void {
@@ -289,14 +317,21 @@ export class RecorderCore {
       })
       return
     }
-    const store = this.#stores.find((projection) => projection.name === name)
+    const store = this.#store(name)
+    this.#answerLater(request, (done) => this.#answerFrom(store.rebuild(), done))
+  }
+
+  #store(name: string): StoreSupervisor {
+    const store = this.#stores.find((candidate) => candidate.name === name)
     if (store === undefined) throw new ForebayError('NOT_FOUND', `there is no lineage store "${name}"`)
-    this.#answerLater(request, (done) => {
-      store.rebuild().then(
-        (report) => done(undefined, report),
-        (error: unknown) => done(error),
-      )
-    })
+    return store
+  }
+
+  #answerFrom(report: Promise<GraphReport>, done: (error?: unknown, value?: unknown) => void): void {
+    report.then(
+      (value) => done(undefined, value),
+      (error: unknown) => done(error),
+    )
   }
 
   #answerLater(request: number, start: (done: (error?: unknown, value?: unknown) => void) => void): void {
@@ -355,7 +390,8 @@ export class RecorderCore {
   async #close(request: number): Promise<void> {
     this.#closed = true
     clearTimeout(this.#reportTimer)
-    for (const store of this.#stores) await store.close()
+    clearTimeout(this.#projectTimer)
+    await Promise.all(this.#stores.map((store) => store.close()))
     for (const chore of this.#chores) chore.run.return(undefined)
     this.#graph.close()
     this.#log.close()

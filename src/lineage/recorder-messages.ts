@@ -31,11 +31,12 @@ export interface RecorderCalls {
   readonly projected: { readonly arguments: readonly []; readonly value: undefined }
   readonly existing: { readonly arguments: readonly []; readonly value: readonly string[] }
   readonly checkpoint: {
-    readonly arguments: readonly []
+    readonly arguments: readonly [olderThanMs?: number]
     readonly value: { readonly offset: number; readonly truncated: number }
   }
   readonly rebuild: { readonly arguments: readonly [store: string]; readonly value: import('./recorder-port.js').GraphReport }
-  readonly verify: { readonly arguments: readonly []; readonly value: import('./recorder-port.js').GraphReport }
+  readonly stores: { readonly arguments: readonly []; readonly value: readonly import('./recorder-port.js').StoreState[] }
+  readonly verify: { readonly arguments: readonly [store: string]; readonly value: import('./recorder-port.js').GraphReport }
   readonly close: { readonly arguments: readonly []; readonly value: undefined }
 }
 export type CallName = keyof RecorderCalls

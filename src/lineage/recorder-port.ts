@@ -17,7 +17,16 @@ export interface RecorderLimits {
   readonly inFlightBytesMax: number
 }
 
-/** Another graph that the log is projected into, loaded inside the recorder's thread. */
+/** How another graph fares. */
+export interface StoreState {
+  readonly name: string
+  /** The first log offset that it has not applied. */
+  readonly offset: number
+  /** Why it is not kept up at the moment. */
+  readonly failure?: string
+}
+
+/** Another graph that the log is projected into, in a thread of its own. */
 export interface StoreConfiguration {
   /** Name in `lag()`. */
   readonly name: string
@@ -89,12 +98,14 @@ export interface Recorder {
    * Returns how many were.
    */
   reconcile(existing: readonly SegmentId[]): Promise<number>
-  /** Writes a checkpoint of the graph into the log, then truncates what the limits no longer allow. */
-  checkpoint(): Promise<{ readonly offset: number; readonly truncated: number }>
+  /** The graphs besides SQLite's. */
+  stores(): Promise<readonly StoreState[]>
+  /** Writes a checkpoint of the graph into the log, then truncates what the limits (or a shorter age) no longer allow. */
+  checkpoint(olderThanMs?: number): Promise<{ readonly offset: number; readonly truncated: number }>
   /** Drops a graph and makes it anew from checkpoint and tail. Recording goes on meanwhile. */
   rebuild(store?: string): Promise<GraphReport>
-  /** Makes the graph from the log a second time, beside the first, and compares. */
-  verify(): Promise<GraphReport>
+  /** Makes the graph from the log a second time and compares a store's with it, as of the same offset. */
+  verify(store?: string): Promise<GraphReport>
   /** Waits for what was recorded, then ends the thread. What was not projected yet is after the next start. */
   close(): Promise<void>
 }

@@ -12,7 +12,7 @@ import type { QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
 import { logBody } from './log-body.js'
 import type { CallName, FromRecorder, RecorderCalls, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
-import type { GraphReport, Recorder, RecorderOptions, RecorderStats } from './recorder-port.js'
+import type { GraphReport, Recorder, RecorderOptions, RecorderStats, StoreState } from './recorder-port.js'
 import { defaultLimits } from './retention.js'
 
 export type * from './recorder-port.js'
@@ -120,16 +120,20 @@ class ThreadRecorder implements Recorder {
     return gone.length
   }
 
-  checkpoint(): Promise<{ readonly offset: number; readonly truncated: number }> {
-    return this.#call('checkpoint')
+  stores(): Promise<readonly StoreState[]> {
+    return this.#call('stores')
+  }
+
+  checkpoint(olderThanMs?: number): Promise<{ readonly offset: number; readonly truncated: number }> {
+    return this.#call('checkpoint', ...(olderThanMs === undefined ? [] : [olderThanMs]))
   }
 
   rebuild(store = 'sqlite'): Promise<GraphReport> {
     return this.#call('rebuild', store)
   }
 
-  verify(): Promise<GraphReport> {
-    return this.#call('verify')
+  verify(store = 'sqlite'): Promise<GraphReport> {
+    return this.#call('verify', store)
   }
 
   async close(): Promise<void> {

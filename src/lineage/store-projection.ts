@@ -1,95 +1,102 @@
-import { checkpointBatches } from './checkpoint.js'
-import type { GraphDatabase } from './graph-database.js'
-import { projectFromLog } from './graph-database.js'
-import type { LineageLog } from './lineage-log.js'
+import { ForebayError } from '../model/errors.js'
 import type { LineageStore, LogOffset } from './lineage-store.js'
+import type { LogFollower } from './log-follower.js'
 import type { GraphReport, StoreConfiguration } from './recorder-port.js'
+import { untilAborted } from './until-aborted.js'
 
 /** What a module that provides a store exports. */
 export type OpenLineageStore = (options: Readonly<Record<string, unknown>>) => Promise<LineageStore>
 
-interface Rebuild {
+/** Who wants to know how a projection fares. */
+export interface ProjectionWatcher {
+  offset(offset: LogOffset): void
+  /** It works again, or why it does not. */
+  state(failure?: string): void
+}
+
+interface Job {
+  readonly run: (store: LineageStore) => Promise<GraphReport>
   readonly resolve: (report: GraphReport) => void
   readonly reject: (error: Error) => void
 }
 
-const eventsPerBatch = 500
+/** Edges that a batch should have: large enough to be worth a commit, small enough for one message to a server. */
+const edgesWanted = 3_000
+const eventsMax = 5_000
 const applyTimeoutMs = 30_000
+/** For what goes through a whole graph: emptying it, reading all of it. */
+const wholeGraphTimeoutMs = 1_800_000
 const retryMsMin = 200
-const retryMsMax = 10_000
+const retryMsMax = 5_000
 
 /**
- * Keeps one more graph up with the log. It follows the SQLite graph, which works out the marks. A store that fails is opened
- * again after a while; that delays this projection and nothing else.
+ * Keeps one more graph up with the log, in a thread of its own. A store that fails or hangs is opened again after a while; that
+ * delays this projection and nothing else.
  */
 export class StoreProjection {
-  readonly name: string
   readonly #configuration: StoreConfiguration
-  readonly #log: LineageLog
-  readonly #first: GraphDatabase
-  readonly #onProgress: () => void
+  readonly #log: LogFollower
+  readonly #watcher: ProjectionWatcher
   readonly #closing = new AbortController()
+  readonly #jobs: Job[] = []
   #store: LineageStore | undefined
   #offset: LogOffset = 0
+  #eventsPerBatch = 500
   #wake: () => void = () => {}
+  #woken = false
   #running: Promise<void> | undefined
-  #rebuild: Rebuild | undefined
 
-  constructor(configuration: StoreConfiguration, log: LineageLog, first: GraphDatabase, onProgress: () => void) {
-    this.name = configuration.name
+  constructor(configuration: StoreConfiguration, log: LogFollower, watcher: ProjectionWatcher) {
     this.#configuration = configuration
     this.#log = log
-    this.#first = first
-    this.#onProgress = onProgress
+    this.#watcher = watcher
   }
 
   start(): void {
     this.#running = this.#run()
   }
 
-  /** The first offset that the store has not applied, as last known. */
-  offset(): LogOffset {
-    return this.#offset
-  }
-
   /** There may be something to do. */
   wake(): void {
+    this.#woken = true
     this.#wake()
   }
 
-  /** Drops the store's graph and fills it again. */
+  /** Drops the store's graph, fills it again and compares it with what the log gives. */
   rebuild(): Promise<GraphReport> {
-    return new Promise((resolve, reject) => {
-      this.#rebuild = { resolve, reject }
-      this.#wake()
+    return this.#ask(async (store) => {
+      await this.#refill(store)
+      const end = this.#log.next()
+      while (this.#offset < end && (await this.#advance(store))) continue
+      return this.#compare(store)
     })
+  }
+
+  /** Compares the store's graph with what the log gives for the same offset. */
+  verify(): Promise<GraphReport> {
+    return this.#ask((store) => this.#compare(store))
   }
 
   async close(): Promise<void> {
     this.#closing.abort(new Error('the recorder closes'))
     this.#wake()
+    for (const job of this.#jobs.splice(0)) job.reject(new ForebayError('UNAVAILABLE', 'the recorder closes'))
     await this.#running
     await this.#store?.close().catch(() => {})
+    this.#log.close()
   }
 
-  /** One turn: opens the store if need be, applies at most one batch. True when there may be more. */
+  /** One turn: opens the store if need be, then a job or at most one batch. True when there may be more. */
   async runOnce(): Promise<boolean> {
     const store = await this.#opened()
-    if (this.#rebuild !== undefined) await this.#rebuildNow(store, this.#rebuild)
-    const from = this.#offset
-    const count = Math.min(eventsPerBatch, this.#first.offset() - from)
-    if (count <= 0) return false
-    if (from < this.#log.from()) {
-      await this.#refill(store)
-      return true
+    const job = this.#jobs.shift()
+    if (job === undefined) return this.#advance(store)
+    try {
+      job.resolve(await job.run(store))
+    } catch (error) {
+      job.reject(error instanceof Error ? error : new Error(String(error)))
+      throw error
     }
-    const events = this.#log.read(from, count)
-    const last = events.at(-1)
-    if (last === undefined) return false
-    const batch = projectFromLog(this.#log, this.#first.index, events, from, last.offset + 1)
-    await store.apply(batch, this.#signal())
-    this.#offset = batch.to
-    this.#onProgress()
     return true
   }
 
@@ -97,12 +104,16 @@ export class StoreProjection {
     let retryMs = retryMsMin
     while (!this.#closing.signal.aborted) {
       try {
+        this.#woken = false
         const more = await this.runOnce()
         retryMs = retryMsMin
-        if (!more) await this.#sleep(60_000)
-      } catch {
-        // The lag says that the store is behind; why is the store's own log's to say.
-        await this.#reopen()
+        this.#watcher.state()
+        if (!more && !this.#woken) await this.#sleep(60_000)
+      } catch (error) {
+        if (this.#closing.signal.aborted) return
+        this.#watcher.state(error instanceof Error ? error.message : String(error))
+        for (const job of this.#jobs.splice(0)) job.reject(new ForebayError('UNAVAILABLE', String(error)))
+        await this.#abandon()
         await this.#sleep(retryMs)
         retryMs = Math.min(retryMs * 2, retryMsMax)
       }
@@ -112,45 +123,75 @@ export class StoreProjection {
   async #opened(): Promise<LineageStore> {
     if (this.#store === undefined) {
       const { openLineageStore } = (await import(this.#configuration.module)) as { openLineageStore: OpenLineageStore }
-      this.#store = await openLineageStore(this.#configuration.options)
-      this.#offset = await this.#store.offset()
+      const opening = openLineageStore(this.#configuration.options)
+      const store = await this.#bounded(opening).catch((error: unknown) => {
+        opening.then((late) => late.close()).catch(() => {})
+        throw error
+      })
+      this.#store = store
+      this.#setOffset(await this.#bounded(store.offset()))
+      // A filling that was cut off has left no offset; a checkpoint of which only a part is there must not be added to.
+      if (this.#log.mustRefill(this.#offset) && this.#jobs.length === 0) await this.#refill(store)
     }
     return this.#store
   }
 
-  async #reopen(): Promise<void> {
-    const store = this.#store
-    this.#store = undefined
-    await store?.close().catch(() => {})
+  async #advance(store: LineageStore): Promise<boolean> {
+    const batch = this.#log.batch(this.#offset, this.#eventsPerBatch)
+    if (batch === undefined) {
+      if (this.#log.has(this.#offset)) return false
+      await this.#refill(store)
+      return true
+    }
+    await store.apply(batch, this.#signal())
+    this.#setOffset(batch.to)
+    const perEvent = Math.max(1, batch.edges.length) / (batch.to - batch.from)
+    this.#eventsPerBatch = Math.max(1, Math.min(eventsMax, 2 * this.#eventsPerBatch, Math.floor(edgesWanted / perEvent)))
+    return true
   }
 
   /** From nothing to the checkpoint; the tail follows by itself. */
   async #refill(store: LineageStore): Promise<void> {
-    await store.clear()
-    const signal = this.#signal()
-    for (const batch of checkpointBatches(this.#log)) await store.apply(batch, signal)
-    const offset = this.#log.fact('checkpointOffset') ?? 0
-    if (offset > 0) await store.apply({ from: 0, to: offset, vertices: [], edges: [], folds: [] }, signal)
+    await this.#bounded(store.clear(), wholeGraphTimeoutMs)
+    this.#setOffset(0)
+    for (const batch of this.#log.checkpoint()) await store.apply(batch, this.#signal())
+    const offset = this.#log.checkpointOffset()
+    if (offset > 0) await store.apply({ from: 0, to: offset, vertices: [], edges: [], folds: [] }, this.#signal())
+    this.#setOffset(offset)
+  }
+
+  async #compare(store: LineageStore): Promise<GraphReport> {
+    const offset = await this.#bounded(store.offset())
+    const present = await this.#bounded(store.digest(), wholeGraphTimeoutMs)
+    const made = this.#log.digestAt(offset)
+    return { store: this.#configuration.name, ...present, events: offset, identical: made.hash === present.hash }
+  }
+
+  #ask(run: Job['run']): Promise<GraphReport> {
+    return new Promise((resolve, reject) => {
+      this.#jobs.push({ run, resolve, reject })
+      this.wake()
+    })
+  }
+
+  #setOffset(offset: LogOffset): void {
     this.#offset = offset
+    this.#watcher.offset(offset)
   }
 
-  async #rebuildNow(store: LineageStore, waiting: Rebuild): Promise<void> {
-    this.#rebuild = undefined
-    try {
-      const before = await store.digest()
-      await this.#refill(store)
-      const end = this.#first.offset()
-      while (this.#offset < end && (await this.runOnce())) continue
-      const after = await store.digest()
-      waiting.resolve({ store: this.name, ...after, events: this.#offset, identical: before.hash === after.hash })
-    } catch (error) {
-      waiting.reject(error instanceof Error ? error : new Error(String(error)))
-      throw error
-    }
+  /** What is left of a store after a failure. A close that hangs is not waited for. */
+  async #abandon(): Promise<void> {
+    const store = this.#store
+    this.#store = undefined
+    if (store !== undefined) await this.#bounded(store.close()).catch(() => {})
   }
 
-  #signal(): AbortSignal {
-    return AbortSignal.any([this.#closing.signal, AbortSignal.timeout(applyTimeoutMs)])
+  #signal(timeoutMs = applyTimeoutMs): AbortSignal {
+    return AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeoutMs)])
+  }
+
+  #bounded<T>(promise: Promise<T>, timeoutMs = applyTimeoutMs): Promise<T> {
+    return untilAborted(promise, this.#signal(timeoutMs))
   }
 
   #sleep(ms: number): Promise<void> {

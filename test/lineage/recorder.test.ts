@@ -173,7 +173,7 @@ describe('the recorder', () => {
     expect(secondReport.hash).toBe(sqliteReport.hash)
   })
 
-  it('tells of the death of its thread and rejects what waits', async () => {
+  it('goes on recording when the thread of another graph dies, and says why that graph is behind', async () => {
     const failures: Error[] = []
     const folder = temporaryFolder()
     const module = pathToFileURL(join(folder, 'broken.mjs')).href
@@ -182,11 +182,23 @@ describe('the recorder', () => {
       stores: [{ name: 'broken', module, options: {} }],
       onFailure: (error) => failures.push(error),
     })
-    await expect.poll(() => failures.length, { timeout: 5000 }).toBe(1)
-    await expect(recorder.record(someTasks(1))).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    await expect.poll(async () => (await recorder.stores())[0]?.failure, { timeout: 5000 }).toMatch('broken')
+    await recorder.record(someTasks(1))
+    await recorder.projected()
+    expect(recorder.lag()).toEqual({ sqlite: 0, broken: 1 })
+    await expect(recorder.verify('broken')).rejects.toThrow()
+    expect(failures).toEqual([])
+  })
+
+  it('is not kept waiting by a graph that hangs', async () => {
+    const folder = temporaryFolder()
+    const module = pathToFileURL(join(folder, 'hanging.mjs')).href
+    writeFileSync(join(folder, 'hanging.mjs'), `export const openLineageStore = () => new Promise(() => {})`)
+    const recorder = await openTestRecorder({ stores: [{ name: 'hanging', module, options: {} }] })
+    await recorder.record(someTasks(3))
+    await recorder.projected()
+    expect(recorder.lag()).toEqual({ sqlite: 0, hanging: 3 })
     await recorder.close()
-    const again = await openTestRecorder({ folder: recorder.folder })
-    await again.record(someTasks(1))
   })
 })
 

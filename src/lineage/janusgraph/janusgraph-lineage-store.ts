@@ -179,3 +179,8 @@ export class JanusGraphLineageStore implements LineageStore {
     return found.map((edges) => edges.map(edgeOf))
   }
 }
+
+/** What a projection opens: `options.url` says where. */
+export function openLineageStore(options: Readonly<Record<string, unknown>>): Promise<JanusGraphLineageStore> {
+  return JanusGraphLineageStore.open(String(options['url']))
+}

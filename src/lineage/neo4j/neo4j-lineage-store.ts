@@ -177,3 +177,8 @@ export class Neo4jLineageStore implements LineageStore {
 function edgeIn(row: Row, type: LineageEdge['type']): LineageEdge {
   return edgeOf(row.get('edge') as StoredEdge, type)
 }
+
+/** What a projection opens: `options.url` says where. */
+export function openLineageStore(options: Readonly<Record<string, unknown>>): Promise<Neo4jLineageStore> {
+  return Neo4jLineageStore.open(String(options['url']))
+}

@@ -1,0 +1,85 @@
+import { checkpointBatches } from './checkpoint.js'
+import { fill } from './chores.js'
+import { type Database, openReadOnly, Statements } from './database.js'
+import { GraphDatabase, projectFromLog } from './graph-database.js'
+import type { GraphDigest } from './graph-digest.js'
+import { KnownSnapshots } from './known-snapshots.js'
+import { LineageLog, lineageFiles } from './lineage-log.js'
+import type { LineageBatch, LogOffset } from './lineage-store.js'
+import { SqliteExport } from './sqlite/sqlite-export.js'
+
+/**
+ * The log as another graph sees it, beside its writer. It follows the SQLite graph, which works out the marks: what that one has
+ * applied can be projected here, from the log and from what its index knows of snapshots.
+ */
+export class LogFollower {
+  readonly #log: LineageLog
+  readonly #graph: Database
+  readonly #sql: Statements
+  readonly #snapshots: KnownSnapshots
+
+  constructor(folder: string) {
+    const files = lineageFiles(folder)
+    this.#log = LineageLog.openReadOnly(files.log)
+    this.#graph = openReadOnly(files.graph)
+    this.#sql = new Statements(this.#graph)
+    this.#snapshots = new KnownSnapshots(this.#sql)
+  }
+
+  /** The first offset that cannot be projected yet. */
+  next(): LogOffset {
+    return this.#sql.first<[number]>("SELECT value FROM progress WHERE name = 'offset'")?.[0] ?? 0
+  }
+
+  /** A graph that is not there yet must start from the checkpoint: events before may be gone. */
+  mustRefill(offset: LogOffset): boolean {
+    return offset < Math.max(this.#log.from(), this.checkpointOffset())
+  }
+
+  /** Whether the events from an offset on are still there. */
+  has(offset: LogOffset): boolean {
+    this.#log.refresh()
+    return offset >= this.#log.from()
+  }
+
+  /** The next changes of a graph that has come to an offset, from at most `count` events; undefined when there are none yet. */
+  batch(from: LogOffset, count: number): LineageBatch | undefined {
+    // One moment of the graph's file: its offset and the snapshots belong together.
+    this.#graph.exec('BEGIN')
+    try {
+      const events = this.#log.read(from, Math.min(count, this.next() - from))
+      const last = events.at(-1)
+      if (last === undefined || events[0]?.offset !== from) return undefined
+      return projectFromLog(this.#log, { snapshots: this.#snapshots }, events, from, last.offset + 1)
+    } finally {
+      this.#graph.exec('COMMIT')
+    }
+  }
+
+  /** The offset that the newest checkpoint stands for, 0 without one. */
+  checkpointOffset(): LogOffset {
+    return this.#log.fact('checkpointOffset') ?? 0
+  }
+
+  /** The checkpoint's graph, for an empty store. */
+  checkpoint(): Iterable<LineageBatch> {
+    return checkpointBatches(this.#log)
+  }
+
+  /** The digest that the log gives for an offset. Takes as long as a rebuild. */
+  digestAt(offset: LogOffset): ReturnType<GraphDigest['value']> {
+    this.#log.refresh()
+    const graph = new GraphDatabase(':memory:', this.#log)
+    try {
+      for (const _ of fill(this.#log, graph, offset)) continue
+      return new SqliteExport(graph.database).digest()
+    } finally {
+      graph.close()
+    }
+  }
+
+  close(): void {
+    this.#graph.close()
+    this.#log.close()
+  }
+}
