@@ -13,7 +13,7 @@ export interface StagedFile {
 
 export interface StageOptions {
   readonly format: ImportFormat
-  /** A larger upload is refused with DISK_EXCEEDED. */
+  /** A larger upload is refused with REQUEST_TOO_LARGE. */
   readonly bytesMax: number
   readonly signal: AbortSignal
 }
@@ -32,7 +32,7 @@ export class ImportStaging {
     await mkdir(this.#folder, { recursive: true })
   }
 
-  /** Saves an upload. Rejects with DISK_EXCEEDED, REQUEST_INVALID (nothing in it) or what the stream fails with; then no file is left. */
+  /** Saves an upload. Rejects with REQUEST_TOO_LARGE, DISK_EXCEEDED, REQUEST_INVALID (nothing in it) or what the stream fails with; then no file is left. */
   async stage(body: AsyncIterable<Uint8Array>, { format, bytesMax, signal }: StageOptions): Promise<StagedFile> {
     const folder = join(this.#folder, randomBytes(8).toString('hex'))
     await mkdir(folder)
@@ -61,7 +61,11 @@ async function save(
       signal.throwIfAborted()
       if (chunk.byteLength === 0) continue
       bytes += chunk.byteLength
-      if (bytes > bytesMax) throw new ForebayError('DISK_EXCEEDED', `the upload is larger than the limit of ${bytesMax} bytes`)
+      if (bytes > bytesMax) {
+        throw new ForebayError('REQUEST_TOO_LARGE', `the upload is larger than the limit of ${bytesMax} bytes`, {
+          hint: 'limits.importBytes of the configuration sets the limit',
+        })
+      }
       if (!file) {
         // DuckDB tells compression by the name.
         path = join(folder, `upload.${format}${isGzip(chunk) && format !== 'parquet' ? '.gz' : ''}`)

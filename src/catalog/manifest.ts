@@ -19,9 +19,17 @@ export interface ManifestTable {
   readonly generation: number
   readonly columns: readonly Column[]
   /** Paths below the folder of written tables, with `/`, in the order of the table. */
-  readonly files: readonly { readonly path: string; readonly rows: number; readonly bytes: number }[]
+  readonly files: readonly ManifestFile[]
   /** Epoch milliseconds. */
   readonly createdAt: number
+}
+
+export interface ManifestFile {
+  readonly path: string
+  readonly rows: number
+  readonly bytes: number
+  /** What the commit saw: a file whose time has changed since is believed only with the same checksum. Absent in older manifests. */
+  readonly seen?: { readonly mtimeNs: string; readonly crc32: number }
 }
 
 interface ManifestView {

@@ -12,8 +12,16 @@ import type { Clock } from '../model/clock.js'
 import { ForebayError, toErrorRecord } from '../model/errors.js'
 import { type Column, type Snapshot, stableHash } from '../model/segment.js'
 import type { FactsCache } from './facts-cache.js'
-import { type FileSystem, inBatches } from './file-system.js'
-import { emptyManifest, type Manifest, type ManifestTable, manifestName, readManifest, replaceManifest } from './manifest.js'
+import { type FileStamp, type FileSystem, inBatches } from './file-system.js'
+import {
+  emptyManifest,
+  type Manifest,
+  type ManifestFile,
+  type ManifestTable,
+  manifestName,
+  readManifest,
+  replaceManifest,
+} from './manifest.js'
 import { makeSnapshot } from './snapshot.js'
 import type { CommitOptions, TableWrite, WriteMode, WrittenFile } from './table-write.js'
 
@@ -193,8 +201,7 @@ export class WrittenTables {
       const current = findNamed(this.#manifest.tables, name)
       if (current?.generation !== began?.generation || (!current && findNamed(this.#manifest.views, name))) throw conflict(name)
       if (!current) this.#refuseDiscovered(name)
-      await this.#onDisk(what, () => this.#makeDurable(folder, files))
-      const added = files.map((file) => ({ path: this.#below(file.path), rows: file.rows, bytes: file.bytes }))
+      const added = await this.#onDisk(what, () => this.#makeDurable(folder, files))
       const table: ManifestTable = {
         name: mode === 'insert' && current ? current.name : name,
         generation: this.#manifest.generation + 1,
@@ -216,15 +223,31 @@ export class WrittenTables {
     }
   }
 
-  /** A write's bytes, and the names that lead to them. */
-  async #makeDurable(folder: string, files: readonly WrittenFile[]): Promise<void> {
+  /** A write's bytes, and the names that lead to them; answers what the manifest says of the files. */
+  async #makeDurable(folder: string, files: readonly WrittenFile[]): Promise<readonly ManifestFile[]> {
     const { fileSystem } = this.#options
-    for (const file of files) {
-      if (dirname(resolve(file.path)) !== folder)
-        throw new ForebayError('INTERNAL', `file "${file.path}" is not in the folder of its write`)
-      await fileSystem.sync(file.path)
+    const added: ManifestFile[] = []
+    for (const { path, rows, bytes } of files) {
+      if (dirname(resolve(path)) !== folder)
+        throw new ForebayError('INTERNAL', `file "${path}" is not in the folder of its write`)
+      await fileSystem.sync(path)
+      const stamp = await fileSystem.stat(path)
+      const seen = { mtimeNs: stamp?.mtimeNs ?? '', crc32: await fileSystem.checksum(path) }
+      added.push({ path: this.#below(path), rows, bytes: stamp?.size ?? bytes, seen })
     }
     for (const path of [folder, dirname(folder), this.#options.folder]) await fileSystem.sync(path)
+    return added
+  }
+
+  /** A file that was only copied is fine; one of which a byte has changed, with whatever time, is not. */
+  async #checkSeen(file: ManifestFile, stamp: FileStamp, table: string): Promise<void> {
+    if (file.seen === undefined || file.seen.mtimeNs === stamp.mtimeNs) return
+    if (file.bytes === stamp.size && (await this.#options.fileSystem.checksum(stamp.path)) === file.seen.crc32) return
+    throw new ForebayError(
+      'CHECKSUM_MISMATCH',
+      `file "${stamp.path}" of table "${table}" is not as it was written: its checksum differs`,
+      { hint: 'restore the file from a backup of the state folder, or write the table again' },
+    )
   }
 
   /** Replaces the manifest and, when that happened, adopts it in memory. */
@@ -290,10 +313,12 @@ export class WrittenTables {
   async #load(table: ManifestTable, signal: AbortSignal): Promise<RelationDefinition> {
     const { fileSystem, facts, folder } = this.#options
     try {
-      const stamps = await inBatches(table.files, statsAtOnce, async ({ path }) => {
-        const stamp = await fileSystem.stat(join(folder, path))
-        if (stamp?.kind === 'file') return stamp
-        throw new ForebayError('FILE_UNREADABLE', `file "${join(folder, path)}" of table "${table.name}" is gone`)
+      const stamps = await inBatches(table.files, statsAtOnce, async (file) => {
+        const path = join(folder, file.path)
+        const stamp = await fileSystem.stat(path)
+        if (stamp?.kind !== 'file') throw new ForebayError('FILE_UNREADABLE', `file "${path}" of table "${table.name}" is gone`)
+        await this.#checkSeen(file, stamp, table.name)
+        return stamp
       })
       const files = (await facts.facts(`written/${table.name.toLowerCase()}`, stamps, signal)).map((result) => {
         if ('error' in result) throw new ForebayError('FILE_UNREADABLE', result.error.message)

@@ -75,7 +75,7 @@ export interface ErrorRecord {
   readonly queryId?: string
 }
 
-/** Turns anything thrown into a record; what is not a ForebayError becomes INTERNAL with its message. */
+/** Turns anything thrown into a record: a full disk is called by its name, what is not a ForebayError is INTERNAL with its message. */
 export function toErrorRecord(error: unknown): ErrorRecord {
   if (error instanceof ForebayError) {
     return {
@@ -86,7 +86,14 @@ export function toErrorRecord(error: unknown): ErrorRecord {
       ...(error.queryId === undefined ? {} : { queryId: error.queryId }),
     }
   }
-  return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) }
+  const message = error instanceof Error ? error.message : String(error)
+  if (isFullDisk(error)) return { code: 'DISK_EXCEEDED', message: `no space is left on the disk: ${message}` }
+  return { code: 'INTERNAL', message }
+}
+
+function isFullDisk(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 /** The error of a record that came from another process. */

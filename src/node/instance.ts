@@ -13,6 +13,8 @@ export class Instance {
   readonly #idle: Session[] = []
   readonly #control: Session
   #running = 0
+  /** While caches are emptied the memory limit is too low for any statement. */
+  #shrinking: Promise<void> | undefined
 
   private constructor(instance: DuckDBInstance, control: Session, limits: InstanceLimits) {
     this.#instance = instance
@@ -38,6 +40,7 @@ export class Instance {
   async acquire(timeZone: string): Promise<Session> {
     this.#running++
     try {
+      await this.#shrinking
       const session = this.#idle.pop() ?? new Session(await this.#instance.connect())
       await session.setTimeZone(timeZone)
       return session
@@ -56,10 +59,19 @@ export class Instance {
 
   /** Gives cached blocks back to the system, when no statement runs here. */
   async shrink(): Promise<boolean> {
-    if (this.#running > 0) return false
+    if (this.#running > 0 || this.#shrinking !== undefined) return false
+    this.#shrinking = this.#emptyCaches()
+    try {
+      await this.#shrinking
+      return true
+    } finally {
+      this.#shrinking = undefined
+    }
+  }
+
+  async #emptyCaches(): Promise<void> {
     await this.#control.run("SET memory_limit = '16MiB'").catch(() => undefined)
     await this.#control.run(`SET memory_limit = '${Math.max(1, Math.floor(this.limits.memoryBytes / (1 << 20)))}MiB'`)
-    return true
   }
 
   /** Bytes in DuckDB's own buffers. */

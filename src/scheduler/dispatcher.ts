@@ -72,6 +72,8 @@ interface Feeder {
   readonly running: Set<Attempt>
   /** Answers that are still being streamed: they count when the node dies. */
   readonly streaming: Set<TaskId>
+  /** Set when the node drains: what it runs goes on, and nothing begins on it. */
+  leaving: NodeLoss | undefined
 }
 
 export class Dispatcher {
@@ -187,16 +189,16 @@ export class Dispatcher {
     if (status.state === 'ready' && feeder === undefined) {
       const { source, slots } = this.#options
       const consumer = source?.consume(status.id, slots, (delivery) => this.#deliver(status.id, delivery))
-      this.#feeders.set(status.id, { consumer, held: [], running: new Set(), streaming: new Set() })
+      this.#feeders.set(status.id, { consumer, held: [], running: new Set(), streaming: new Set(), leaving: undefined })
       return
     }
     if (status.state === 'ready' || feeder === undefined) return
     if (status.state === 'draining') {
-      // Running tasks go on; what was not started yet goes elsewhere.
+      feeder.leaving = asked(status)
       for (const attempt of this.#of(status.id)) {
         if (attempt.running) continue
         this.#withdraw(attempt)
-        this.#end(attempt, { error: new NodeLostError(asked(status), 0, false) })
+        this.#end(attempt, { error: new NodeLostError(feeder.leaving, 0, false) })
       }
       return
     }
@@ -221,6 +223,11 @@ export class Dispatcher {
     for (;;) {
       const next = feeder.held[0]
       if (next === undefined) return
+      if (feeder.leaving !== undefined) {
+        feeder.held.shift()
+        this.#end(next, { error: new NodeLostError(feeder.leaving, 0, false) })
+        continue
+      }
       const guarded = [...feeder.running].some((attempt) => attempt.alone)
       if (guarded || (next.alone && feeder.running.size > 0)) return
       feeder.held.shift()

@@ -108,7 +108,7 @@ describe('the staging of uploads', () => {
   it('leaves nothing of an upload that is empty, too large, broken off or cancelled', async () => {
     await expect(staging.stage(chunks(), options)).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
     await expect(staging.stage(chunks(Buffer.alloc(60), Buffer.alloc(60)), options)).rejects.toMatchObject({
-      code: 'DISK_EXCEEDED',
+      code: 'REQUEST_TOO_LARGE',
       message: expect.stringContaining('100 bytes'),
     })
     async function* broken() {

@@ -211,10 +211,24 @@ describe('written tables', () => {
     const bytes = readFileSync(path)
     writeFileSync(path, '')
     const broken = await reopened()
-    expect(errorOf(broken, 't')).toMatchObject({ code: 'FILE_UNREADABLE', message: expect.stringContaining(path) })
+    expect(errorOf(broken, 't')).toMatchObject({ code: 'CHECKSUM_MISMATCH', message: expect.stringContaining(path) })
     writeFileSync(path, bytes)
     await broken.runOnce()
     expect(await rowsOf(broken, 't')).toEqual([1])
+  })
+
+  it('serves nothing of a file in which one bit has changed, whatever its time, and everything of one that was copied', async () => {
+    const catalog = await reopened()
+    const path = (await put(catalog, 't', 'create', '1, 2, 3')).segments[0]?.file.path ?? ''
+    const bytes = readFileSync(path)
+    for (const at of [4, bytes.length >> 1, bytes.length - 5]) {
+      const changed = Buffer.from(bytes)
+      changed[at] = (changed[at] ?? 0) ^ 1
+      writeFileSync(path, changed)
+      expect(errorOf(await reopened(), 't')).toMatchObject({ code: 'CHECKSUM_MISMATCH', message: expect.stringContaining(path) })
+    }
+    writeFileSync(path, bytes)
+    expect(await rowsOf(await reopened(), 't')).toEqual([1, 2, 3])
   })
 
   it('refuses a damaged manifest and one of a newer version', async () => {

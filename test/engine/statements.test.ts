@@ -45,6 +45,9 @@ describe('writes', () => {
   it('makes views', async () => {
     await under.query('CREATE VIEW few AS SELECT * FROM source WHERE id < 10')
     expect((await under.query('SELECT count(*) FROM few')).rows).toEqual([[10]])
+    // As in DuckDB: what has the name is left alone, whatever it is.
+    expect((await under.query('CREATE TABLE IF NOT EXISTS FEW AS SELECT 1 AS other')).rows).toEqual([[0]])
+    expect((await under.query('SELECT count(*) FROM few')).rows).toEqual([[10]])
     await under.query('DROP VIEW few')
   })
 

@@ -32,8 +32,12 @@ export class FakeFleet implements NodeFleet {
   /** Rows by path: a spool outlives its process, unless the simulation takes it away. */
   readonly spool = new Map<string, readonly string[]>()
   #files = 0
+  readonly #slotsMax: number
+  /** What no scheduler may do, and this one did. */
+  readonly violations: string[] = []
 
-  constructor(nodes: number) {
+  constructor(nodes: number, slotsMax: number) {
+    this.#slotsMax = slotsMax
     this.#slots = new Map(
       Array.from({ length: nodes }, (_, index) => [`n${index + 1}`, { state: 'absent', incarnation: 0, running: new Map() }]),
     )
@@ -74,7 +78,13 @@ export class FakeFleet implements NodeFleet {
   send(node: string, message: ToNode): boolean {
     const slot = this.#slot(node)
     if (slot.state !== 'ready' && slot.state !== 'draining') return false
-    if (message.type === 'run') slot.running.set(message.task.taskId, message.task)
+    if (message.type === 'run') {
+      const { taskId } = message.task
+      if (slot.state === 'draining') this.violations.push(`${taskId} was given to ${node}, which drains`)
+      if (slot.running.has(taskId)) this.violations.push(`${taskId} was given to ${node} twice at once`)
+      if (slot.running.size >= this.#slotsMax) this.violations.push(`${node} was given more than ${this.#slotsMax} tasks`)
+      slot.running.set(taskId, message.task)
+    }
     if (message.type === 'cancel') {
       const task = slot.running.get(message.taskId)
       slot.running.delete(message.taskId)

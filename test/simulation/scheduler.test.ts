@@ -44,12 +44,21 @@ class Simulation {
   readonly #quarantine = new Quarantine(systemClock)
   readonly #late: { node: string; task: TaskMessage }[] = []
   #deaths = 0
+  /** Crashes of nodes on which a query's task ran alone: only these may be held against its statement. */
+  readonly #blamed = new Map<string, number>()
 
   constructor(seed: number) {
     this.#random = randomOf(seed)
     this.#nodes = 1 + this.#below(5)
-    this.#fleet = new FakeFleet(this.#nodes)
-    this.#dispatcher = new Dispatcher({ queue: this.#queue, source: this.#queue, fleet: this.#fleet, slots: 1 + this.#below(3), cancelMsMax: 10_000 })
+    const slots = 1 + this.#below(3)
+    this.#fleet = new FakeFleet(this.#nodes, slots)
+    this.#dispatcher = new Dispatcher({
+      queue: this.#queue,
+      source: this.#queue,
+      fleet: this.#fleet,
+      slots,
+      cancelMsMax: 10_000,
+    })
     this.#admission = new Admission({ memoryBytes: 100, runningMax: 4, waitingMax: 100 })
   }
 
@@ -72,6 +81,9 @@ class Simulation {
     expect(this.#admission.reservedBytes).toBe(0)
     expect(Object.values(this.#dispatcher.depth())).toEqual([0, 0, 0, 0])
     for (let node = 1; node <= this.#nodes; node++) expect(this.#dispatcher.load(`n${node}`)).toBe(0)
+    expect(this.#fleet.violations).toEqual([])
+    // Cancelled tasks too have ended: nothing works on for nobody.
+    expect(this.#fleet.busy()).toEqual([])
     await this.#dispatcher.close()
   }
 
@@ -103,8 +115,9 @@ class Simulation {
     } catch (error) {
       const code = error instanceof ForebayError ? error.code : String(error)
       // Bytes may be lost more often than a query tries; then it says so. It must never answer wrongly.
-      if (!['CANCELLED', 'NODE_LOST', 'UNAVAILABLE'].includes(code)) throw error
+      if (!['CANCELLED', 'NODE_LOST', 'UNAVAILABLE', 'STATEMENT_QUARANTINED'].includes(code)) throw error
       if (code === 'CANCELLED') expect(cancels).toBe(true)
+      if (code === 'STATEMENT_QUARANTINED') expect(this.#blamed.get(queryId) ?? 0).toBeGreaterThanOrEqual(2)
     } finally {
       release()
     }
@@ -195,9 +208,20 @@ class Simulation {
     const victim = `n${1 + this.#below(this.#nodes)}`
     // Faults end after a while, so that every query has its chance.
     if (this.#deaths++ > 40) return
-    if (dice < 0.97) return this.#fleet.die(victim, 'killed')
+    if (dice < 0.96) return this.#fleet.die(victim, 'killed')
+    if (dice < 0.97) return this.#crash(victim)
     if (dice < 0.985) return void this.#fleet.stop(victim)
     for (const path of this.#fleet.spool.keys()) if (path.startsWith(`/${victim}/`)) this.#fleet.spool.delete(path)
+  }
+
+  /** A statement takes its node down, or reaches its memory limit. */
+  #crash(node: string): void {
+    const running = this.#fleet.busy().filter((each) => each.node === node)
+    const [only] = running
+    if (only !== undefined && running.length === 1) {
+      this.#blamed.set(only.task.queryId, (this.#blamed.get(only.task.queryId) ?? 0) + 1)
+    }
+    this.#fleet.die(node, this.#random() < 0.5 ? 'crash' : 'memory')
   }
 
   #below(count: number): number {

@@ -27,7 +27,10 @@ async function fullDisk({ inner, say, check }, oracle, data) {
   }
   try {
     const state = join(folder, 'state')
-    const server = await startServer({ data, state, flags: ['--nodes', '2', '--disk', '20GB'] })
+    const config = join(inner('configuration'), 'forebay.yaml')
+    // The default asks for more free space than this disk will have left.
+    writeFileSync(config, 'limits:\n  diskFree: 1MB\n')
+    const server = await startServer({ data, state, flags: ['--nodes', '2', '--disk', '20GB', '--config', config] })
     const count = 'SELECT count(*) AS n, sum(amount) AS s FROM facts'
     const expected = await oracle.answer(count)
     const right = async () => {
@@ -79,7 +82,7 @@ async function fullDisk({ inner, say, check }, oracle, data) {
     ).catch(() => false)
     check(again, 'goes on writing when there is room again')
     check((await server.kill('SIGKILL')) !== undefined, 'killed')
-    const second = await startServer({ data, state, flags: ['--nodes', '2'] })
+    const second = await startServer({ data, state, flags: ['--nodes', '2', '--config', config] })
     const rows = await second.query('SELECT count(*) FROM kept')
     check(
       rows.status === 200 && rows.body.rows[0][0] % 1_000 === 0 && rows.body.rows[0][0] >= 2_000,

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import type { Actuator } from '../../allocate/actions.js'
 import type { NodeFleet } from '../../allocate/node-fleet.js'
 import { ProcessesProvisioner } from '../../allocate/processes/processes-provisioner.js'
+import type { Activity } from '../../model/activity.js'
 import { systemClock } from '../../model/clock.js'
 import type { NodeQueue } from '../../model/messages.js'
 import type { NodeId, NodeStatus } from '../../model/node.js'
@@ -84,8 +85,15 @@ export class EmbeddedEngine implements Engine {
   constructor(options: EmbeddedEngineOptions, adapters: EngineAdapters) {
     const { clock, stateFolder } = options
     const limits = limitsOf(options, adapters.queue)
-    const emit = options.onActivity ?? (() => {})
     const onError = options.onError ?? (() => {})
+    // Whoever watches may fail; neither a query nor a node may suffer from that.
+    const emit = (activity: Activity): void => {
+      try {
+        options.onActivity?.(activity)
+      } catch (error) {
+        onError(error)
+      }
+    }
     const token = randomBytes(24).toString('hex')
     const plainFleet =
       adapters.fleet ?? openFleet(options, token, adapters.queue && nodeQueue(adapters.queue, limits.tasksPerNode))

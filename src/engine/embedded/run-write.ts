@@ -2,11 +2,12 @@
  * Statements that change something. Rows are made by tasks into a folder that nobody sees; the catalogue's commit makes them
  * the table, or not at all. A write with an idempotency key is answered from the commit that remembered it.
  */
+import { relationName } from '../../model/catalogue.js'
 import { ForebayError } from '../../model/errors.js'
 import type { TaskOutput } from '../../model/messages.js'
 import type { Plan } from '../../model/query.js'
 import type { Column } from '../../model/segment.js'
-import type { CommitOptions } from './engine-options.js'
+import type { CommitOptions, EngineCatalog } from './engine-options.js'
 import type { EngineParts } from './engine-parts.js'
 import type { QueryRun } from './run-plan.js'
 import { type OnPlanned, runRounds } from './run-rounds.js'
@@ -63,7 +64,7 @@ async function write(
   query.enter('running')
   switch (statement.kind) {
     case 'create-table':
-      if (statement.ifNotExists && catalog.current(statement.table) !== undefined) return 0
+      if (statement.ifNotExists && isDefined(catalog, statement.table)) return 0
       return writeRows(parts, query, plan, statement.table, statement.replace ? 'replace' : 'create', onPlanned, key)
     case 'insert':
       return writeRows(parts, query, plan, statement.table, 'insert', onPlanned, key)
@@ -79,6 +80,12 @@ async function write(
     default:
       throw new ForebayError('INTERNAL', `a "${statement.kind}" does not write`)
   }
+}
+
+/** True for a table or view of this name, also one that is broken. */
+function isDefined(catalog: EngineCatalog, name: string): boolean {
+  const folded = name.toLowerCase()
+  return catalog.definitions().some((definition) => relationName(definition).toLowerCase() === folded)
 }
 
 async function writeRows(

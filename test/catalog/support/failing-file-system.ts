@@ -28,6 +28,7 @@ export function failingFileSystem(n: number, failure: Failure): FileSystem & { r
     list: (folder) => guard(() => disk.list(folder)),
     stat: (path) => guard(() => disk.stat(path)),
     read: (path) => guard(() => disk.read(path)),
+    checksum: (path) => guard(() => disk.checksum(path)),
     write: (path, text) =>
       guard(
         () => disk.write(path, text),
