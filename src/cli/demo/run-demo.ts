@@ -32,6 +32,7 @@ const seed = 20260302
 const memoryBytes = 1_000_000_000
 /** What the proactive server keeps nodes for after the last question. */
 const shortKeepAliveMs = 2 * minuteMs
+const startAt = weekStart - 5 * minuteMs
 const until = weekStart + 7 * dayMs
 
 interface Run {
@@ -60,7 +61,11 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     const proactive = await run(options, folder, 'proactive', shortKeepAliveMs)
     const keepAliveMs = keepAliveFor(
       (proactive.week.held.byteSeconds / memoryBytes) * 1000,
-      proactive.week.asked.map((question) => ({ from: question.at, until: question.endedAt })),
+      // The node that a server probes at its start is held first.
+      [
+        { from: startAt, until: startAt },
+        ...proactive.week.asked.map((question) => ({ from: question.at, until: question.endedAt })),
+      ],
     )
     const reactive = await run(options, folder, 'reactive', keepAliveMs)
     options.progress('')
@@ -107,7 +112,7 @@ function configurationOf(lake: string, state: string, proactive: 'on' | 'off', k
 async function run(options: DemoOptions, folder: string, name: 'proactive' | 'reactive', keepAliveMs: number): Promise<Run> {
   const lake = join(folder, `lake-${name}`)
   await cp(join(folder, 'lake'), lake, { recursive: true })
-  const clock = new VirtualClock(weekStart - 5 * minuteMs)
+  const clock = new VirtualClock(startAt)
   const configuration = configurationOf(lake, join(folder, `state-${name}`), name === 'proactive' ? 'on' : 'off', keepAliveMs, 0)
   const server = await openServer(configuration, { clock })
   try {
@@ -157,7 +162,7 @@ async function learn(url: string, kind: WorkloadKind): Promise<void> {
 
 async function askFacts(url: string, week: Week): Promise<Facts> {
   const metrics = await (await request(`${url}/metrics`)).body.text()
-  const hot = (await (await request(`${url}/v1/hot-segments?limit=1`)).body.json()) as { id: string; dataset: string }[]
+  const hot = (await (await request(`${url}/v1/hot-segments?limit=1`)).body.json()) as { id: string; dataset: string | null }[]
   const total = (name: string): number =>
     metrics
       .split('\n')
@@ -167,7 +172,7 @@ async function askFacts(url: string, week: Week): Promise<Facts> {
   return {
     lineageEvents: total('forebay_lineage_events_total'),
     transfers: total('forebay_transfers_total'),
-    hottest: hot[0] === undefined ? 'none' : `${hot[0].id} of ${hot[0].dataset}`,
+    hottest: hot[0] === undefined ? 'none' : `${hot[0].id}, ${hot[0].dataset === null ? 'a result' : `of ${hot[0].dataset}`}`,
     qErrorP50: median(errors),
   }
 }

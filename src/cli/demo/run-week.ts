@@ -85,6 +85,8 @@ export async function runWeek(options: WeekOptions): Promise<Week> {
     options.onProgress((event.at - from) / (until - from))
     if (event.kind === 'load') {
       await rename(join(lake, '_incoming', `day=${event.day}`), join(lake, 'orders', `day=${event.day}`))
+      // The server looks at its folder every few seconds, of which the next hours, skipped at once, have thousands.
+      await lookAtFolder(server.url)
       continue
     }
     const firstAfterIdle = event.at - lastActivityAt >= idleMs
@@ -109,6 +111,12 @@ export async function runWeek(options: WeekOptions): Promise<Week> {
 /** What a node holds changes while it starts or stops. */
 function isChanging({ state }: NodeStatus): boolean {
   return state === 'starting' || state === 'draining' || state === 'stopping'
+}
+
+/** A list of the tables is made from a fresh look at the data folder. */
+async function lookAtFolder(url: string): Promise<void> {
+  const response = await request(`${url}/v1/tables`)
+  await response.body.dump()
 }
 
 async function ask(
