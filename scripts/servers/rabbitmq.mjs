@@ -2,7 +2,7 @@
  * RabbitMQ from Debian, as a broker of its own: AMQP and AMQP over TLS, management and Prometheus metrics on loopback. The
  * package may start a broker by itself; this one shares neither ports nor files with it.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'amqplib'
 import { pause } from './support.mjs'
 
@@ -23,12 +23,14 @@ export const server = {
 
   async start(ctx) {
     const { ports } = ctx
+    const file = ctx.path('mnesia', `${nodeName(ctx)}.pid`)
+    // Of a broker that was killed: another process may have that pid by now.
+    rmSync(file, { force: true })
     // Started here, since the broker would leave its own running when it ends.
     ctx.spawn('epmd', ['-port', String(ports.epmd), '-address', '127.0.0.1'], { name: 'epmd' })
     await pause(300)
     ctx.spawn(`${home}/bin/rabbitmq-server`, [], { env: environment(ctx) })
     for (let tries = 0; tries < 300; tries++) {
-      const file = ctx.path('mnesia', `${nodeName(ctx)}.pid`)
       const pid = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0
       if (pid > 0 && existsSync(`/proc/${pid}`)) return ctx.adopt('broker', pid)
       await pause(100)

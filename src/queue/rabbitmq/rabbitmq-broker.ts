@@ -5,6 +5,7 @@
  */
 import type { ChannelModel, ConfirmChannel, ConsumeMessage } from 'amqplib'
 import { connect } from 'amqplib'
+import { systemClock } from '../../model/clock.js'
 import { ForebayError } from '../../model/errors.js'
 import type { Broker, BrokerMessage, Sending, ShelfItem, Stream, Subscription } from '../brokered/broker.js'
 import { Outbox, type Outgoing } from '../brokered/outbox.js'
@@ -137,7 +138,7 @@ export class RabbitMqBroker implements Broker {
         this.#away(`${this.#address.shown} cannot be reached: ${textOf(error)}`)
       }
       if (signal.aborted) throw new ForebayError('UNAVAILABLE', this.#status.detail ?? '')
-      await pause(backOffMs[Math.min(tries, backOffMs.length - 1)] ?? 0, signal)
+      await systemClock.sleep(backOffMs[Math.min(tries, backOffMs.length - 1)] ?? 0, signal).catch(() => {})
       if (signal.aborted) throw new ForebayError('UNAVAILABLE', this.#status.detail ?? '')
     }
   }
@@ -159,7 +160,7 @@ export class RabbitMqBroker implements Broker {
         noDelay: true,
         timeout: connectMsMax,
         clientProperties: { connection_name: `forebay ${process.pid}` },
-        ...(tls === undefined ? {} : { ...tls, ca: tls.ca === undefined ? undefined : [tls.ca], servername: host }),
+        ...(tls === undefined ? {} : { ...tls, ca: tls.ca === undefined ? undefined : [tls.ca] }),
       },
     )
     connection.on('error', () => {}) // the close that follows tells it
@@ -202,7 +203,7 @@ export class RabbitMqBroker implements Broker {
     while (!signal.aborted && this.#connection === undefined) {
       // Refused now, though it was not before: perhaps a password that is being changed.
       await this.#reconnect(signal).catch((error: unknown) => this.#away(textOf(error)))
-      if (this.#connection === undefined) await pause(backOffMs.at(-1) ?? 0, signal)
+      if (this.#connection === undefined) await systemClock.sleep(backOffMs.at(-1) ?? 0, signal).catch(() => {})
     }
   }
 
@@ -302,18 +303,4 @@ function refusal(error: Error, { shown }: QueueAddress): ForebayError | undefine
 function textOf(error: unknown): string {
   const { message = '', code, errors } = error as { message?: string; code?: unknown; errors?: readonly Error[] }
   return message || errors?.[0]?.message || String(code ?? 'unknown')
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        resolve()
-      },
-      { once: true },
-    )
-  })
 }

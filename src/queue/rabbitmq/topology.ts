@@ -31,7 +31,8 @@ function differs(error: Error, queue: string, shown: string): ForebayError | und
   )
   if (match === null) return undefined
   const [, option = '', wanted = '', found = ''] = match
-  const readable = (value: string): string => (value.startsWith('none') ? 'absent' : value.replace(/^the value /, ''))
+  const readable = (value: string): string =>
+    value.startsWith('none') ? 'absent' : value.replace(/^the value /, '').replace(/ of type '\w+'$/, '')
   return new ForebayError(
     'CONFIGURATION_INVALID',
     `queue "${queue}" of ${shown} exists with another option: ${option} is ${readable(found)}, not ${readable(wanted)}`,
