@@ -35,6 +35,7 @@ export class GraphDatabase {
     this.#inTransaction(() => {
       const marked: MarkedEvent[] = []
       for (const { offset, event } of events) if (event.at <= until) marked.push(this.index.take(offset, event))
+      this.index.flush()
       // Marks reach the disk before the graph does: whoever follows the graph's offset finds them.
       if (keepMarks) this.#log.mark(marked)
       this.graph.apply(this.#batch(marked, from, last.offset + 1))

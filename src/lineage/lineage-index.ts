@@ -70,6 +70,11 @@ export class LineageIndex {
     return { offset, event, marks: Object.keys(marks).length === 0 ? noMarks : marks }
   }
 
+  /** Writes what was taken in and not written yet. Must be called before the transaction ends. */
+  flush(): void {
+    this.#catalogue.flush()
+  }
+
   /** Empties all tables. */
   clear(): void {
     for (const table of [...indexTables.map((entry) => entry.table), 'transfers']) this.#sql.run(`DELETE FROM ${table}`)

@@ -9,6 +9,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { ForebayError } from '../model/errors.js'
 import { parseBytes, parseDurationMs } from '../model/units.js'
+import { openLineageFromEnvironment } from './open-lineage-environment.js'
 
 const bytes = (key: string, min: number) =>
   z.union([z.string(), z.number()]).transform((value, context) => {
@@ -51,6 +52,23 @@ const limitsSchema = z
   })
   .prefault({})
 
+const openLineageSchema = z
+  .strictObject({
+    /** Receiver of events over HTTP, e.g. http://marquez:5000. */
+    url: z.url({ protocol: /^https?$/ }).optional(),
+    endpoint: z.string().min(1).default('api/v1/lineage'),
+    apiKey: z.string().min(1).optional(),
+    compression: z.enum(['none', 'gzip']).default('none'),
+    /** File that gets one event a line, when there is no url. */
+    file: path.optional(),
+    namespace: z.string().min(1).max(1_024).default('forebay'),
+    /** What of a query's text is told. */
+    sql: z.enum(['text', 'template', 'none']).default('text'),
+    bufferEvents: whole(1, 1_000_000).default(10_000),
+    timeout: duration('openLineage.timeout').default(5_000),
+  })
+  .optional()
+
 const schema = z.strictObject({
   data: path.default('./data'),
   state: path.default('./.forebay'),
@@ -66,6 +84,8 @@ const schema = z.strictObject({
   lineage: z.string().min(1).default('sqlite'),
   queue: z.string().min(1).default('embedded'),
   proactive: z.enum(['on', 'forecast-only', 'off']).default('on'),
+  /** Who is told of every query, as OpenLineage events; nobody by default. */
+  openLineage: openLineageSchema,
   /** Names besides loopback's by which clients may call the server. */
   allowedHosts: z.array(z.string().min(1)).max(100).default([]),
   allowedOrigins: z.array(z.url()).max(100).default([]),
@@ -116,7 +136,8 @@ export function readConfiguration(sources: ConfigurationSources = {}): ServerCon
   const folder = sources.folder ?? process.cwd()
   const file = readFile(folder, sources.file)
   const environment = fromEnvironment(sources.environment ?? {})
-  const merged = { ...file.values, ...environment, ...defined(sources.flags ?? {}) }
+  const openLineage = joinedOpenLineage(file.values.openLineage, sources.environment ?? {})
+  const merged = { ...file.values, ...environment, ...openLineage, ...defined(sources.flags ?? {}) }
   const checked = schema.safeParse(merged)
   if (!checked.success) throw invalid(checked.error, file.name)
   return absolute(checked.data, folder)
@@ -147,6 +168,13 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): RawConfiguration {
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined && value !== ''))
 }
 
+/** The clients' own variables win over the file, key by key. */
+function joinedOpenLineage(ofFile: unknown, environment: NodeJS.ProcessEnv): RawConfiguration {
+  const given = openLineageFromEnvironment(environment)
+  if (given === undefined) return {}
+  return { openLineage: given === 'off' ? undefined : { ...(ofFile as RawConfiguration | undefined), ...given } }
+}
+
 const defined = (values: RawConfiguration): RawConfiguration =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 
@@ -167,6 +195,9 @@ function absolute(values: z.output<typeof schema>, folder: string): ServerConfig
     data: resolve(folder, values.data),
     state: resolve(folder, values.state),
     ...(values.tokenFile === undefined ? {} : { tokenFile: resolve(folder, values.tokenFile) }),
+    ...(values.openLineage?.file === undefined
+      ? {}
+      : { openLineage: { ...values.openLineage, file: resolve(folder, values.openLineage.file) } }),
     ...(values.tls === undefined
       ? {}
       : { tls: { certFile: resolve(folder, values.tls.certFile), keyFile: resolve(folder, values.tls.keyFile) } }),

@@ -196,18 +196,13 @@ export class CatalogueReader {
 
   /** The events themselves, the last to arrive first, as they came. */
   #events(limit: number, offset: number): string {
-    const offsets = this.#sql.all<[number]>(
-      'SELECT DISTINCT offset FROM ol_events ORDER BY offset DESC LIMIT ? OFFSET ?',
+    const rows = this.#log.all<[string]>(
+      "SELECT body FROM log WHERE id >= 'ol-' AND id < 'ol.' ORDER BY offset DESC LIMIT ? OFFSET ?",
       limit,
       offset,
     )
-    const rows = this.#log.all<[string]>(
-      'SELECT l.body FROM json_each(?) f CROSS JOIN log l ON l.offset = f.value',
-      JSON.stringify(offsets.map(([at]) => at)),
-    )
     const texts = rows.map(([body]) => body.slice(body.indexOf(',"event":') + 9, -1))
-    const [total = 0] = this.#sql.first<[number]>('SELECT count(*) FROM ol_events') ?? []
-    return `{"events":[${texts.join(',')}],"totalCount":${total}}`
+    return `{"events":[${texts.join(',')}]}`
   }
 
   #search(text: string, type: 'JOB' | 'DATASET' | undefined, limit: number): string {

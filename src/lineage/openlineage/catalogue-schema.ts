@@ -4,7 +4,7 @@
  * greatest, facets those of the latest event that has them (`at`, and at equal times the greater text, decides).
  *
  * Times are texts of one length (see event-time.ts). `changed` is the log's offset of the last event that concerned a row, so that
- * a reader knows which of its copies are old. The `text` of a facet is as it was sent; '' stands for one that was deleted.
+ * a reader knows which of its copies are old; `offsets` are the places of a run's events in the log, which has all that they say. The `text` of a facet is as it was sent; '' stands for one that was deleted.
  */
 export const catalogueSchema = `
 CREATE TABLE IF NOT EXISTS ol_datasets (
@@ -22,12 +22,10 @@ CREATE TABLE IF NOT EXISTS ol_flows (
 CREATE INDEX IF NOT EXISTS ol_flows_by_dataset ON ol_flows (dataset, written, job);
 CREATE TABLE IF NOT EXISTS ol_runs (
   id TEXT PRIMARY KEY, job INTEGER NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL, started TEXT, state TEXT NOT NULL,
-  parent TEXT, graph TEXT NOT NULL, changed INTEGER NOT NULL) WITHOUT ROWID;
+  parent TEXT, graph TEXT NOT NULL, offsets TEXT NOT NULL, changed INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ol_runs_by_job ON ol_runs (job, created, id);
 CREATE INDEX IF NOT EXISTS ol_runs_by_parent ON ol_runs (parent) WHERE parent IS NOT NULL;
-CREATE TABLE IF NOT EXISTS ol_events (
-  run TEXT NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (run, offset)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS ol_events_by_offset ON ol_events (offset);
+CREATE INDEX IF NOT EXISTS ol_runs_by_change ON ol_runs (changed);
 CREATE TABLE IF NOT EXISTS ol_column_sets (
   dataset INTEGER NOT NULL, job INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (dataset, job)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ol_columns (
@@ -49,7 +47,6 @@ export const catalogueTables = [
   { table: 'ol_facets', key: ['kind', 'owner', 'name'] },
   { table: 'ol_flows', key: ['id'] },
   { table: 'ol_runs', key: ['id'] },
-  { table: 'ol_events', key: ['run', 'offset'] },
   { table: 'ol_column_sets', key: ['dataset', 'job'] },
   {
     table: 'ol_columns',

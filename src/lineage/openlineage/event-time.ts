@@ -19,18 +19,22 @@ export function parseEventTime(given: string): EventTime | undefined {
   const [, year, month, day, hour, minute, second = '0', fraction = '', zone] = match
   const offset = zone === undefined ? 0 : offsetMinutes(zone)
   if (offset === undefined || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined
+  const nanos = fraction.slice(0, 9).padEnd(9, '0')
+  const zoned = zone !== undefined
+  const seconds = `${year}-${month}-${day}T${hour}:${minute}:${second.padStart(2, '0')}`
+  const plain = Date.parse(`${seconds}Z`)
+  // Date.parse rolls 31 February over to March; only days that every month has need no second look.
+  if (offset === 0 && Number(day) <= 28 && year !== '0000' && !Number.isNaN(plain)) {
+    return { micros: plain * 1000 + Number(nanos.slice(0, 6)), text: `${seconds}.${nanos}Z`, zoned }
+  }
   const date = new Date(0)
   date.setUTCFullYear(Number(year), Number(month) - 1, Number(day))
   if (date.getUTCMonth() !== Number(month) - 1 || date.getUTCDate() !== Number(day)) return undefined
   date.setUTCHours(Number(hour), Number(minute) - offset, Number(second))
   const years = date.getUTCFullYear()
   if (years < 1 || years > 9999) return undefined
-  const nanos = fraction.slice(0, 9).padEnd(9, '0')
-  return {
-    micros: date.getTime() * 1000 + Number(nanos.slice(0, 6)),
-    text: `${date.toISOString().slice(0, 20)}${nanos}Z`,
-    zoned: zone !== undefined,
-  }
+  const text = `${date.toISOString().slice(0, 20)}${nanos}Z`
+  return { micros: date.getTime() * 1000 + Number(nanos.slice(0, 6)), text, zoned }
 }
 
 function offsetMinutes(zone: string): number | undefined {

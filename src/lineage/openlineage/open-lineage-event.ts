@@ -53,6 +53,15 @@ const deletion = '_deleted'
 /** Whether a facet says that what was known under its name is gone. */
 export const isDeletion = (facet: Facets): boolean => facet[deletion] === true
 
+/** The run and the job that started this run, as its `parent` facet says. */
+export function parentOf(event: OpenLineageEvent): { readonly run: string; readonly job: DatasetReference } | undefined {
+  const facet = facetOf(event.run?.facets, 'parent')
+  const run = facetOf(facet, 'run')?.runId
+  const { namespace, name } = facetOf(facet, 'job') ?? {}
+  if (typeof run !== 'string' || typeof namespace !== 'string' || typeof name !== 'string') return undefined
+  return { run, job: { namespace, name } }
+}
+
 /** A facet as an object to look into; undefined where it is absent or no object. */
 export function facetOf(facets: Facets | undefined, name: string): Readonly<Record<string, unknown>> | undefined {
   const facet = facets === undefined || !Object.hasOwn(facets, name) ? undefined : facets[name]

@@ -7,9 +7,6 @@ import { versionId } from './marquez-shapes.js'
 import { type EventDataset, facetOf, type OpenLineageEvent } from './open-lineage-event.js'
 import { arrayElements, memberValue, objectMembers } from './raw-json.js'
 
-/** Events of one run that are looked at; a run that says more is streaming, and its last ones say what it is. */
-const eventsMax = 1_000
-
 export interface RunDetails {
   readonly run: ReadonlyMap<string, string>
   readonly job: ReadonlyMap<string, string>
@@ -21,10 +18,10 @@ export interface RunDetails {
 
 /** Reads a run's events. Those that have left the log say nothing any more. */
 export function runDetails(graph: Statements, log: Statements, run: string): RunDetails {
-  const offsets = graph.all<[number]>('SELECT offset FROM ol_events WHERE run = ? ORDER BY offset DESC LIMIT ?', run, eventsMax)
+  const [offsets = ''] = graph.first<[string]>('SELECT offsets FROM ol_runs WHERE id = ?', run) ?? []
   const bodies = log.all<[string]>(
     'SELECT l.body FROM json_each(?) f CROSS JOIN log l ON l.offset = f.value',
-    JSON.stringify(offsets.map(([offset]) => offset)),
+    `[${offsets.replaceAll(' ', ',')}]`,
   )
   const texts = bodies.flatMap(([body]) => {
     const event = loggedEvent(body)
