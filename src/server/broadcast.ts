@@ -1,4 +1,5 @@
 import type { Allocator } from '../allocate/allocator.js'
+import type { QueryReporter } from '../lineage/openlineage/out/query-reporter.js'
 import type { Activity } from '../model/activity.js'
 import type { RelationChange } from '../model/catalogue.js'
 import type { Forecast, LedgerEntry } from '../model/forecast.js'
@@ -19,6 +20,7 @@ export interface BroadcastOptions {
 interface Listeners {
   readonly metrics: Metrics
   readonly allocator: Allocator
+  readonly reporter?: QueryReporter | undefined
 }
 
 /**
@@ -48,6 +50,7 @@ export class Broadcast {
     this.#tell(() => this.#listeners?.metrics.notice(activity))
     this.#tell(() => tracing.notice(activity))
     this.#tell(() => this.#listeners?.allocator.notice(activity))
+    this.#tell(() => this.#listeners?.reporter?.notice(activity))
     if (activity.type === 'arrival') this.#tell(() => predictor.arrivals.observe(activity))
     else if (activity.type === 'query') this.#tell(() => hub.publish('query', presentQuery(activity.status)))
     else if (activity.type === 'node') this.#tell(() => hub.publish('node', presentNode(activity.node, 0)))
@@ -56,6 +59,7 @@ export class Broadcast {
   recorded(events: readonly LineageEvent[]): void {
     this.#tell(() => this.#listeners?.metrics.recorded(events))
     this.#tell(() => this.#options.tracing.recorded(events))
+    this.#tell(() => this.#listeners?.reporter?.recorded(events))
     for (const event of events) {
       if (event.kind === 'answer') this.#publishTransfer(event.transfer, event.queryId)
       else if ('transfers' in event) for (const transfer of event.transfers) this.#publishTransfer(transfer, event.queryId)

@@ -13,8 +13,10 @@ import { snapshotEvent } from '../catalog/snapshot.js'
 import { openEmbeddedEngine } from '../engine/embedded/embedded-engine.js'
 import { openLineageReader } from '../lineage/lineage-reader.js'
 import { IntakeWorker } from '../lineage/openlineage/intake-worker.js'
+import { openReporter } from '../lineage/openlineage/out/open-reporter.js'
+import type { ReportedTable } from '../lineage/openlineage/out/query-report.js'
 import { openRecorder } from '../lineage/recorder.js'
-import type { RelationChange } from '../model/catalogue.js'
+import type { RelationChange, TableSummary } from '../model/catalogue.js'
 import { type Clock, systemClock } from '../model/clock.js'
 import { ForebayError } from '../model/errors.js'
 import type { LedgerEntry } from '../model/forecast.js'
@@ -144,6 +146,13 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   })
 
   const queue = configuration.queue === 'embedded' ? undefined : await openQueue(configuration, state.inner('queue'), onError)
+  const reporter = await openReporter(configuration.openLineage, {
+    version: packageVersion(),
+    table: (name) => reportedTable(catalog.table(name), configuration.data),
+    onError,
+  })
+  if (reporter !== undefined) closing.add(() => reporter.close())
+
   const engine = await closing.track(
     openEmbeddedEngine(
       {
@@ -221,7 +230,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     checks: () => health.checks(),
     traceOf: (queryId) => tracing.traceOf(queryId),
   })
-  broadcast.connect({ metrics, allocator })
+  broadcast.connect({ metrics, allocator, reporter })
   catalog.onChange((change) => broadcast.relationChanged(change, clock.now()))
   broadcast.ready()
 
@@ -291,6 +300,16 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     nodes: () => engine.nodes(),
     ledger: () => allocator.ledger.entries(),
     close: (signal) => (closed ??= close(signal)),
+  }
+}
+
+/** A table as others are told of it. A discovered one is a folder, or a file, of the data folder. */
+function reportedTable(table: TableSummary | undefined, data: string): ReportedTable | undefined {
+  if (table === undefined || table.kind === 'broken' || table.kind === 'view') return undefined
+  return {
+    columns: table.columns,
+    ...(table.snapshot === undefined ? {} : { snapshot: table.snapshot }),
+    ...(table.kind === 'discovered' ? { path: join(data, table.name) } : {}),
   }
 }
 
