@@ -1,0 +1,321 @@
+/**
+ * Nodes as machines of a group whose size is set. What is wanted is a set of slots `n1`, `n2`, …; what there is, is asked anew each
+ * time, and slots are bound to machines by what is seen, never by what was asked for. So a lost answer, a call that was made twice or
+ * a machine that never comes cannot make us believe something for longer than one look.
+ *
+ * Sizes are set as absolute numbers, and only one change is under way at a time. A look may raise the size, when fewer machines are
+ * asked for than are wanted; it never lowers it. Machines go by `stop` alone, after they were drained.
+ */
+import assert from 'node:assert/strict'
+import type { Clock } from '../../model/clock.js'
+import { ForebayError } from '../../model/errors.js'
+import type { NodeId } from '../../model/node.js'
+import type { ProvisionedNode, Provisioner } from '../provisioner.js'
+import type { GroupView, Machine, MachineGroup } from './machine-group.js'
+import { defaultRetries, type RetryOptions, retrying } from './retrying.js'
+
+export interface GroupProvisionerOptions {
+  readonly group: MachineGroup
+  /** Our own maximum, whatever the cloud would allow. */
+  readonly nodesMax: number
+  /** Memory of one machine, as it is reported: a group's machines are all of one size. */
+  readonly memoryBytes: number
+  readonly clock: Clock
+  readonly random: () => number
+  /** `forecast-only` decides and tells, and changes nothing. */
+  readonly mode: 'act' | 'forecast-only'
+  /** Lets a machine finish its work; called before it goes. */
+  readonly drain?: (machine: string, signal: AbortSignal) => Promise<void>
+  /** Every change that is made, or would be made: a lower-case sentence. */
+  readonly onDecision?: (decision: string) => void
+  readonly pollMs?: number
+  /** A machine that has not come by then is given up. */
+  readonly bootMsMax?: number
+  readonly drainMsMax?: number
+  readonly stopMsMax?: number
+  readonly retries?: Partial<Omit<RetryOptions, 'clock' | 'random'>>
+}
+
+const defaults = { pollMs: 2_000, bootMsMax: 15 * 60_000, drainMsMax: 5 * 60_000, stopMsMax: 15 * 60_000 }
+
+export class GroupProvisioner implements Provisioner {
+  readonly sizesMemory = false
+  readonly outlives = true
+  readonly #options: GroupProvisionerOptions & typeof defaults
+  readonly #retries: RetryOptions
+  readonly #wanted = new Set<NodeId>()
+  /** Slots whose machine is drained before it goes: it still counts. */
+  readonly #leaving = new Set<NodeId>()
+  readonly #bound = new Map<NodeId, Machine>()
+  #working: ReadonlySet<string> = new Set()
+  #lastReason: string | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  readonly #closed = new AbortController()
+
+  constructor(options: GroupProvisionerOptions) {
+    assert(options.nodesMax > 0, 'there must be room for one node')
+    this.#options = { ...defaults, ...options }
+    this.#retries = { ...defaultRetries, ...options.retries, clock: options.clock, random: options.random }
+  }
+
+  async start(node: NodeId, _options: { readonly memoryBytes: number }, given: AbortSignal): Promise<void> {
+    const { clock, bootMsMax, pollMs, nodesMax } = this.#options
+    this.#refuseClosed()
+    if (slotNumber(node) > nodesMax) {
+      throw new ForebayError('NOT_FOUND', `there is no node "${node}": ${this.#name} may have ${nodesMax} machines`)
+    }
+    const signal = AbortSignal.any([given, this.#closed.signal])
+    this.#refuseForecastOnly(`start ${node}`)
+    this.#wanted.add(node)
+    this.#leaving.delete(node)
+    const until = clock.now() + bootMsMax
+    for (;;) {
+      await this.#look(signal)
+      if (this.#bound.get(node)?.state === 'ready') return
+      if (!this.#wanted.has(node)) throw new ForebayError('UNAVAILABLE', `${node} was stopped`)
+      if (clock.now() >= until) throw await this.#giveUp(node, signal)
+      await clock.sleep(pollMs, signal)
+    }
+  }
+
+  async stop(node: NodeId, given: AbortSignal): Promise<void> {
+    const { clock, pollMs, stopMsMax } = this.#options
+    const signal = AbortSignal.any([given, this.#closed.signal])
+    if (this.#options.mode === 'forecast-only') {
+      await this.observe(signal)
+      if (this.#bound.has(node)) this.#refuseForecastOnly(`stop ${node}`)
+      return
+    }
+    this.#wanted.delete(node)
+    try {
+      await this.#untilGone(node, clock.now() + stopMsMax, pollMs, signal)
+    } finally {
+      this.#leaving.delete(node)
+    }
+  }
+
+  async observe(signal: AbortSignal): Promise<readonly ProvisionedNode[]> {
+    await this.#exclusively(() => this.#see(signal))
+    const { memoryBytes } = this.#options
+    const reason = this.#lastReason === undefined ? {} : { reason: this.#lastReason }
+    const bound = [...this.#bound].map(([id, { state }]) => {
+      const leaving = state === 'ready' && this.#leaving.has(id)
+      return { id, state: leaving ? ('draining' as const) : state, memoryBytes, ...(state === 'starting' ? reason : {}) }
+    })
+    const missing = [...this.#wanted]
+      .filter((id) => !this.#bound.has(id))
+      .map((id) => ({ id, state: 'starting' as const, memoryBytes, ...reason }))
+    return [...bound, ...missing].toSorted((a, b) => slotNumber(a.id) - slotNumber(b.id))
+  }
+
+  /** Machines of these nodes work: the cloud must not end them. All others may be ended. */
+  async protect(nodes: readonly NodeId[], signal: AbortSignal): Promise<void> {
+    const { group, mode } = this.#options
+    if (group.protect === undefined || mode === 'forecast-only') return
+    await this.#exclusively(async () => {
+      const working = new Set(nodes.flatMap((node) => this.#bound.get(node)?.id ?? []))
+      const began = [...working].filter((id) => !this.#working.has(id))
+      const present = new Set([...this.#bound.values()].map(({ id }) => id))
+      const ended = [...this.#working].filter((id) => !working.has(id) && present.has(id))
+      if (began.length > 0) await this.#call((each) => group.protect?.(began, true, each), signal)
+      if (ended.length > 0) await this.#call((each) => group.protect?.(ended, false, each), signal)
+      this.#working = working
+    })
+  }
+
+  /** Has so many machines booted and stopped, where the cloud can do that; else nothing. */
+  async prepare(count: number, signal: AbortSignal): Promise<void> {
+    const { group, nodesMax } = this.#options
+    if (group.prepare === undefined) return
+    const bounded = Math.min(count, nodesMax)
+    this.#refuseForecastOnly(`keep ${bounded} machines prepared`)
+    await this.#exclusively(() => this.#call((each) => group.prepare?.(bounded, each), signal))
+  }
+
+  /** Leaves the machines as they are: the next start finds them again. */
+  async close(): Promise<void> {
+    this.#closed.abort(new ForebayError('UNAVAILABLE', 'the nodes are not provisioned any more'))
+    await this.#turn.catch(() => {})
+    await this.#options.group.close()
+  }
+
+  get #name(): string {
+    return this.#options.group.name
+  }
+
+  /** One look, which asks for more machines where fewer are on their way than are wanted. What may pass is waited out. */
+  async #look(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#exclusively(async () => {
+        const { desired } = await this.#see(signal)
+        const needed = Math.min(this.#options.nodesMax, this.#wanted.size + this.#leaving.size)
+        if (desired < needed) await this.#resize(needed, signal)
+      })
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof ForebayError) || error.code !== 'UNAVAILABLE') throw error
+      this.#lastReason = error.message
+    }
+  }
+
+  /** Asks for the truth and binds slots to it. */
+  async #see(signal: AbortSignal): Promise<GroupView> {
+    const { group } = this.#options
+    const view = await this.#call((each) => group.observe(each), signal)
+    this.#bind(view.machines)
+    const ready = view.machines.filter(({ state }) => state === 'ready').length
+    const told = view.reason === undefined ? '' : `: ${view.reason}`
+    this.#lastReason = ready < view.desired ? `${ready} of ${view.desired} machines of ${group.name} are ready${told}` : undefined
+    return view
+  }
+
+  #bind(machines: readonly Machine[]): void {
+    const open = new Map(machines.map((machine) => [machine.id, machine]))
+    for (const [node, { id }] of this.#bound) {
+      const machine = open.get(id)
+      open.delete(id)
+      if (machine === undefined) this.#bound.delete(node)
+      else this.#bound.set(node, machine)
+    }
+    for (const machine of open.values()) {
+      const free = [...this.#wanted].toSorted(bySlot).find((node) => !this.#bound.has(node)) ?? this.#firstFree()
+      this.#bound.set(free, machine)
+    }
+  }
+
+  #firstFree(): NodeId {
+    for (let number = 1; ; number++) if (!this.#bound.has(`n${number}`)) return `n${number}`
+  }
+
+  async #untilGone(node: NodeId, until: number, pollMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    const asked = new Set<string>()
+    for (;;) {
+      const { machine, gone } = await this.#exclusively(() => this.#leave(node, asked, signal))
+      if (gone) return
+      if (machine !== undefined) {
+        await this.#drain(node, machine, signal)
+        await this.#exclusively(() => this.#remove(node, machine, asked, signal))
+        continue
+      }
+      if (clock.now() >= until) throw new ForebayError('UNAVAILABLE', `${node} of ${this.#name} did not go in time`)
+      await clock.sleep(pollMs, signal)
+    }
+  }
+
+  /** What has to happen next for a slot to be empty: a machine to drain and remove, waiting, or nothing. */
+  async #leave(
+    node: NodeId,
+    asked: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<{ readonly machine?: Machine; readonly gone: boolean }> {
+    const view = await this.#see(signal)
+    // Somebody wants it again: it stays.
+    if (this.#wanted.has(node)) return { gone: true }
+    const machine = this.#bound.get(node)
+    if (machine === undefined) {
+      this.#leaving.delete(node)
+      const needed = this.#wanted.size + this.#leaving.size
+      // It was on its way only: it need not come any more.
+      const floor = Math.max(needed, view.machines.length)
+      if (view.desired > floor) await this.#resize(floor, signal)
+      return { gone: true }
+    }
+    if (machine.state === 'stopping' || asked.has(machine.id)) return { gone: false }
+    this.#leaving.add(node)
+    return { machine: this.#leavingMachine(node, machine, view), gone: false }
+  }
+
+  /** The machine that will go. Where the cloud chooses, slots change places so that it is this slot's. */
+  #leavingMachine(node: NodeId, machine: Machine, view: GroupView): Machine {
+    const last = view.machines.at(-1)
+    if (this.#options.group.remove !== undefined || last === undefined || last.id === machine.id) return machine
+    const other = [...this.#bound].find(([, bound]) => bound.id === last.id)?.[0]
+    if (other !== undefined) this.#bound.set(other, machine)
+    this.#bound.set(node, last)
+    return last
+  }
+
+  async #drain(node: NodeId, machine: Machine, signal: AbortSignal): Promise<void> {
+    const { drain, drainMsMax, clock, onDecision } = this.#options
+    if (drain === undefined || machine.state !== 'ready') return
+    onDecision?.(`drain ${node} (${machine.id})`)
+    const late = new AbortController()
+    try {
+      const patience = clock.sleep(drainMsMax, AbortSignal.any([late.signal, signal])).then(
+        () => onDecision?.(`${node} did not drain in ${drainMsMax} ms and is ended`),
+        () => {},
+      )
+      await Promise.race([drain(machine.id, signal), patience])
+      signal.throwIfAborted()
+    } catch (error) {
+      signal.throwIfAborted()
+      // A machine that cannot drain any more has nothing left to lose.
+      onDecision?.(`${node} did not drain: ${error instanceof Error ? error.message : String(error)}`)
+    } finally {
+      late.abort()
+    }
+  }
+
+  async #remove(node: NodeId, machine: Machine, asked: Set<string>, signal: AbortSignal): Promise<void> {
+    const { group, onDecision } = this.#options
+    const view = await this.#see(signal)
+    this.#leaving.delete(node)
+    const present = view.machines.find(({ id }) => id === machine.id)
+    if (present === undefined || present.state === 'stopping') return
+    asked.add(machine.id)
+    if (group.remove === undefined) {
+      await this.#resize(Math.max(0, view.desired - 1), signal)
+      return
+    }
+    onDecision?.(`remove ${node} (${machine.id})`)
+    await this.#call((each) => group.remove?.(machine.id, each), signal)
+  }
+
+  /** The capacity is not there: it is not asked for any more. */
+  async #giveUp(node: NodeId, signal: AbortSignal): Promise<ForebayError> {
+    const reason = this.#lastReason === undefined ? '' : `: ${this.#lastReason}`
+    const seconds = Math.round(this.#options.bootMsMax / 1000)
+    this.#wanted.delete(node)
+    await this.#exclusively(() => this.#leave(node, new Set(), signal)).catch(() => {})
+    return new ForebayError('UNAVAILABLE', `${node} did not come within ${seconds} s${reason}`)
+  }
+
+  async #resize(count: number, signal: AbortSignal): Promise<void> {
+    const { group, onDecision } = this.#options
+    onDecision?.(`resize ${group.name} to ${count}`)
+    await this.#call((each) => group.resize(count, each), signal)
+  }
+
+  #call<T>(call: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T>
+  #call(call: (signal: AbortSignal) => Promise<void> | undefined, signal: AbortSignal): Promise<void>
+  #call(call: (signal: AbortSignal) => Promise<unknown> | undefined, signal: AbortSignal): Promise<unknown> {
+    return retrying(this.#options.group, async (each) => call(each), this.#retries, signal)
+  }
+
+  /** One change at a time: two sizes on their way could arrive in the wrong order. */
+  #exclusively<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act, act)
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed.signal.aborted) throw this.#closed.signal.reason
+  }
+
+  #refuseForecastOnly(decision: string): void {
+    if (this.#options.mode !== 'forecast-only') return
+    this.#options.onDecision?.(`would ${decision}`)
+    throw new ForebayError('UNAVAILABLE', `${this.#name} is only forecast for: would ${decision}`, {
+      hint: 'provision with mode=act to let Forebay change it',
+    })
+  }
+}
+
+const slotNumber = (node: NodeId): number => {
+  const number = Number(/^n(\d+)$/.exec(node)?.[1])
+  if (!Number.isSafeInteger(number) || number < 1) throw new ForebayError('NOT_FOUND', `there is no node "${node}"`)
+  return number
+}
+const bySlot = (a: NodeId, b: NodeId): number => slotNumber(a) - slotNumber(b)
