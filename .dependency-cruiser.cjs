@@ -35,7 +35,7 @@ module.exports = {
     {
       name: 'cli-sees-http',
       severity: 'error',
-      from: { path: room('cli'), pathNot: '^src/cli/(serve|evaluate|demo|doctor)(/|\\.ts$)' },
+      from: { path: room('cli'), pathNot: '^src/cli/(serve|evaluate|learn|demo|doctor)(/|\\.ts$)' },
       to: { path: '^src/(?!cli/|model/|lineage/render-tree)' },
     },
   ],

@@ -1,6 +1,9 @@
-import { access, constants } from 'node:fs/promises'
+import { access, constants, rename, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { renderEvaluation } from '../predict/evaluate/render-evaluation.js'
-import { runEvaluate } from '../predict/evaluate/run-evaluate.js'
+import { renderHtml } from '../predict/evaluate/render-html.js'
+import { type Ablation, runEvaluate } from '../predict/evaluate/run-evaluate.js'
+import type { ImportFormat } from '../predict/import-log/import-log.js'
 import type { CommandContext } from './context.js'
 import { UsageError } from './exit-code.js'
 import { printJson, printLines } from './output.js'
@@ -17,10 +20,21 @@ export async function evaluate(context: CommandContext, trace = ''): Promise<voi
     path: trace,
     signal,
     fast: options['fast'] === true,
+    ablate: (options['ablate'] ?? []) as readonly Ablation[],
+    ...(options['from'] === undefined ? {} : { from: options['from'] as ImportFormat }),
     onProgress: (reached) => {
       share = reached
     },
   })
   const evaluation = await withProgress(output, () => ({ share, text: trace }), running)
+  if (typeof options['html'] === 'string') await writeWhole(options['html'], renderHtml(evaluation, basename(trace)))
   return output.json ? printJson(output, evaluation) : printLines(output, [renderEvaluation(evaluation)])
+}
+
+/** Under its final name only when it is whole. */
+async function writeWhole(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.part`, text).catch((error: Error) => {
+    throw new UsageError(`report ${path} cannot be written: ${error.message}`)
+  })
+  await rename(`${path}.part`, path)
 }

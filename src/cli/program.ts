@@ -102,7 +102,7 @@ export function makeProgram(): Command {
     {
       load: async () => (await import('./learn.js')).learn,
     },
-  )
+  ).addOption(fromOption())
   local(
     program,
     'evaluate <trace>',
@@ -111,7 +111,11 @@ export function makeProgram(): Command {
     {
       load: async () => (await import('./evaluate.js')).evaluate,
     },
-  ).option('--fast', 'without the slower models')
+  )
+    .option('--fast', 'regression alone: under a millisecond a line, q-errors some percent larger')
+    .option('--html <file>', 'write a report with plots, one file')
+    .option('--ablate <part>', 'leave out lineage, arrivals or history; may be repeated', ablation, [])
+    .addOption(fromOption())
   local(program, 'demo', 'A sample lake, a week of dashboards, reactive and proactive side by side.', 'forebay demo --keep', {
     load: async () => (await import('./demo.js')).demo,
   })
@@ -175,6 +179,17 @@ function query(program: Command): void {
     .option('--stats', 'statistics on stderr')
 }
 
+/** Logs of other systems that are understood; predict/import-log reads them. */
+function fromOption(): Option {
+  return new Option('--from <system>', "the log is another system's").choices([
+    'trino-events',
+    'redshift-stl',
+    'snowflake-query-history',
+    'postgres-csvlog',
+    'openlineage',
+  ])
+}
+
 interface Loader {
   readonly load: () => Promise<Action>
 }
@@ -205,6 +220,11 @@ function local(program: Command, syntax: string, description: string, example: s
 }
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+
+function ablation(text: string, before: readonly string[]): readonly string[] {
+  if (['lineage', 'arrivals', 'history'].includes(text)) return [...before, text]
+  throw new InvalidArgumentError('must be lineage, arrivals or history.')
+}
 
 function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text)

@@ -22,6 +22,16 @@ export interface ConformalSnapshot {
   readonly above: number
 }
 
+export interface ConformalOptions {
+  /** Residuals that the quantiles are taken from. */
+  readonly window?: number
+  readonly nominal?: number
+  /** How far a miss moves its end. */
+  readonly gain?: number
+  /** Coverage of the last 200 below which it abstains. */
+  readonly abstainBelow?: number
+}
+
 /** Where an outcome fell. */
 export type Side = 'inside' | 'below' | 'above'
 
@@ -40,9 +50,11 @@ export class ConformalInterval {
   #above = 0
   readonly #missTarget: number
   readonly #gain: number
+  readonly #abstainBelow: number
 
-  constructor(options: { readonly window?: number; readonly nominal?: number; readonly gain?: number } = {}) {
-    const { window = 500, nominal = 0.9, gain = 0.05 } = options
+  constructor(options: ConformalOptions = {}) {
+    const { window = 500, nominal = 0.9, gain = 0.05, abstainBelow = 0.7 } = options
+    this.#abstainBelow = abstainBelow
     this.#residuals = new SlidingQuantiles(window)
     this.#missTarget = (1 - nominal) / 2
     this.#gain = gain
@@ -58,9 +70,9 @@ export class ConformalInterval {
     return length === 0 ? 0 : this.#inside.reduce((sum, hit) => sum + hit, 0) / length
   }
 
-  /** True before 20 outcomes, and while fewer than 70 % of the last intervals hold. */
+  /** True before 20 outcomes, and while too few of the last intervals hold. */
   get abstains(): boolean {
-    return this.#residuals.count < 20 || (this.measured >= 20 && this.coverage < 0.7)
+    return this.#residuals.count < 20 || (this.measured >= 20 && this.coverage < this.#abstainBelow)
   }
 
   /**

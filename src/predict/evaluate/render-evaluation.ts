@@ -1,4 +1,5 @@
 import type { Phase } from '../run-time/run-time-query.js'
+import type { ColdStarts } from './cold-starts.js'
 import type { WarmScores } from './replay-arrivals.js'
 import type { CacheReport } from './replay-cache.js'
 import type { NextScores } from './replay-next-query.js'
@@ -31,6 +32,7 @@ export function renderEvaluation(evaluation: Evaluation): string {
     const head = ['next query', 'right when speaking', 'speaks', 'right always speaking']
     blocks.push('', ...table(head, [nextRow('template', nextQuery.template), nextRow('exact', nextQuery.exact)]))
   }
+  if (evaluation.coldStarts !== null) blocks.push('', ...coldTable(evaluation.coldStarts))
   const { p50, p99 } = evaluation.predictionMs
   blocks.push(
     '',
@@ -70,6 +72,18 @@ function cacheTable({ capacityShare, objectHit, byteHit, gapClosed }: CacheRepor
   ])
   const gap = gapClosed === null ? [] : [`ours makes ${percent(gapClosed)} of the way from LRU to the optimum`]
   return [...table([`cache of ${percent(capacityShare)} of the bytes`, 'objects', 'bytes'], rows), ...gap]
+}
+
+function coldTable({ newTenant, newTemplate }: ColdStarts): readonly string[] {
+  return table(
+    ['never learned from', 'p50', 'p90', 'p99'],
+    [
+      ['new database, bytes from lineage', ...errorCells(newTenant.withLineage)],
+      ['new database, without', ...errorCells(newTenant.withoutLineage)],
+      ['new query shape, bytes from lineage', ...errorCells(newTemplate.withLineage)],
+      ['new query shape, without', ...errorCells(newTemplate.withoutLineage)],
+    ],
+  )
 }
 
 function errorCells({ qErrorP50, qErrorP90, qErrorP99 }: QErrors): readonly string[] {

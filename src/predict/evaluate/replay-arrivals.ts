@@ -13,10 +13,20 @@ export interface ArrivalsReport extends WarmScores {
   readonly firstsAfterIdle: number
   readonly activeHours: number
   readonly baselines: Readonly<Record<string, WarmScores>>
+  /** A query log at the scale of seconds: what a fixed keep-alive per tenant would have done. Empty for activity by periods. */
+  readonly keepAlive: readonly KeepAliveScores[]
   /** Our rule at fixed thresholds of probability. */
   readonly curve: readonly (WarmScores & { readonly threshold: number })[]
 }
 
+/** Queries that found their tenant warm from the one before, and seconds warm without a query ÷ seconds with one. */
+interface KeepAliveScores {
+  readonly seconds: number
+  readonly warmShare: number
+  readonly extraShare: number
+}
+
+const keepAliveSeconds = [10, 30, 60, 120, 300]
 const hourMs = 3_600_000
 const idleHoursMin = 2
 const thresholds = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
@@ -65,6 +75,7 @@ export class ArrivalsReplay {
   >()
   /** First hour of each tenant, and the tenants active in the hour that is being read. */
   readonly #since = new Map<string, number>()
+  readonly #keepAlive = new KeepAlive()
   #active = new Set<string>()
   #hour: number | undefined
   #threshold = 0.35
@@ -85,6 +96,7 @@ export class ArrivalsReplay {
     const hour = Math.floor(line.at / hourMs)
     const hours = line.line === 'activity' ? Math.max(1, Math.round(line.periodMs / hourMs)) : 1
     this.#reach(hour)
+    if (line.line === 'query') this.#keepAlive.add(line)
     if (!this.#since.has(line.tenant)) this.#since.set(line.tenant, hour)
     // Longer periods say nothing about their hours; they count for the first.
     if (line.line === 'query' || (line.count > 0 && hours >= 1)) this.#active.add(line.tenant)
@@ -131,7 +143,40 @@ export class ArrivalsReplay {
       firstsAfterIdle: this.#ours.firsts,
       activeHours: this.#ours.active,
       baselines: Object.fromEntries([...this.#baselines].map(([name, { count }]) => [name, count.scores()])),
+      keepAlive: this.#keepAlive.scores(),
       curve: this.#curve.map(({ threshold, count }) => ({ threshold, ...count.scores() })),
     }
+  }
+}
+
+/** Fixed keep-alives, all at once: each tenant stays warm so long after its last query has ended. */
+class KeepAlive {
+  readonly #busyUntil = new Map<string, number>()
+  readonly #warm = keepAliveSeconds.map(() => 0)
+  readonly #extraMs = keepAliveSeconds.map(() => 0)
+  #queries = 0
+  #busyMs = 0
+
+  add({ tenant, at, queuedMs, durationMs = 0 }: LoggedQuery): void {
+    const until = this.#busyUntil.get(tenant)
+    const end = at + queuedMs + durationMs
+    this.#busyMs += Math.max(0, end - Math.max(at, until ?? at))
+    this.#busyUntil.set(tenant, Math.max(end, until ?? end))
+    if (until === undefined) return
+    this.#queries++
+    const gapMs = Math.max(0, at - until)
+    for (const [i, seconds] of keepAliveSeconds.entries()) {
+      if (gapMs <= seconds * 1000) this.#warm[i] = (this.#warm[i] as number) + 1
+      this.#extraMs[i] = (this.#extraMs[i] as number) + Math.min(gapMs, seconds * 1000)
+    }
+  }
+
+  scores(): readonly KeepAliveScores[] {
+    if (this.#queries === 0) return []
+    return keepAliveSeconds.map((seconds, i) => ({
+      seconds,
+      warmShare: rounded((this.#warm[i] as number) / this.#queries),
+      extraShare: rounded((this.#extraMs[i] as number) / Math.max(1, this.#busyMs)),
+    }))
   }
 }

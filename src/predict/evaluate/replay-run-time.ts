@@ -4,6 +4,7 @@ import { RunTimeModel } from '../run-time/run-time-model.js'
 import type { Phase, RunTimePrediction, RunTimeQuery } from '../run-time/run-time-query.js'
 import { EventHeap } from './event-heap.js'
 import { type BaselineName, type BaselineSaid, baselineNames, RunTimeBaselines } from './run-time-baselines.js'
+import { type CurvePoint, type RunTimeCurves, runTimeCurves } from './run-time-curves.js'
 import { IntervalScore, type IntervalScores, QErrorScore, type QErrors, quantile, rounded } from './score.js'
 
 /** How well durations were predicted, in one phase. */
@@ -20,6 +21,7 @@ export interface RunTimeReport {
   readonly runtime: Readonly<Record<Phase, RunTimeScores>>
   readonly interval: Readonly<Record<Phase, IntervalScores>>
   readonly predictionMs: { readonly p50: number | null; readonly p99: number | null; readonly mean: number | null }
+  readonly curves: RunTimeCurves
   /** Milliseconds of refits, all together. */
   readonly refitMs: number
 }
@@ -33,6 +35,9 @@ export interface ReplayOptions {
   /** Milliseconds with a fraction. */
   readonly monotonic: () => number
   /** Told of every prediction as it is made, at the log's time `at`. */
+  /** Queries that the model must not learn from, and what it said of each at arrival, from the end of the warm-up on. */
+  readonly heldOut?: (query: RunTimeQuery) => boolean
+  readonly onHeldOut?: (predictedLog: number, actualLog: number) => void
   readonly onPrediction?: (at: number, prediction: RunTimePrediction) => void
 }
 
@@ -125,6 +130,11 @@ export class RunTimeReplay {
     this.#inFlight--
     this.#outcomes.push({ number, startedAt, durationLog, said: { arrival: kept(arrival), dispatch: kept(dispatch) } })
     this.#baselines.observe(query, arrival.baselines, durationLog)
+    if (this.#options.heldOut?.(query) === true) {
+      this.#model.abandon(query.id, at)
+      if (number >= warmUp) this.#options.onHeldOut?.(arrival.prediction.log, durationLog)
+      return
+    }
     this.#model.finish(query.id, at, durationMs)
     if (this.#options.fast) return
     const began = this.#options.monotonic()
@@ -164,6 +174,7 @@ export class RunTimeReplay {
         p99: at(0.99),
         mean: times.length === 0 ? null : rounded(times.reduce((a, b) => a + b, 0) / times.length),
       },
+      curves: runTimeCurves(scored.map((outcome) => point(outcome))),
       refitMs: this.#refitMs,
     }
   }
@@ -188,6 +199,11 @@ export class RunTimeReplay {
 /** The feature vectors are not needed any more, and would fill the memory of a long replay. */
 function kept({ prediction: { log, scale, bounds }, baselines }: Said): Outcome['said'][Phase] {
   return { log, scale, bounds, baselines: baselines.logs }
+}
+
+function point({ durationLog, said: { arrival } }: Outcome): CurvePoint {
+  const { log, scale, bounds, baselines } = arrival
+  return { actual: durationLog, ours: log, low: log + scale * bounds.low, high: log + scale * bounds.high, baselines }
 }
 
 function qErrors(outcomes: readonly Outcome[], predicted: (outcome: Outcome) => number): QErrors {

@@ -1,4 +1,7 @@
 import { ForebayError } from '../../model/errors.js'
+import { type ImportFormat, importLog } from '../import-log/import-log.js'
+import type { LoggedQuery } from '../log-line.js'
+import { type ColdStarts, coldStartQueriesMax, coldStarts } from './cold-starts.js'
 import { type BadLines, readLog } from './read-log.js'
 import { ArrivalsReplay, type ArrivalsReport } from './replay-arrivals.js'
 import { CacheReplay, type CacheReport } from './replay-cache.js'
@@ -6,13 +9,16 @@ import { NextQueryReplay, type NextQueryReport } from './replay-next-query.js'
 import { RunTimeReplay, type RunTimeReport } from './replay-run-time.js'
 import { rounded } from './score.js'
 
-type Ablation = 'lineage' | 'arrivals' | 'history'
+/** Parts that can be left out, to see what each is worth. */
+export const ablations = ['lineage', 'arrivals', 'history'] as const
+export type Ablation = (typeof ablations)[number]
 
 export interface EvaluateOptions {
   readonly path: string
+  /** The log of another system; absent for our own format. */
+  readonly from?: ImportFormat
   /** Regression alone, without boosted trees. */
   readonly fast?: boolean
-  /** Parts to leave out, to see what each is worth. */
   readonly ablate?: readonly Ablation[]
   /** Share of the file read, 0–1. */
   readonly onProgress?: (share: number) => void
@@ -32,8 +38,11 @@ export interface Evaluation {
   readonly arrivals: ArrivalsReport | null
   readonly cache: CacheReport | null
   readonly nextQuery: NextQueryReport | null
+  /** Null with `fast`, since it takes a dozen replays. */
+  readonly coldStarts: ColdStarts | null
+  readonly curves: RunTimeReport['curves'] | null
   readonly predictionMs: RunTimeReport['predictionMs']
-  /** Without and with refits. */
+  /** Without and with refits and cold starts. */
   readonly msPerLine: number | null
   readonly msPerLineAll: number | null
   readonly configuration: { readonly fast: boolean; readonly ablate: readonly Ablation[] }
@@ -52,21 +61,29 @@ export async function runEvaluate(options: EvaluateOptions): Promise<Evaluation>
   const cache = new CacheReplay()
   const next = new NextQueryReplay()
   const badLines: BadLines = { count: 0, first: [] }
+  const forCold: LoggedQuery[] = []
   const began = monotonic()
+  const log =
+    options.from === undefined
+      ? readLog(path, badLines, options.onProgress)
+      : await importLog(path, options.from, badLines, options.onProgress)
   let lines = 0
-  for await (const line of readLog(path, badLines, options.onProgress)) {
+  for await (const line of log) {
     options.signal?.throwIfAborted()
     lines++
     arrivals?.add(line)
     if (line.line === 'activity') continue
     runTime.add(line)
+    if (!fast && line.durationMs !== undefined && forCold.length < coldStartQueriesMax) forCold.push(line)
     next.add(line)
     for (const read of line.reads) cache.add(read.segment, read.bytes)
   }
   if (lines === 0) throw notALog(path, badLines)
   const scores = runTime.finish()
-  const spent = monotonic() - began
   const timed = scores.queries > 0
+  const replayed = monotonic() - began
+  const cold = !fast && timed ? coldStarts(forCold) : null
+  const spent = monotonic() - began
   return {
     lines: lines + badLines.count,
     badLines,
@@ -77,8 +94,10 @@ export async function runEvaluate(options: EvaluateOptions): Promise<Evaluation>
     arrivals: arrivals?.finish() ?? null,
     cache: cache.finish() ?? null,
     nextQuery: next.finish(),
+    coldStarts: cold,
+    curves: timed ? scores.curves : null,
     predictionMs: scores.predictionMs,
-    msPerLine: rounded((spent - scores.refitMs) / lines),
+    msPerLine: rounded((replayed - scores.refitMs) / lines),
     msPerLineAll: rounded(spent / lines),
     configuration: { fast, ablate },
   }

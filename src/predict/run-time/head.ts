@@ -1,7 +1,8 @@
 import { Blend, type ExpertRecord } from '../blend.js'
 import type { FitJob, FittedPanel, MemberOptions, TreePanel } from '../boosting/tree-panel.js'
-import { ConformalInterval, type ConformalSnapshot, sideOf } from '../conformal.js'
+import { type Bounds, ConformalInterval, type ConformalSnapshot, sideOf } from '../conformal.js'
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
+import { Drift, type Drifted } from './drift.js'
 import { ResidualCells, type ResidualCellsSnapshot } from './residual-cells.js'
 import { linearCount } from './run-time-features.js'
 import type { RunTimePrediction, RunTimeQuery } from './run-time-query.js'
@@ -12,6 +13,7 @@ export interface HeadSnapshot {
   readonly blend: Readonly<Record<string, ExpertRecord>>
   readonly residuals: ResidualCellsSnapshot
   readonly interval: ConformalSnapshot
+  readonly drift: Drifted
   readonly fitted?: FittedPanel
 }
 
@@ -23,6 +25,8 @@ interface Label {
 
 /** Weight that a label loses with each that follows: half after 1,400. Faster forgetting made the tail longer on public logs. */
 export const forgetting = 0.9995
+/** No interval reaches further than a factor of a thousand: beyond that it tells nobody anything. */
+const reachMax = Math.log(1000)
 /** Residuals smaller than this are as good as none: keeps the logarithm of their size from running away. */
 const smallResidual = 0.05
 
@@ -31,7 +35,8 @@ export class Head {
   readonly ridge: RecursiveLeastSquares
   readonly blend = new Blend()
   readonly residuals = new ResidualCells()
-  readonly interval = new ConformalInterval({ window: 800, gain: 0.04 })
+  readonly #interval = new ConformalInterval({ window: 400, gain: 0.03, abstainBelow: 0.6 })
+  readonly #drift = new Drift()
   panel: TreePanel | undefined
   /** Log size of residuals by the same regressors: intervals are wide where the model is known to be unsure. */
   readonly #spread: Float64Array
@@ -52,12 +57,30 @@ export class Head {
     return Math.exp(Math.max(-2.5, Math.min(0, sum)))
   }
 
+  /** `unfinished`: how far residuals of running queries have grown, their drift taken off. */
+  bounds(scale: number, unfinished: Float64Array): { readonly bounds: Bounds; readonly drift: Drifted } {
+    const drift = this.#drift.now()
+    const { low, high, p90, abstains } = this.#interval.bounds(unfinished)
+    const most = reachMax / scale
+    const at = (end: number): number => Math.max(-most, Math.min(most, drift.bias + drift.spread * end))
+    return { bounds: { low: Math.min(0, at(low)), high: Math.max(0, at(high)), p90: Math.max(0, at(p90)), abstains }, drift }
+  }
+
+  /** A query has just run longer than its interval allowed: its residual so far. */
+  overdue(said: RunTimePrediction, residual: number): void {
+    this.#interval.missed('above')
+    this.#drift.observe(residual / said.scale)
+  }
+
   /** `overdue`: its interval was counted as missed while it still ran. */
   observe(query: RunTimeQuery, said: RunTimePrediction, durationLog: number, overdue: boolean): void {
     const residual = durationLog - said.log
     const scaled = residual / said.scale
-    if (overdue) this.interval.learn(scaled)
-    else this.interval.observe(scaled, sideOf(scaled, said.bounds.low, said.bounds.high))
+    if (overdue) this.#interval.learn(withoutDrift(said, residual))
+    else {
+      this.#interval.observe(withoutDrift(said, residual), sideOf(scaled, said.bounds.low, said.bounds.high))
+      this.#drift.observe(scaled)
+    }
     this.blend.observe(said.opinions, durationLog)
     this.residuals.observe(query, this.ridge.update(said.linear, durationLog))
     this.ridge.learnAlso(this.#spread, said.linear, Math.log(smallResidual + Math.abs(residual)), 1)
@@ -86,7 +109,8 @@ export class Head {
       spread: [...this.#spread],
       blend: this.blend.snapshot(),
       residuals: this.residuals.snapshot(),
-      interval: this.interval.snapshot(),
+      interval: this.#interval.snapshot(),
+      drift: this.#drift.snapshot(),
       ...(this.#fitted === undefined ? {} : { fitted: this.#fitted }),
     }
   }
@@ -96,9 +120,15 @@ export class Head {
     this.#spread.set(snapshot.spread)
     this.blend.restore(snapshot.blend)
     this.residuals.restore(snapshot.residuals)
-    this.interval.restore(snapshot.interval)
+    this.#interval.restore(snapshot.interval)
+    this.#drift.restore(snapshot.drift)
     this.#rows = []
     this.#fitted = snapshot.fitted
     this.panel = snapshot.fitted === undefined ? undefined : panelOf(snapshot.fitted)
   }
+}
+
+/** A residual as the interval sees it: in units of its expected size, at the drift of the time when it was predicted. */
+export function withoutDrift({ scale, drift }: RunTimePrediction, residual: number): number {
+  return (residual / scale - drift.bias) / drift.spread
 }

@@ -16,7 +16,7 @@ import { CostHistory, type CostHistorySnapshot, type HistoryKeys } from '../cost
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
 import { Slots } from '../slots.js'
 import { Flight, type FlightFacts, type FlightSnapshot } from './flight.js'
-import { forgetting, Head, type HeadSnapshot } from './head.js'
+import { forgetting, Head, type HeadSnapshot, withoutDrift } from './head.js'
 import {
   type Asked,
   type AtItsTurn,
@@ -98,11 +98,12 @@ export class RunTimeModel {
     const panel = head.panel?.predict(trees, ridgeLog)
     const opinions = { ...opinionsOf(ridgeLog, panel), fluid: turn?.log, turn: turn?.mixed }
     const log = leaned(head.blend.mix(opinions) as number, turn)
+    const scale = head.scale(linear)
     return {
       phase,
       log,
-      scale: head.scale(linear),
-      bounds: head.interval.bounds(this.#unfinished(phase, at)),
+      scale,
+      ...head.bounds(scale, this.#unfinished(phase, at)),
       ridgeLog,
       linear,
       trees,
@@ -197,14 +198,14 @@ export class RunTimeModel {
 
   /** How far the running queries' residuals have grown so far. */
   #unfinished(phase: Phase, at: number): Float64Array {
-    const grown = new Float64Array(this.#flight.runningCount)
+    const sizes = new Float64Array(this.#flight.runningCount)
     let count = 0
     for (const { query, startedAt } of this.#flight.running()) {
       for (const { said } of this.#given.get(query.id) ?? []) {
-        if (said.phase === phase && startedAt !== undefined) grown[count++] = grownResidual(said, at - startedAt)
+        if (said.phase === phase && startedAt !== undefined) sizes[count++] = withoutDrift(said, grown(said, at - startedAt))
       }
     }
-    return grown.subarray(0, count)
+    return sizes.subarray(0, count)
   }
 
   /** Queries that run longer than their interval allowed are misses now, not when they end at last. */
@@ -213,7 +214,7 @@ export class RunTimeModel {
       for (const given of this.#given.get(query.id) ?? []) {
         if (given.overdue || startedAt === undefined || at - startedAt <= given.overdueMs) continue
         given.overdue = true
-        this.#heads[given.said.phase].interval.missed('above')
+        this.#heads[given.said.phase].overdue(given.said, grown(given.said, at - startedAt))
       }
     }
   }
@@ -269,8 +270,9 @@ function waiting(said: RunTimePrediction): Given {
   return { said, overdueMs: Math.max(1, Math.exp(said.log + said.scale * said.bounds.high)), overdue: false }
 }
 
-function grownResidual(said: RunTimePrediction, ageMs: number): number {
-  return (Math.log(Math.max(1, ageMs)) - said.log) / said.scale
+/** The residual that a running query has reached. */
+function grown(said: RunTimePrediction, ageMs: number): number {
+  return Math.log(Math.max(1, ageMs)) - said.log
 }
 
 function keysOf(query: RunTimeQuery): HistoryKeys {

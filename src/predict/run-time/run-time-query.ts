@@ -1,4 +1,5 @@
 import type { Bounds } from '../conformal.js'
+import type { Drifted } from './drift.js'
 
 /** What the run-time model knows of a query before it runs. */
 export interface RunTimeQuery {
@@ -25,6 +26,8 @@ export interface RunTimePrediction {
   /** Typical size of the residual: the bounds are in its units. */
   readonly scale: number
   readonly bounds: Bounds
+  /** Drift of the residuals when it was said; part of the bounds. */
+  readonly drift: Drifted
   readonly ridgeLog: number
   readonly linear: Float64Array
   readonly trees: Float64Array
