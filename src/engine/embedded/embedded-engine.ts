@@ -319,7 +319,8 @@ export class EmbeddedEngine implements Engine {
       internal,
       onEnd: () => {
         set.delete(execution)
-        this.#idleSince = performance.now()
+        // Our own work does not put off the rest of our own work.
+        if (!internal) this.#idleSince = performance.now()
       },
     })
     set.add(execution)
