@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { openLineageReader } from '../dist/lineage/lineage-reader.js'
 import { openRecorder } from '../dist/lineage/recorder.js'
 import { SqliteLineageStore } from '../dist/lineage/sqlite/sqlite-lineage-store.js'
+import { layeredGraph } from './support/layered-graph.mjs'
 import { quantile, report } from './support/report.mjs'
 
 const scale = process.argv.includes('--quick') ? 0.1 : 1
@@ -154,7 +155,6 @@ async function readable() {
   })
 }
 
-/** Layers of segments, each made of five of the layer before, and processed by two nodes. */
 async function traces() {
   await inFolder(async (folder) => {
     const path = join(folder, 'graph.sqlite')
@@ -166,12 +166,9 @@ async function traces() {
     const width = Math.round((143_000 * scale) / layers)
     const startedAt = performance.now()
     let edges = 0
-    for (let layer = 0; layer < layers; layer++) {
-      for (let first = 0; first < width; first += 2000) {
-        const batch = layerBatch(layer, first, Math.min(width, first + 2000), width)
-        edges += batch.edges.length
-        await store.apply(batch, never)
-      }
+    for (const batch of layeredGraph(layers, width)) {
+      edges += batch.edges.length
+      await store.apply(batch, never)
     }
     rows.push({
       measure: 'edges applied/s',
@@ -203,40 +200,6 @@ async function traces() {
     await reader.close()
     await again.close()
   })
-}
-
-function layerBatch(layer, first, last, width) {
-  const vertices = []
-  const edges = []
-  const at = Date.now() * 1000
-  const totals = { rows: 10, bytes: 1000, cpuMicros: 100, peakMemoryBytes: 1000, queueMicros: 1, transferMicros: 10 }
-  const transformation = { type: 'aggregate', detail: 'sum(l_quantity) by l_returnflag', shape: 'fedcba9876543210' }
-  const common = { transformation, firstAt: at, lastAt: at, count: 1, totals, days: [[Math.floor(at / 86_400_000_000), 1]] }
-  for (let node = 1; node <= 8; node++) {
-    vertices.push({ type: 'ProcessingNode', id: `n${node}`, kind: 'duckdb', roles: ['leaf'], host: '' })
-  }
-  for (let index = first; index < last; index++) {
-    const id = `d-${layer}-${index}`
-    vertices.push({
-      type: 'DataSegment',
-      id,
-      kind: 'derived',
-      dataset: null,
-      version: null,
-      rows: 10,
-      bytes: 1000,
-      location: '/spool',
-    })
-    for (let node = 0; node < 2; node++) {
-      const to = `n${((index + node * 3) % 8) + 1}`
-      edges.push({ ...common, from: id, to, type: 'PROCESSED_BY', sourceNode: 'n1', destinationNode: to })
-    }
-    for (let parent = 0; layer > 0 && parent < 5; parent++) {
-      const from = `d-${layer - 1}-${(index * 31 + parent * 104_729) % width}`
-      edges.push({ ...common, from, to: id, type: 'TRANSFORMED_INTO', sourceNode: 'n1', destinationNode: 'n2' })
-    }
-  }
-  return { from: 0, to: 0, vertices, edges, folds: [] }
 }
 
 await durableEvents(100)

@@ -1,13 +1,24 @@
-/** Runs every benchmark of this folder, one after the other, and says at the end which of them failed. */
+/**
+ * Runs every benchmark of this folder (or those named), one after the other, says at the end which of them failed, and puts the
+ * figures into docs/performance.md. `--quick` is passed on: a short pass.
+ */
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { fillPerformancePage } from './support/performance-page.mjs'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
-const names = readdirSync(folder).filter((name) => name.endsWith('.mjs') && name !== 'run-all.mjs')
+const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'))
+const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const present = readdirSync(folder).filter((name) => name.endsWith('.mjs') && name !== 'run-all.mjs')
+const names = wanted.length === 0 ? present : wanted.map((name) => `${name}.mjs`)
 const failed = names.filter((name) => {
   console.log(`\n=== ${name}`)
-  return spawnSync(process.execPath, [`${folder}${name}`], { stdio: 'inherit' }).status !== 0
+  const startedAt = performance.now()
+  const { status } = spawnSync(process.execPath, [`${folder}${name}`, ...flags], { stdio: 'inherit' })
+  console.log(`${name} took ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
+  return status !== 0
 })
+if (!flags.includes('--quick')) fillPerformancePage()
 console.log(failed.length === 0 ? '\nall benchmarks ran' : `\nfailed: ${failed.join(', ')}`)
 process.exit(failed.length === 0 ? 0 : 1)

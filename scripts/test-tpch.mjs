@@ -3,24 +3,20 @@
  * likes and always, on few and on many nodes, from Parquet and from packs. Data and texts come from Python's package
  * registry and stay in .tpch/. Prints a line for each query that differs, and `N passed, N failed`.
  */
-import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
+import { installTpch } from './tpch-data.mjs'
 
-const folder = resolve('.tpch')
-const packages = join(folder, 'python')
-const lake = join(folder, 'scale-1')
-const texts = join(folder, 'queries.json')
 const tables = ['customer', 'lineitem', 'nation', 'orders', 'part', 'partsupp', 'region', 'supplier']
 const servers = [
   { name: 'auto, 2 nodes', flags: ['--nodes', '2', '--tree', 'auto'] },
   { name: 'always, 9 nodes', flags: ['--nodes', '9', '--tree', 'always', '--memory', '6GB'] },
 ]
 
-install()
-const queries = JSON.parse(readFileSync(texts, 'utf8')).map((sql, index) => ({ number: index + 1, sql }))
+const { lake, queries } = installTpch()
 const oracle = await (await DuckDBInstance.create(':memory:')).connect()
 for (const table of tables) await oracle.run(`CREATE VIEW ${table} AS SELECT * FROM read_parquet('${join(lake, table)}.parquet')`)
 const expected = new Map()
@@ -31,40 +27,6 @@ let failed = 0
 for (const server of servers) await check(server)
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed === 0 ? 0 : 1)
-
-/** Fetches what is missing; each thing appears under its name when it is whole. */
-function install() {
-  mkdirSync(folder, { recursive: true })
-  const run = (command, given, env = {}) =>
-    execFileSync(command, given, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...env } })
-  once(packages, (target) => {
-    const wanted = ['tpchgen-cli==4.0.0', 'duckdb==1.5.5', 'duckdb-extensions==1.5.5', 'duckdb-extension-tpch==1.5.5']
-    run('python3', ['-m', 'pip', 'install', '--quiet', '--root-user-action=ignore', '--target', target, ...wanted])
-  })
-  once(texts, (target) => {
-    const program = [
-      'import duckdb, json, sys',
-      'from duckdb_extensions import import_extension',
-      'import_extension("tpch")',
-      'connection = duckdb.connect()',
-      'connection.execute("LOAD tpch")',
-      'rows = connection.execute("FROM tpch_queries()").fetchall()',
-      'json.dump([sql for _, sql in sorted(rows)], open(sys.argv[1], "w"))',
-    ].join('\n')
-    run('python3', ['-c', program, target], { PYTHONPATH: packages, HOME: folder })
-  })
-  once(lake, (target) =>
-    run(join(packages, 'bin', 'tpchgen-cli'), ['parquet', '-s', '1', '-o', target], { PYTHONPATH: packages }),
-  )
-}
-
-function once(target, make) {
-  if (existsSync(target)) return
-  const unfinished = `${target}.unfinished`
-  rmSync(unfinished, { recursive: true, force: true })
-  make(unfinished)
-  renameSync(unfinished, target)
-}
 
 async function check({ name, flags }) {
   const state = mkdtempSync(join(tmpdir(), 'forebay-tpch-'))

@@ -25,8 +25,4 @@ function versions() {
   return { node: process.versions.node, forebay: own.version, ...own.dependencies }
 }
 
-/** The value below which a share of the numbers lies: sorted[floor(share · n)]. */
-export function quantile(numbers, share) {
-  const sorted = Float64Array.from(numbers).sort()
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
-}
+export { quantile } from './statistics.mjs'
