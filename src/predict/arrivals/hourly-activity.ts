@@ -16,10 +16,23 @@ class TenantHours {
   readonly #dayKnown = new Float64Array(24)
   readonly #weekHits = new Float64Array(hoursPerWeek)
   readonly #weekKnown = new Float64Array(hoursPerWeek)
+  /** The same by hour of day on working days and on weekends, and by how long it has slept. */
+  readonly #kindHits = new Float64Array(48)
+  readonly #kindKnown = new Float64Array(48)
+  readonly #wakeHits = new Float64Array(sleepMax)
+  readonly #wakeKnown = new Float64Array(sleepMax)
   readonly #active: number[] = []
   #lastActive: number | undefined
   #rate = 0
+  /** Active hours of the last two days, less those of the two days a week before: what stopped, or began. */
+  #trend = 0
+  #asleepRate = 0
   known = 0
+
+  /** How often it is active in an hour after two of sleep, whatever the hour. */
+  get asleepRate(): number {
+    return this.#asleepRate
+  }
 
   /** Hours asleep before `hour`. */
   idle(hour: number): number {
@@ -31,7 +44,12 @@ class TenantHours {
     const week = hour % hoursPerWeek
     step(this.#dayHits, this.#dayKnown, day, hourlyDecay ** 24, active)
     step(this.#weekHits, this.#weekKnown, week, hourlyDecay ** hoursPerWeek, active)
+    step(this.#kindHits, this.#kindKnown, kindOf(hour), hourlyDecay ** 48, active)
+    const idle = Math.min(sleepMax - 1, this.idle(hour))
+    step(this.#wakeHits, this.#wakeKnown, idle, wakeDecay, active)
+    if (idle >= 2) this.#asleepRate += 0.01 * ((active ? 1 : 0) - this.#asleepRate)
     this.#active.push(active ? 1 : 0)
+    this.#trend += this.#ago(1) - this.#ago(49) - this.#ago(1 + hoursPerWeek) + this.#ago(49 + hoursPerWeek)
     if (this.#active.length > rememberHours) this.#active.shift()
     if (active) this.#lastActive = hour
     this.#rate += 0.02 * ((active ? 1 : 0) - this.#rate)
@@ -51,6 +69,15 @@ class TenantHours {
     return this.#active[this.#active.length - ago] ?? 0
   }
 
+  hourOfKind(hour: number): number {
+    return share(this.#kindHits, this.#kindKnown, kindOf(hour))
+  }
+
+  /** How often it woke after just so long a sleep: what runs every six hours does. */
+  waking(hour: number): number {
+    return share(this.#wakeHits, this.#wakeKnown, Math.min(sleepMax - 1, this.idle(hour)))
+  }
+
   /** The plain rule's number. */
   rule(hour: number): number {
     return Math.max(this.hourOfDay(hour), this.hourOfWeek(hour))
@@ -60,6 +87,8 @@ class TenantHours {
     const day = this.hourOfDay(hour)
     const week = this.hourOfWeek(hour)
     const idle = this.idle(hour)
+    const kind = this.hourOfKind(hour)
+    const waking = this.waking(hour)
     const beforeWeek = (this.hourOfWeek(hour - 1) + this.hourOfWeek(hour + 1)) / 2
     const beforeDay = (this.hourOfDay(hour - 1) + this.hourOfDay(hour + 1)) / 2
     const yesterday = this.#ago(24)
@@ -87,10 +116,32 @@ class TenantHours {
       week * (this.known > hoursPerWeek * 2 ? 1 : 0),
       lastWeek * week,
       Math.log1p(Math.min(this.known, 2000)) / 4,
+      kind,
+      waking,
+      Math.max(kind, week, waking),
+      kind * week,
+      waking * Math.max(day, week),
+      (this.hourOfKind(hour - 1) + this.hourOfKind(hour + 1)) / 2,
+      this.#trend / 12,
+      (this.#trend * Math.max(kind, week)) / 12,
+      this.#asleepRate,
+      Math.sqrt(kind * week),
+      Math.max(kind, week) > 0.5 ? 1 : 0,
+      waking > 0.5 ? 1 : 0,
     ])
   }
 }
-const featureCount = 22
+const featureCount = 34
+
+/** Hours of sleep that are told apart, and what an observation of one weighs after the next. */
+const sleepMax = 60
+const wakeDecay = 0.93
+
+/** Hour of day, on a working day or on a weekend; 1970-01-01 was a Thursday. */
+function kindOf(hour: number): number {
+  const weekday = Math.floor((((hour % hoursPerWeek) + hoursPerWeek) % hoursPerWeek) / 24)
+  return (((hour % 24) + 24) % 24) + (weekday === 2 || weekday === 3 ? 24 : 0)
+}
 
 function step(hits: Float64Array, known: Float64Array, place: number, decay: number, active: boolean): void {
   hits[place] = (hits[place] as number) * decay + (active ? 1 : 0)
@@ -104,6 +155,8 @@ function share(hits: Float64Array, known: Float64Array, place: number): number {
 /** What is expected of one tenant's next hour. */
 export interface HourForecast {
   readonly probability: number
+  /** How often this tenant wakes in an hour of sleep, whatever the hour: what a forecast must beat. */
+  readonly baseRate: number
   /** The plain rule's number, for comparison. */
   readonly rule: number
   /** Whole hours without a query before it. */
@@ -129,6 +182,7 @@ export class HourlyActivity {
     past.features(hour, this.#x)
     return {
       probability: this.#probability(),
+      baseRate: past.asleepRate,
       rule: past.rule(hour),
       idleHours: past.idle(hour),
       activeYesterday: (this.#x[8] as number) === 1,

@@ -26,6 +26,10 @@ export const lfu: PriorityRule = ({ count, floor }) => floor + count
 export const gdsf: PriorityRule = ({ count, bytes, floor }) => floor + count / bytes
 /** GDSF that remembers the heat of what it evicted, so that a periodic reader is not a stranger every time. */
 export const heatBySize: PriorityRule = ({ heat, bytes, floor }) => floor + heat / bytes
+/** Heat alone: where popularity stands still, ageing only lets newcomers push out what is better; they go again at once. */
+export const density: PriorityRule = ({ heat, bytes }) => heat / bytes
+/** Between the two. */
+export const slowDensity: PriorityRule = ({ heat, bytes, floor }) => 0.3 * floor + heat / bytes
 
 interface Entry {
   readonly bytes: number

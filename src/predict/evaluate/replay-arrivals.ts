@@ -30,8 +30,15 @@ const keepAliveSeconds = [10, 30, 60, 120, 300]
 const hourMs = 3_600_000
 const idleHoursMin = 2
 const thresholds = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
-/** Extra warm hours that our rule allows itself, per active hour: its threshold follows what it has spent so far. */
-const extraTarget = 0.08
+/**
+ * Extra warm hours that our rule allows itself, per active hour: its threshold follows what it has spent so far. Where tenants wake
+ * more often for each hour that they are active there is more to win, and it may spend more; where its forecasts come true no more
+ * often than any hour of sleep would (they are lucky guesses), next to nothing.
+ */
+const extraTarget = { steady: 0.08, bursty: 0.115, withoutSkill: 0.01 }
+const burstiness = { from: 0.25, until: 0.33 }
+/** A forecast must be so much likelier than the tenant's usual hour of sleep, and all of them come true so much more often. */
+const liftMin = { each: 1.3, all: 2 }
 
 /** Counts of one rule. */
 class WarmCount {
@@ -78,6 +85,7 @@ export class ArrivalsReplay {
   readonly #keepAlive = new KeepAlive()
   #active = new Set<string>()
   #hour: number | undefined
+  readonly #skill = new Skill()
   #threshold = 0.35
 
   constructor() {
@@ -121,19 +129,29 @@ export class ArrivalsReplay {
   }
 
   #score(forecast: HourForecast, active: boolean): void {
-    const { probability, idleHours } = forecast
+    const { probability, idleHours, baseRate } = forecast
     const asleep = idleHours >= idleHoursMin
-    const warm = asleep && probability >= this.#threshold
+    const worthSaying = probability >= Math.min(liftMin.each * baseRate, (1 + baseRate) / 2)
+    const warm = asleep && worthSaying && probability >= this.#threshold
     this.#ours.add(warm, active, idleHours)
-    for (const { threshold, count } of this.#curve) count.add(asleep && probability >= threshold, active, idleHours)
+    for (const { threshold, count } of this.#curve)
+      count.add(asleep && worthSaying && probability >= threshold, active, idleHours)
     for (const { rule, count } of this.#baselines.values()) count.add(rule(forecast, active), active, idleHours)
+    if (asleep) this.#skill.add(warm, active)
     this.#steer(warm, active)
   }
 
   /** Spends what the target allows: a step up for each extra hour, down by its share for each active one. */
   #steer(warm: boolean, active: boolean): void {
-    const spent = (warm && !active ? 1 : 0) - (active ? extraTarget : 0)
-    this.#threshold = Math.max(0.05, Math.min(0.95, this.#threshold + 0.002 * spent))
+    const spent = (warm && !active ? 1 : 0) - (active ? this.#target() : 0)
+    this.#threshold = Math.max(0.05, Math.min(0.95, this.#threshold + 0.004 * spent))
+  }
+
+  #target(): number {
+    if (!this.#skill.proven) return extraTarget.withoutSkill
+    const share = this.#ours.firsts / Math.max(1, this.#ours.active)
+    const bursty = Math.max(0, Math.min(1, (share - burstiness.from) / (burstiness.until - burstiness.from)))
+    return extraTarget.steady + bursty * (extraTarget.bursty - extraTarget.steady)
   }
 
   finish(): ArrivalsReport {
@@ -146,6 +164,27 @@ export class ArrivalsReplay {
       keepAlive: this.#keepAlive.scores(),
       curve: this.#curve.map(({ threshold, count }) => ({ threshold, ...count.scores() })),
     }
+  }
+}
+
+/** Whether hours that were forecast come true more often than any hour of sleep does. */
+class Skill {
+  #said = 0
+  #right = 0
+  #asleep = 0
+  #woke = 0
+
+  add(said: boolean, active: boolean): void {
+    this.#asleep++
+    if (active) this.#woke++
+    if (!said) return
+    this.#said++
+    if (active) this.#right++
+  }
+
+  get proven(): boolean {
+    const usual = this.#woke / Math.max(1, this.#asleep)
+    return this.#said < 20 || this.#right / this.#said >= liftMin.all * usual
   }
 }
 

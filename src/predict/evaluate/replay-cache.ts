@@ -1,4 +1,15 @@
-import { type Cache, gdsf, heatBySize, lfu, lru, PriorityCache, type PriorityRule, S3Fifo } from './cache-policies.js'
+import {
+  type Cache,
+  density,
+  gdsf,
+  heatBySize,
+  lfu,
+  lru,
+  PriorityCache,
+  type PriorityRule,
+  S3Fifo,
+  slowDensity,
+} from './cache-policies.js'
 import { rounded } from './score.js'
 
 /** Hit shares by policy; `optimal` is Belady's for equal sizes, an offline bound for unequal ones. */
@@ -71,7 +82,7 @@ export class CacheReplay {
  * all that matters it is LRU, and it never stays below it.
  */
 class ShadowedCache implements Cache {
-  readonly #rules: readonly PriorityRule[] = [gdsf, heatBySize, lru]
+  readonly #rules: readonly PriorityRule[] = [gdsf, heatBySize, density, slowDensity, lru]
   readonly #shadows: readonly PriorityCache[]
   readonly #cache: PriorityCache
   readonly #hits: number[]
