@@ -12,6 +12,8 @@ import { catalogueTables } from './openlineage/catalogue-schema.js'
 import { SqliteExport } from './sqlite/sqlite-export.js'
 
 const rowsPerPart = 2000
+/** Texts of facets may have megabytes each. */
+const textsPerPart = 20
 
 type Part = { readonly table: string; readonly rows: readonly (readonly unknown[])[] } | { readonly batch: LineageBatch }
 
@@ -84,7 +86,7 @@ export function* checkpointBatches(log: LineageLog): Generator<LineageBatch> {
 
 function* parts(source: Database, sql: Statements): Generator<Part> {
   for (const { table, key } of [...indexTables, ...catalogueTables]) {
-    for (const rows of sql.pages('*', table, key, rowsPerPart)) yield { table, rows }
+    for (const rows of sql.pages('*', table, key, table === 'ol_texts' ? textsPerPart : rowsPerPart)) yield { table, rows }
   }
   for (const batch of new SqliteExport(source).batches(rowsPerPart)) yield { batch }
 }

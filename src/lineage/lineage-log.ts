@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS checkpoint (number INTEGER NOT NULL, part INTEGER NOT
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 `
 
+/** Events of other programs may have megabytes each: more than this is not read at once. */
+const readBytesMax = 32 << 20
+
 /** Paths inside the recorder's folder. */
 export function lineageFiles(folder: string): { readonly log: string; readonly graph: string } {
   return { log: join(folder, 'log.sqlite'), graph: join(folder, 'graph.sqlite') }
@@ -92,12 +95,22 @@ export class LineageLog {
     this.#next = this.#readNext()
   }
 
-  /** Events from an offset on, in order. */
+  /** Events from an offset on, in order; fewer than asked for where they are large, at least one. */
   read(from: LogOffset, count: number): MarkedEvent[] {
+    const sizes = this.sql.all<[number]>(
+      'SELECT octet_length(body) FROM log WHERE offset >= ? ORDER BY offset LIMIT ?',
+      from,
+      count,
+    )
+    let bytes = 0
+    const fitting = sizes.findIndex(([size]) => {
+      bytes += size
+      return bytes > readBytesMax
+    })
     const rows = this.sql.all<[number, string, string | null]>(
       'SELECT offset, body, marks FROM log WHERE offset >= ? ORDER BY offset LIMIT ?',
       from,
-      count,
+      fitting === -1 ? count : Math.max(1, fitting),
     )
     return rows.map(([offset, body, marks]) => ({
       offset,

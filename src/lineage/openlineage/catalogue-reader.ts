@@ -1,6 +1,7 @@
 /** Answers of `/api/v1` about what other programs reported, as JSON texts. Lives in the reader's thread. */
 import { ForebayError } from '../../model/errors.js'
 import { type Database, Statements } from '../database.js'
+import { loggedEvent } from '../log-body.js'
 import type { CatalogueRequest } from './catalogue-request.js'
 import { datasetFacets, jobFacets } from './catalogue-schema.js'
 import { ColumnNodes } from './column-nodes.js'
@@ -26,6 +27,8 @@ const datasetColumns = 'id, namespace, name, created, updated, modified'
 const jobColumns = 'id, namespace, name, created, updated, parent'
 const runColumns = 'r.id, j.namespace, j.name, r.created, r.updated, r.started, r.state, r.parent'
 const runsOfJob = 10
+/** Most characters of a list; facets may have megabytes each. */
+const answerMax = 64 << 20
 
 export class CatalogueReader {
   readonly #sql: Statements
@@ -105,7 +108,7 @@ export class CatalogueReader {
       offset,
     )
     const [total = 0] = this.#sql.first<[number]>(`SELECT count(*) FROM ol_datasets ${where}`, ...values) ?? []
-    const texts = rows.map((row) => datasetJson(datasetRow(row), this.#facets(datasetFacets, [row[0]]), true))
+    const texts = within(rows, (row) => datasetJson(datasetRow(row), this.#facets(datasetFacets, [row[0]]), true))
     return `{"datasets":[${texts.join(',')}],"totalCount":${total}}`
   }
 
@@ -128,7 +131,7 @@ export class CatalogueReader {
       offset,
     )
     const [total = 0] = this.#sql.first<[number]>(`SELECT count(*) FROM ol_jobs ${where}`, ...values) ?? []
-    return `{"jobs":[${rows.map((row) => this.#job(jobRow(row), false)).join(',')}],"totalCount":${total}}`
+    return `{"jobs":[${within(rows, (row) => this.#job(jobRow(row), false)).join(',')}],"totalCount":${total}}`
   }
 
   #jobRow(namespace: string, name: string): JobRow {
@@ -161,7 +164,7 @@ export class CatalogueReader {
   #runs(namespace: string, job: string, limit: number, offset: number): string {
     const { id } = this.#jobRow(namespace, job)
     const [total = 0] = this.#sql.first<[number]>('SELECT count(*) FROM ol_runs WHERE job = ?', id) ?? []
-    const runs = this.#runsOf(id, limit, offset).map((run) => this.#wholeRun(run))
+    const runs = within(this.#runsOf(id, limit, offset), (run) => this.#wholeRun(run))
     return `{"runs":[${runs.join(',')}],"totalCount":${total}}`
   }
 
@@ -196,12 +199,16 @@ export class CatalogueReader {
 
   /** The events themselves, the last to arrive first, as they came. */
   #events(limit: number, offset: number): string {
-    const rows = this.#log.all<[string]>(
-      "SELECT body FROM log WHERE id >= 'ol-' AND id < 'ol.' ORDER BY offset DESC LIMIT ? OFFSET ?",
+    const offsets = this.#log.all<[number]>(
+      "SELECT offset FROM log WHERE id >= 'ol-' AND id < 'ol.' ORDER BY offset DESC LIMIT ? OFFSET ?",
       limit,
       offset,
     )
-    const texts = rows.map(([body]) => body.slice(body.indexOf(',"event":') + 9, -1))
+    const texts = within(offsets, ([at]) => {
+      const [body = ''] = this.#log.first<[string]>('SELECT body FROM log WHERE offset = ?', at) ?? []
+      const event = loggedEvent(body)
+      return event.kind === 'openlineage' ? event.text : 'null'
+    })
     return `{"events":[${texts.join(',')}]}`
   }
 
@@ -233,7 +240,8 @@ export class CatalogueReader {
     const facets = new Map<string, string>()
     for (const owner of owners) {
       for (const [name, text] of this.#sql.all<[string, string]>(
-        "SELECT name, text FROM ol_facets WHERE kind = ? AND owner = ? AND text <> '' ORDER BY name",
+        `SELECT f.name, t.text FROM ol_facets f CROSS JOIN ol_texts t ON t.id = f.text
+         WHERE f.kind = ? AND f.owner = ? AND t.text <> '' ORDER BY f.name`,
         kind,
         owner,
       )) {
@@ -242,6 +250,19 @@ export class CatalogueReader {
     }
     return facets
   }
+}
+
+/** The texts of some rows. Throws RESULT_TOO_LARGE instead of filling the memory with somebody's facets. */
+function within<T>(rows: readonly T[], textOf: (row: T) => string): string[] {
+  let length = 0
+  return rows.map((row) => {
+    const text = textOf(row)
+    length += text.length
+    if (length <= answerMax || rows.length === 1) return text
+    throw new ForebayError('RESULT_TOO_LARGE', `the answer has more than ${answerMax} characters`, {
+      hint: 'ask for fewer with limit and offset',
+    })
+  })
 }
 
 function datasetRow([id, namespace, name, created, updated, modified]: DatasetTuple): DatasetRow {

@@ -4,7 +4,8 @@
  * greatest, facets those of the latest event that has them (`at`, and at equal times the greater text, decides).
  *
  * Times are texts of one length (see event-time.ts). `changed` is the log's offset of the last event that concerned a row, so that
- * a reader knows which of its copies are old; `offsets` are the places of a run's events in the log, which has all that they say. The `text` of a facet is as it was sent; '' stands for one that was deleted.
+ * a reader knows which of its copies are old; `offsets` are the places of a run's events in the log, which has all that they say. The text of a facet is as it was sent, kept once
+ * however many have it; '' stands for one that was deleted.
  */
 export const catalogueSchema = `
 CREATE TABLE IF NOT EXISTS ol_datasets (
@@ -14,8 +15,9 @@ CREATE TABLE IF NOT EXISTS ol_jobs (
   id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL, created TEXT NOT NULL, updated TEXT NOT NULL,
   parent TEXT, changed INTEGER NOT NULL, UNIQUE (namespace, name));
 CREATE TABLE IF NOT EXISTS ol_facets (
-  kind INTEGER NOT NULL, owner INTEGER NOT NULL, name TEXT NOT NULL, at TEXT NOT NULL, text TEXT NOT NULL,
+  kind INTEGER NOT NULL, owner INTEGER NOT NULL, name TEXT NOT NULL, at TEXT NOT NULL, text INTEGER NOT NULL,
   PRIMARY KEY (kind, owner, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ol_texts (id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ol_flows (
   id INTEGER PRIMARY KEY, job INTEGER NOT NULL, dataset INTEGER NOT NULL, written INTEGER NOT NULL,
   UNIQUE (job, written, dataset));
@@ -45,6 +47,7 @@ export const catalogueTables = [
   { table: 'ol_datasets', key: ['id'] },
   { table: 'ol_jobs', key: ['id'] },
   { table: 'ol_facets', key: ['kind', 'owner', 'name'] },
+  { table: 'ol_texts', key: ['id'] },
   { table: 'ol_flows', key: ['id'] },
   { table: 'ol_runs', key: ['id'] },
   { table: 'ol_column_sets', key: ['dataset', 'job'] },

@@ -12,6 +12,7 @@ import { ColumnSets } from './column-sets.js'
 import { parseEventTime } from './event-time.js'
 import { explicitOf, explicitOfJob } from './explicit-lineage.js'
 import type { ExternalChange } from './external-contribution.js'
+import { FacetTable } from './facet-table.js'
 import {
   type DatasetReference,
   type EventDataset,
@@ -40,13 +41,6 @@ interface Mention {
   extra: string | null
   changed: LogOffset
 }
-interface FacetWord {
-  readonly kind: number
-  readonly owner: number
-  readonly name: string
-  at: string
-  text: string
-}
 
 export class CatalogueWriter {
   readonly #sql: Statements
@@ -55,10 +49,11 @@ export class CatalogueWriter {
   readonly #ids = new Map<string, number>()
   readonly #pairs = new Set<string>()
   readonly #mentions = new Map<string, Mention>()
-  readonly #facets = new Map<string, FacetWord>()
+  readonly #facets: FacetTable
 
   constructor(sql: Statements) {
     this.#sql = sql
+    this.#facets = new FacetTable(sql)
     this.#runs = new CatalogueRuns(sql)
     this.#columns = new ColumnSets(sql)
   }
@@ -92,19 +87,8 @@ export class CatalogueWriter {
         id,
       )
     }
-    for (const { kind, owner, name, at, text } of this.#facets.values()) {
-      this.#sql.run(
-        `INSERT INTO ol_facets VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at, text = excluded.text
-         WHERE excluded.at > at OR (excluded.at = at AND excluded.text > text)`,
-        kind,
-        owner,
-        name,
-        at,
-        text,
-      )
-    }
     this.#mentions.clear()
-    this.#facets.clear()
+    this.#facets.flush()
     this.#columns.flush()
     this.#runs.flush()
   }
@@ -122,7 +106,7 @@ export class CatalogueWriter {
     this.#ids.clear()
     this.#pairs.clear()
     this.#mentions.clear()
-    this.#facets.clear()
+    this.#facets.forget()
     this.#columns.forget()
     this.#runs.forget()
   }
@@ -130,6 +114,7 @@ export class CatalogueWriter {
   /** Forgets runs whose events have left the log. Jobs and datasets stay. */
   truncate(offset: LogOffset): void {
     this.#runs.truncate(offset)
+    this.#facets.tidy()
   }
 
   #job(taking: Taking, job: EventJob): number {
@@ -207,11 +192,7 @@ export class CatalogueWriter {
     if (rawAt === -1) return
     for (const { name, from, to } of facetsAt(raw.text, rawAt)) {
       const facet = raw.text.slice(from, to)
-      const text = isDeleted(facet) ? '' : facet
-      const key = `${kind} ${owner} ${name}`
-      const known = this.#facets.get(key)
-      if (known === undefined) this.#facets.set(key, { kind, owner, name, at, text })
-      else if (at > known.at || (at === known.at && text > known.text)) Object.assign(known, { at, text })
+      this.#facets.take({ kind, owner, name, at, text: isDeleted(facet) ? '' : facet })
     }
   }
 

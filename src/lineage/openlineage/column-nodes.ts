@@ -194,7 +194,8 @@ export class ColumnNodes {
   #types(dataset: number): Map<string, string | null> {
     const [text] =
       this.#sql.first<[string]>(
-        "SELECT text FROM ol_facets WHERE kind = ? AND owner = ? AND name = 'schema' AND text <> ''",
+        `SELECT t.text FROM ol_facets f CROSS JOIN ol_texts t ON t.id = f.text
+         WHERE f.kind = ? AND f.owner = ? AND f.name = 'schema' AND t.text <> ''`,
         datasetFacets,
         dataset,
       ) ?? []

@@ -27,6 +27,8 @@ export class FlowGraph {
   #cleared = 0
   #version = -1
   #epoch = 0
+  /** Counts what the rows of jobs and datasets do not tell of: that datasets became one, and who uses those. */
+  generation = 0
 
   constructor(sql: Statements) {
     this.#sql = sql
@@ -100,6 +102,7 @@ export class FlowGraph {
   }
 
   #startOver(): void {
+    this.generation++
     this.#jobs.clear()
     this.#datasets.clear()
     this.#heads.clear()
@@ -115,7 +118,10 @@ export class FlowGraph {
       )
       for (const [id, job, dataset, written] of rows) {
         this.#seen = id
-        this.#add(job, this.head(dataset), written === 1)
+        const head = this.head(dataset)
+        // The head's own row does not say that it has one more reader.
+        if (head !== dataset) this.generation++
+        this.#add(job, head, written === 1)
       }
       if (rows.length < 10_000) return
     }

@@ -19,6 +19,8 @@ interface KeptNode {
   readonly reference: object
   readonly changed: number
   epoch: number
+  /** The whole node with all of its edges, made when it is first asked for. */
+  whole?: string
 }
 
 /** Facets that a node of the graph shows something of. */
@@ -40,6 +42,7 @@ export class LineageNodes {
   readonly #jobs = new Map<number, KeptNode>()
   readonly #datasets = new Map<number, KeptNode>()
   #keptLength = 0
+  #generation = 0
 
   constructor(sql: Statements, graph: FlowGraph) {
     this.#sql = sql
@@ -98,19 +101,33 @@ export class LineageNodes {
 
   #jobNode(job: number): string {
     const node = this.#jobs.get(job) as KeptNode
+    if (node.whole !== undefined) return node.whole
     const edges = (datasets: ReadonlySet<number>, into: boolean): string =>
-      [...datasets].map((dataset) => edge(this.#idOf(dataset), node.id, into)).join(',')
-    return `${node.head},"inEdges":[${edges(this.#graph.inputs(job), true)}],"outEdges":[${edges(this.#graph.outputs(job), false)}]}`
+      [...datasets]
+        .map((dataset) => edge(this.#idOf(dataset), node.id, into))
+        .sort()
+        .join(',')
+    node.whole = `${node.head},"inEdges":[${edges(this.#graph.inputs(job), true)}],"outEdges":[${edges(this.#graph.outputs(job), false)}]}`
+    this.#keptLength += node.whole.length
+    return node.whole
   }
 
   #datasetNode(dataset: number, shown: ReadonlySet<number>): string {
     const node = this.#datasets.get(dataset) as KeptNode
+    const [writers, readers] = [this.#graph.writers(dataset), this.#graph.readers(dataset)]
+    const all = isWithin(writers, shown) && isWithin(readers, shown)
+    if (all && node.whole !== undefined) return node.whole
     const edges = (jobs: ReadonlySet<number>, into: boolean): string => {
       const texts: string[] = []
       for (const job of jobs) if (shown.has(job)) texts.push(edge(this.#jobs.get(job)?.id ?? '', node.id, into))
-      return texts.join(',')
+      return texts.sort().join(',')
     }
-    return `${node.head},"inEdges":[${edges(this.#graph.writers(dataset), true)}],"outEdges":[${edges(this.#graph.readers(dataset), false)}]}`
+    const whole = `${node.head},"inEdges":[${edges(writers, true)}],"outEdges":[${edges(readers, false)}]}`
+    if (all) {
+      node.whole = whole
+      this.#keptLength += whole.length
+    }
+    return whole
   }
 
   #idOf(dataset: number): string {
@@ -119,7 +136,8 @@ export class LineageNodes {
 
   /** Brings the texts of some nodes up to the present. */
   #load(datasets: readonly number[], jobs: readonly number[], epoch: number): void {
-    if (this.#keptLength > keptMax) {
+    if (this.#keptLength > keptMax || this.#generation !== this.#graph.generation) {
+      this.#generation = this.#graph.generation
       this.#jobs.clear()
       this.#datasets.clear()
       this.#keptLength = 0
@@ -134,7 +152,11 @@ export class LineageNodes {
     const jobTexts = this.#facets(jobFacets, oldJobs)
     const runs = this.#latestRuns(oldJobs)
     for (const row of this.#rows<JobRow & { changed: number }>('ol_jobs', 'parent', oldJobs)) {
-      const references = (ids: ReadonlySet<number>): object[] => [...ids].flatMap((id) => this.#datasets.get(id)?.reference ?? [])
+      const references = (ids: ReadonlySet<number>): object[] =>
+        [...ids]
+          .flatMap((id) => this.#datasets.get(id) ?? [])
+          .sort((a, b) => (a.id < b.id ? -1 : 1))
+          .map(({ reference }) => reference)
       const flows = { inputs: references(this.#graph.inputs(row.id)), outputs: references(this.#graph.outputs(row.id)) }
       const run = runs.get(row.id)
       const text = jobJson(row, flows, jobTexts.get(row.id) ?? new Map(), run === undefined ? [] : [runJson(run)], false)
@@ -190,8 +212,9 @@ export class LineageNodes {
     const found = new Map<number, Map<string, string>>()
     if (ids.length === 0) return found
     const rows = this.#sql.all<[number, string, string]>(
-      `SELECT x.owner, x.name, x.text FROM json_each(?) f CROSS JOIN ol_facets x ON x.kind = ? AND x.owner = f.value
-       WHERE x.text <> '' AND x.name IN (SELECT value FROM json_each(?))`,
+      `SELECT x.owner, x.name, t.text FROM json_each(?) f CROSS JOIN ol_facets x ON x.kind = ? AND x.owner = f.value
+         CROSS JOIN ol_texts t ON t.id = x.text
+       WHERE t.text <> '' AND x.name IN (SELECT value FROM json_each(?))`,
       JSON.stringify(ids),
       kind,
       shownFacets,
@@ -218,6 +241,11 @@ export class LineageNodes {
       ]),
     )
   }
+}
+
+function isWithin(some: ReadonlySet<number>, all: ReadonlySet<number>): boolean {
+  for (const one of some) if (!all.has(one)) return false
+  return true
 }
 
 function edge(other: string, self: string, into: boolean): string {

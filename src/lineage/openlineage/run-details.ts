@@ -7,6 +7,9 @@ import { versionId } from './marquez-shapes.js'
 import { type EventDataset, facetOf, type OpenLineageEvent } from './open-lineage-event.js'
 import { arrayElements, memberValue, objectMembers } from './raw-json.js'
 
+/** Characters of a run's events that are looked at, the last ones first. */
+const textMax = 64 << 20
+
 export interface RunDetails {
   readonly run: ReadonlyMap<string, string>
   readonly job: ReadonlyMap<string, string>
@@ -19,14 +22,16 @@ export interface RunDetails {
 /** Reads a run's events. Those that have left the log say nothing any more. */
 export function runDetails(graph: Statements, log: Statements, run: string): RunDetails {
   const [offsets = ''] = graph.first<[string]>('SELECT offsets FROM ol_runs WHERE id = ?', run) ?? []
-  const bodies = log.all<[string]>(
-    'SELECT l.body FROM json_each(?) f CROSS JOIN log l ON l.offset = f.value',
-    `[${offsets.replaceAll(' ', ',')}]`,
-  )
-  const texts = bodies.flatMap(([body]) => {
-    const event = loggedEvent(body)
-    return event.kind === 'openlineage' ? [event.text] : []
-  })
+  const texts: string[] = []
+  let length = 0
+  for (const offset of offsets.split(' ').toReversed()) {
+    const [body] = log.first<[string]>('SELECT body FROM log WHERE offset = ?', Number(offset)) ?? []
+    const event = body === undefined ? undefined : loggedEvent(body)
+    if (event?.kind !== 'openlineage') continue
+    length += event.text.length
+    if (length > textMax && texts.length > 0) break
+    texts.push(event.text)
+  }
   return details(texts)
 }
 
@@ -75,7 +80,8 @@ function addUses(
 }
 
 function useTexts(uses: ReadonlyMap<string, Use>): string {
-  const texts = [...uses.values()].map(({ dataset, facets }) => {
+  const inOrder = [...uses].sort(([a], [b]) => (a < b ? -1 : 1))
+  const texts = inOrder.map(([, { dataset, facets }]) => {
     const { namespace, name } = dataset
     const version = datasetVersion(dataset)
     const id = { namespace, name, version: versionId([namespace, name, version ?? '']) }

@@ -134,6 +134,8 @@ function text(value: unknown, path: string): string {
 
 function name(value: unknown, path: string): string {
   const given = text(value, path)
+  // What keeps names takes this character for their end.
+  if (given.includes('\0')) throw new CoreFault(`${path}: has a NUL character`)
   if (given.length > nameMax) throw new CoreFault(`${path}: is longer than ${nameMax} characters`)
   return given
 }
