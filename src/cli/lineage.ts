@@ -14,12 +14,14 @@ export async function lineage(context: CommandContext, given = ''): Promise<void
   const column = text(options['column'])
   if (column !== undefined) return columns(context, from, column)
   const asOf = text(options['asOf'])
+  const store = text(options['store'])
   const asked = new URLSearchParams({
     from,
     direction: String(options['direction']),
     depth: String(options['depth']),
     limit: String(options['limit']),
     ...(asOf === undefined ? {} : { asOf }),
+    ...(store === undefined ? {} : { store }),
   })
   const graph = await context.client().json<Parameters<typeof renderTree>[0]>(`/v1/lineage?${asked}`, { signal })
   if (output.json) return printJson(output, graph)

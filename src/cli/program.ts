@@ -54,24 +54,7 @@ export function makeProgram(): Command {
   client(program, 'hot', 'Hot segments, hottest first.', 'forebay hot --limit 10', {
     load: async () => (await import('./hot.js')).hot,
   }).option('--limit <n>', 'how many', wholeNumber, 20)
-  client(
-    program,
-    'lineage <from>',
-    'The lineage of a segment, table, query or node as a tree.',
-    'forebay lineage table:trips --depth 3',
-    {
-      load: async () => (await import('./lineage.js')).lineage,
-    },
-  )
-    .addOption(
-      new Option('--direction <direction>', 'along which transformations')
-        .choices(['upstream', 'downstream', 'both'])
-        .default('upstream'),
-    )
-    .option('--depth <n>', 'most hops, 1–50', wholeNumber, 10)
-    .option('--limit <n>', 'most edges', wholeNumber, 1000)
-    .option('--as-of <time>', 'the graph as it was then, ISO-8601')
-    .option('--column <name>', 'lineage of a column of the table instead')
+  lineage(program)
   client(program, 'forecast', 'Queries that are expected.', 'forebay forecast --horizon 6h', {
     load: async () => (await import('./forecast.js')).forecast,
   }).option('--horizon <duration>', 'how far ahead', '24h')
@@ -148,10 +131,69 @@ function serve(program: Command): void {
     .option('--tls-cert <file>', 'certificate, PEM')
     .option('--tls-key <file>', 'key of the certificate, PEM')
     .addOption(new Option('--engine <engine>', 'what runs the queries (default: embedded)').choices(['embedded', 'trino']))
-    .option('--lineage <url>', 'where the lineage graph lives (default: sqlite)')
+    .option('--lineage <url>', 'a graph database beside the embedded graph; may be repeated', collectAny)
     .option('--queue <url>', 'what carries tasks (default: embedded)')
     .addOption(new Option('--proactive <mode>', 'preparing ahead (default: on)').choices(['on', 'forecast-only', 'off']))
     .option('--log-level <level>', 'trace, debug, info, warn, error, silent (default: info)')
+}
+
+function lineage(program: Command): void {
+  const command = client(
+    program,
+    'lineage <from>',
+    'The lineage of a segment, table, query or node as a tree.',
+    'forebay lineage table:trips --depth 3',
+    {
+      load: async () => (await import('./lineage.js')).lineage,
+    },
+  )
+    .addOption(
+      new Option('--direction <direction>', 'along which transformations')
+        .choices(['upstream', 'downstream', 'both'])
+        .default('upstream'),
+    )
+    .option('--depth <n>', 'most hops, 1–50', wholeNumber, 10)
+    .option('--limit <n>', 'most edges', wholeNumber, 1000)
+    .option('--as-of <time>', 'the graph as it was then, ISO-8601')
+    .option('--column <name>', 'lineage of a column of the table instead')
+    .option('--store <name>', 'the graph that answers: sqlite, neo4j, janusgraph')
+  // An option after a subcommand's name is the subcommand's own.
+  command.enablePositionalOptions()
+  const store = '--store <name>'
+  const which = 'sqlite, neo4j, janusgraph, or its URL'
+  const load = (action: 'rebuild' | 'verify' | 'exportGraph' | 'prune' | 'stores') => ({
+    load: async () => (await import('./lineage-stores.js'))[action],
+  })
+  client(command, 'stores', 'The graphs that are kept, and how far each is behind.', 'forebay lineage stores', load('stores'))
+  client(
+    command,
+    'rebuild',
+    'Drops a graph and makes it again from the log.',
+    'forebay lineage rebuild --store neo4j',
+    load('rebuild'),
+  ).option(store, which, 'sqlite')
+  client(command, 'verify', 'Compares graphs with what the log gives.', 'forebay lineage verify', load('verify')).option(
+    store,
+    `${which}; all of them when absent`,
+  )
+  client(
+    command,
+    'export',
+    'The whole graph as text.',
+    'forebay lineage export --format cypher --output graph.cypher',
+    load('exportGraph'),
+  )
+    .addOption(
+      new Option('--format <format>', 'of the text').choices(['ndjson', 'graphml', 'cypher', 'openlineage']).default('ndjson'),
+    )
+    .option('--output <file>', 'file for it; it appears when it is whole')
+  client(
+    command,
+    'prune',
+    'Lets old events go, after a checkpoint of the graph.',
+    'forebay lineage prune --older-than 7d',
+    load('prune'),
+  ).option('--older-than <duration>', 'arrived so long ago; without it only what the limits no longer allow')
 }
 
 function query(program: Command): void {
@@ -218,6 +260,8 @@ function local(program: Command, syntax: string, description: string, example: s
     await action(makeContext(command.opts(), process, defaultUrl), ...words)
   })
 }
+
+const collectAny = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 

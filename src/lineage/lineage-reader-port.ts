@@ -1,8 +1,10 @@
 import type { NodeId } from '../model/node.js'
 import type { QueryState, QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
+import type { ExportFormat } from './export/graph-formats.js'
 import type { HotSegment, NodeWork } from './lineage-store.js'
 import type { CatalogueRequest } from './openlineage/catalogue-request.js'
+import type { StoreConfiguration } from './recorder-port.js'
 
 /** `GET /v1/lineage`. */
 export interface TraceRequest {
@@ -15,6 +17,8 @@ export interface TraceRequest {
   readonly limit: number
   /** Epoch milliseconds. */
   readonly asOf?: number
+  /** Which graph answers; by default the one that the reader was opened for. */
+  readonly store?: string
 }
 
 /** `GET /v1/lineage/columns`. Without a column: all of the table's. */
@@ -54,6 +58,9 @@ export interface HistoryRequest {
 export interface ReaderOptions {
   /** The recorder's folder; the recorder must be open. */
   readonly folder: string
+  /** Graphs that can be read besides SQLite's, and the one that answers when a question does not say (default `sqlite`). */
+  readonly stores?: readonly StoreConfiguration[]
+  readonly reads?: string
   /** Called once when the thread dies; later calls reject with UNAVAILABLE, and the owner may open a new one. */
   readonly onFailure?: (error: Error) => void
 }
@@ -73,13 +80,15 @@ export interface LineageReader {
   transfers(request: TransfersRequest, signal?: AbortSignal): Promise<string>
   /** The vertex as `GET /v1/segments/{id}` gives it (a folded vertex for an evicted one); undefined when it is unknown. */
   segment(id: SegmentId, signal?: AbortSignal): Promise<string | undefined>
-  /** Hottest first; `atMs` is epoch milliseconds. */
-  hottest(limit: number, atMs: number, signal?: AbortSignal): Promise<readonly HotSegment[]>
+  /** Hottest first; `atMs` is epoch milliseconds. From SQLite's graph unless a store is named: predictions wait for no server. */
+  hottest(limit: number, atMs: number, signal?: AbortSignal, store?: string): Promise<readonly HotSegment[]>
   /** Decayed PROCESSED_BY counts of these segments by node. */
   work(segments: readonly SegmentId[], atMs: number, signal?: AbortSignal): Promise<readonly NodeWork[]>
   /** `{"queries":[…],"next"?}`. */
   queries(request: HistoryRequest, signal?: AbortSignal): Promise<string>
   /** One query of the history. */
   query(queryId: string, signal?: AbortSignal): Promise<QueryStatus | undefined>
+  /** SQLite's graph at one moment as text, piece by piece. */
+  export(format: ExportFormat, signal?: AbortSignal): AsyncIterable<string>
   close(): Promise<void>
 }

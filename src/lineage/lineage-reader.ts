@@ -3,8 +3,9 @@ import { Worker } from 'node:worker_threads'
 import { entryPoint } from '../model/entry-point.js'
 import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { QueryStatus } from '../model/query.js'
+import type { ExportFormat } from './export/graph-formats.js'
 import type { LineageReader, ReaderOptions } from './lineage-reader-port.js'
-import type { FromReader, ReaderCallName, ReaderCalls, ToReader } from './reader-messages.js'
+import type { FromReader, ReaderCallName, ReaderCalls, ReaderThreadData, ToReader } from './reader-messages.js'
 
 export type * from './lineage-reader-port.js'
 
@@ -19,7 +20,9 @@ interface Call {
 /** Opens a reader on a recorder's folder, in a thread of its own. */
 export async function openLineageReader(options: ReaderOptions): Promise<LineageReader> {
   const url = entryPoint('./reader-thread.js', import.meta.url)
-  const worker = new Worker(url, { workerData: options.folder, name: 'lineage-reader', execArgv: [] })
+  const { folder, stores = [], reads = 'sqlite' } = options
+  const workerData: ReaderThreadData = { folder, stores, reads }
+  const worker = new Worker(url, { workerData, name: 'lineage-reader', execArgv: [] })
   const [first] = (await once(worker, 'message')) as [FromReader]
   if (first.type === 'not-opened') {
     await worker.terminate()
@@ -32,14 +35,29 @@ export async function openLineageReader(options: ReaderOptions): Promise<Lineage
     columns: (request, signal) => questions.ask('columns', [request], signal),
     transfers: (request, signal) => questions.ask('transfers', [request], signal),
     segment: (id, signal) => questions.ask('segment', [id], signal),
-    hottest: (limit, atMs, signal) => questions.ask('hottest', [limit, atMs], signal),
+    hottest: (limit, atMs, signal, store) =>
+      questions.ask('hottest', store === undefined ? [limit, atMs] : [limit, atMs, store], signal),
     work: (segments, atMs, signal) => questions.ask('work', [segments, atMs], signal),
     queries: (request, signal) => questions.ask('queries', [request], signal),
     query: async (queryId, signal) => {
       const text = await questions.ask('query', [queryId], signal)
       return text === undefined ? undefined : (JSON.parse(text) as QueryStatus)
     },
+    export: (format, signal) => exported(questions, format, signal),
     close: () => questions.close(),
+  }
+}
+
+async function* exported(questions: Questions, format: ExportFormat, signal?: AbortSignal): AsyncGenerator<string> {
+  const id = await questions.ask('exportOpen', [format], signal)
+  try {
+    for (;;) {
+      const text = await questions.ask('exportNext', [id], signal)
+      if (text === undefined) return
+      yield text
+    }
+  } finally {
+    await questions.ask('exportClose', [id]).catch(() => {})
   }
 }
 

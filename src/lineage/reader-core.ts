@@ -1,6 +1,7 @@
 import { ForebayError } from '../model/errors.js'
 import { AsOf } from './as-of.js'
 import { type Database, openReadOnly } from './database.js'
+import { GraphExports } from './export/graph-exports.js'
 import { HistoryQueries } from './history-queries.js'
 import { answerVertex, lineageAnswer } from './lineage-answer.js'
 import { lineageFiles } from './lineage-log.js'
@@ -8,44 +9,60 @@ import { LineageQueries } from './lineage-queries.js'
 import type { TraceRequest } from './lineage-reader-port.js'
 import type { LineageGraph, TraceOptions } from './lineage-store.js'
 import { CatalogueReader } from './openlineage/catalogue-reader.js'
-import type { ReaderCallName, ReaderCalls } from './reader-messages.js'
+import type { ReaderCallName, ReaderCalls, ReaderThreadData } from './reader-messages.js'
+import { RemoteGraphs } from './remote-graphs.js'
 import { SqliteHeat } from './sqlite/sqlite-heat.js'
 import { SqliteTracer } from './sqlite/sqlite-trace.js'
 
 type Handlers = {
-  readonly [N in ReaderCallName]: (...values: ReaderCalls[N]['arguments']) => ReaderCalls[N]['value']
+  readonly [N in ReaderCallName]: (
+    ...values: ReaderCalls[N]['arguments']
+  ) => ReaderCalls[N]['value'] | Promise<ReaderCalls[N]['value']>
 }
 
-/** What the reader's thread does: every question answered synchronously, on read-only connections. */
+/** What the reader's thread does: questions to SQLite answered synchronously, on read-only connections; others when they come. */
 export class ReaderCore {
   readonly handlers: Handlers
   readonly #graph: Database
   readonly #tracer: SqliteTracer
   readonly #queries: LineageQueries
   readonly #folder: string
+  readonly #remote: RemoteGraphs
+  readonly #reads: string
   #asOf: AsOf | undefined
 
-  constructor(folder: string) {
+  constructor({ folder, stores, reads }: ReaderThreadData) {
     const files = lineageFiles(folder)
     this.#folder = folder
+    this.#remote = new RemoteGraphs(stores)
+    this.#reads = reads
     this.#graph = openReadOnly(files.graph, 128 << 20)
     const log = openReadOnly(files.log)
     const history = new HistoryQueries(log)
     const heat = new SqliteHeat(this.#graph)
+    const exports = new GraphExports(files.graph)
     const catalogue = new CatalogueReader(this.#graph, log)
     this.#tracer = new SqliteTracer(this.#graph)
     this.#queries = new LineageQueries(this.#graph)
     this.handlers = {
-      trace: (request) => this.#reading(() => JSON.stringify(lineageAnswer(this.#trace(request)))),
+      trace: (request) => this.#answerTrace(request),
       catalogue: (request) => this.#reading(() => catalogue.answer(request)),
       columns: (request) => this.#reading(() => JSON.stringify(this.#queries.columns(request))),
       transfers: (request) => this.#reading(() => JSON.stringify(this.#queries.transfers(request))),
       segment: (id) => this.#reading(() => this.#segment(id)),
-      hottest: (limit, atMs) => this.#reading(() => heat.hottest(limit, atMs * 1000)),
+      hottest: (limit, atMs, store = 'sqlite') =>
+        store === 'sqlite'
+          ? this.#reading(() => heat.hottest(limit, atMs * 1000))
+          : this.#remote.ask(store, (graph) => graph.hottest(limit, atMs * 1000)),
+      exportOpen: (format) => exports.open(format),
+      exportNext: (id) => exports.next(id),
+      exportClose: (id) => exports.close(id),
       work: (segments, atMs) => this.#reading(() => heat.work(segments, atMs * 1000)),
       queries: (request) => history.list(request),
       query: (id) => history.find(id),
-      close: () => {
+      close: async () => {
+        await this.#remote.close()
+        exports.closeAll()
         this.#asOf?.close()
         this.#graph.close()
         log.close()
@@ -64,10 +81,23 @@ export class ReaderCore {
     }
   }
 
+  #answerTrace(request: TraceRequest): string | Promise<string> {
+    const { store = this.#reads, from, direction, depth, limit } = request
+    const answer = (graph: LineageGraph): string => JSON.stringify(lineageAnswer(graph))
+    // The past is in the log, whichever graph is asked.
+    if (store === 'sqlite' || request.asOf !== undefined) return this.#reading(() => answer(this.#trace(request)))
+    checkTrace(request)
+    const starts = this.#reading(() => this.#queries.starts(from))
+    return this.#remote.ask(store, async (remote, signal) => {
+      const graph = await remote.trace(starts, { direction, depth, limit }, signal)
+      if (graph.vertices.length > 0) return answer(graph)
+      throw new ForebayError('NOT_FOUND', `lineage store "${store}" does not know "${from}" yet`)
+    })
+  }
+
   #trace(request: TraceRequest): LineageGraph {
+    checkTrace(request)
     const { direction, depth, limit } = request
-    if (!(depth >= 1 && depth <= 50)) throw new ForebayError('REQUEST_INVALID', `depth ${depth} is not between 1 and 50`)
-    if (!(limit >= 1 && limit <= 100_000)) throw new ForebayError('REQUEST_INVALID', `limit ${limit} is not between 1 and 100000`)
     const options: TraceOptions = { direction, depth, limit }
     if (request.asOf === undefined) return this.#tracer.trace(this.#queries.starts(request.from), options)
     const asOf = request.asOf * 1000
@@ -83,6 +113,11 @@ export class ReaderCore {
     const vertex = graph.vertices.find((candidate) => candidate.id === name)
     return vertex === undefined ? undefined : JSON.stringify(answerVertex(vertex))
   }
+}
+
+function checkTrace({ depth, limit }: TraceRequest): void {
+  if (!(depth >= 1 && depth <= 50)) throw new ForebayError('REQUEST_INVALID', `depth ${depth} is not between 1 and 50`)
+  if (!(limit >= 1 && limit <= 100_000)) throw new ForebayError('REQUEST_INVALID', `limit ${limit} is not between 1 and 100000`)
 }
 
 function existenceOnly(graph: LineageGraph): LineageGraph {

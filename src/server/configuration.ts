@@ -81,7 +81,15 @@ const schema = z.strictObject({
   tokenFile: path.optional(),
   tls: z.strictObject({ certFile: path, keyFile: path }).optional(),
   engine: z.enum(['embedded', 'trino']).default('embedded'),
-  lineage: z.string().min(1).default('sqlite'),
+  /** Graph databases besides the embedded graph: URLs, as a list or apart by commas. */
+  lineage: z
+    .union([z.string(), z.array(z.string())])
+    .transform((given) =>
+      (typeof given === 'string' ? given.split(',') : given).map((url) => url.trim()).filter((url) => url !== ''),
+    )
+    .default([]),
+  /** The store that answers questions about lineage: sqlite, neo4j, janusgraph. */
+  lineageReads: z.string().min(1).default('sqlite'),
   queue: z.string().min(1).default('embedded'),
   proactive: z.enum(['on', 'forecast-only', 'off']).default('on'),
   /** Who is told of every query, as OpenLineage events; nobody by default. */
@@ -126,6 +134,7 @@ const environmentKeys: Readonly<Record<string, string>> = {
   FOREBAY_TOKEN_FILE: 'tokenFile',
   FOREBAY_ENGINE: 'engine',
   FOREBAY_LINEAGE: 'lineage',
+  FOREBAY_LINEAGE_READS: 'lineageReads',
   FOREBAY_QUEUE: 'queue',
   FOREBAY_PROACTIVE: 'proactive',
   FOREBAY_LOG_LEVEL: 'logLevel',

@@ -32,6 +32,7 @@ import { EventHub } from './event-hub.js'
 import { Health } from './health.js'
 import { buildApp } from './http/build-app.js'
 import { learnFrom } from './learn-from.js'
+import { findStore, lineageStores } from './lineage-stores.js'
 import { LoadScores } from './load-scores.js'
 import { Metrics } from './metrics/metrics.js'
 import { ModelKeeper } from './model-keeper.js'
@@ -93,8 +94,10 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   // Closed after the recorder: the last tasks are known only when their events are durable.
   const tracing = await closing.track(openTracing(process.env, packageVersion()))
   const lineageFolder = state.inner('lineage')
+  const stores = lineageStores(configuration.lineage)
+  const reads = findStore(stores, configuration.lineageReads)
   const opening = {
-    recorder: closing.track(openRecorder({ folder: lineageFolder, clock, onFailure: onError })),
+    recorder: closing.track(openRecorder({ folder: lineageFolder, clock, stores, onFailure: onError })),
     planner: closing.track(openPlannerPool()),
   }
   const hub = new EventHub()
@@ -102,7 +105,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   closing.add(() => fitter.close())
   const predictor = new Predictor({ clock, fitter })
   const plainRecorder = await opening.recorder
-  const reader = await closing.track(openLineageReader({ folder: lineageFolder, onFailure: onError }))
+  const reader = await closing.track(openLineageReader({ folder: lineageFolder, stores, reads, onFailure: onError }))
   const planner = await opening.planner
 
   // Activities may come while the engine opens, before the listeners below exist.
@@ -250,7 +253,9 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     catalog,
     engine,
     lineage: reader,
-    recorder: { record: (events) => recorder.record(events), lag: () => plainRecorder.lag() },
+    recorder: plainRecorder,
+    lineageStores: stores,
+    externalEvents: { record: (events) => recorder.record(events), lag: () => plainRecorder.lag() },
     intake,
     predictor,
     allocator,
@@ -314,8 +319,8 @@ function reportedTable(table: TableSummary | undefined, data: string): ReportedT
 }
 
 function refuseUnavailable(configuration: ServerConfiguration): void {
-  const { engine, lineage } = configuration
-  const missing = engine === 'embedded' ? (lineage === 'sqlite' ? undefined : 'lineage') : 'engine'
+  const { engine } = configuration
+  const missing = engine === 'embedded' ? undefined : 'engine'
   if (missing === undefined) return
   throw new ForebayError(
     'CONFIGURATION_INVALID',

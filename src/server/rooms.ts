@@ -12,6 +12,7 @@ import type { Credentials, ServerConfiguration } from './configuration.js'
 import type { EventHub } from './event-hub.js'
 import type { Health } from './health.js'
 import type { QueryDefaults } from './http/request-schemas.js'
+import type { NamedStore } from './lineage-stores.js'
 import type { LoadScores } from './load-scores.js'
 import type { Metrics } from './metrics/metrics.js'
 import type { QueryBook } from './queries/query-book.js'
@@ -27,8 +28,11 @@ export interface Rooms {
   readonly catalog: Catalog
   readonly engine: EmbeddedEngine
   readonly lineage: LineageReader
+  readonly recorder: Pick<Recorder, 'lag' | 'stores' | 'rebuild' | 'verify' | 'checkpoint' | 'stats'>
+  /** Graphs besides SQLite's. */
+  readonly lineageStores: readonly NamedStore[]
   /** Makes events of other programs durable. */
-  readonly recorder: Pick<Recorder, 'record' | 'lag'>
+  readonly externalEvents: Pick<Recorder, 'record' | 'lag'>
   /** Reads requests that bring such events. */
   readonly intake: IntakeWorker
   readonly predictor: Predictor

@@ -17,6 +17,7 @@ import { healthRoutes } from './health-routes.js'
 import { importRoutes } from './import-routes.js'
 import { learnRoutes } from './learn-routes.js'
 import { lineageRoutes } from './lineage-routes.js'
+import { lineageStoreRoutes } from './lineage-store-routes.js'
 import { nodeRoutes } from './node-routes.js'
 import { openLineageRoutes } from './openlineage-routes.js'
 import { predictRoutes } from './predict-routes.js'
@@ -91,6 +92,7 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
     tableRoutes,
     importRoutes,
     lineageRoutes,
+    lineageStoreRoutes,
     nodeRoutes,
     deadLetterRoutes,
     eventRoutes,

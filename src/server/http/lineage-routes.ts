@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { ForebayError } from '../../model/errors.js'
+import { findStore } from '../lineage-stores.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
 import { takeOver } from './query-routes.js'
@@ -18,6 +19,8 @@ const traceQuery = z.strictObject({
   depth: wholeNumber(1, 50).default(10),
   limit: wholeNumber(1, 100_000).default(1_000),
   asOf: instant.optional(),
+  /** Which graph answers; the one of the configuration when absent. */
+  store: name.optional(),
 })
 const columnsQuery = z.strictObject({
   table: name,
@@ -38,13 +41,15 @@ const transfersQuery = z.strictObject({
 /** Where data went and what was done to it. The answers come as text from the reader's thread. */
 export function lineageRoutes(app: App, rooms: Rooms): void {
   const { lineage } = rooms
+  const storeOf = (given: string): string => findStore(rooms.lineageStores, given)
 
   app.get(
     '/v1/lineage',
     { schema: { summary: 'The graph around a vertex.', querystring: traceQuery } },
     async (request, reply) => {
-      const { asOf, ...rest } = request.query
-      const text = await lineage.trace({ ...rest, ...(asOf === undefined ? {} : { asOf }) }, untilClosed(reply.raw))
+      const { asOf, store, ...rest } = request.query
+      const named = { ...(asOf === undefined ? {} : { asOf }), ...(store === undefined ? {} : { store: storeOf(store) }) }
+      const text = await lineage.trace({ ...rest, ...named }, untilClosed(reply.raw))
       return reply.type(json).send(text)
     },
   )
@@ -75,11 +80,12 @@ export function lineageRoutes(app: App, rooms: Rooms): void {
     {
       schema: {
         summary: 'Segments by decayed degree, hottest first.',
-        querystring: z.strictObject({ limit: wholeNumber(1, 10_000).default(20) }),
+        querystring: z.strictObject({ limit: wholeNumber(1, 10_000).default(20), store: name.optional() }),
       },
     },
     async (request, reply) => {
-      const hottest = await lineage.hottest(request.query.limit, rooms.clock.now(), untilClosed(reply.raw))
+      const { limit, store = rooms.configuration.lineageReads } = request.query
+      const hottest = await lineage.hottest(limit, rooms.clock.now(), untilClosed(reply.raw), storeOf(store))
       const warmOn = rooms.engine.warmOn(hottest.map(({ id }) => id))
       return hottest.map(({ id, dataset, degree, hotness }) => ({ id, dataset, degree, hotness, warmOn: warmOn.get(id) ?? [] }))
     },
