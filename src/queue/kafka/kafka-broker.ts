@@ -25,6 +25,7 @@ const probeEveryMs = 1_000
 const answerMsMax = 2_500
 const browseMsMax = 10_000
 const endsTriesMax = 50
+const windowMin = 1_000
 
 export class KafkaBroker implements Broker {
   readonly #address: QueueAddress
@@ -107,9 +108,9 @@ export class KafkaBroker implements Broker {
     await this.mark(streams)
     const reader = new TopicReader({
       kafka: this.#kafka,
-      groupId: `forebay-reader-${randomBytes(8).toString('hex')}`,
       topics: streams,
-      window,
+      // One fetch reads all topics, and a topic that was full is read again only when that has ended.
+      window: Math.max(window, windowMin),
       from: this.#positions,
       take,
       onDone: (topic, next) => {

@@ -1,14 +1,15 @@
 /**
- * Reads some topics from where we say, and remembers what is done. The client can only read as a member of a group, but the
- * group is this reader's own and nothing is ever committed to it: a group that is shared would hold up a new process until the
- * session of a killed one ends. Positions are ours, and are set again each time that the group is joined.
+ * Reads some topics from where we say, and remembers what is done. The client can only read as a member of a group, but each
+ * connection has a group of its own and nothing is ever committed to it: in a group that lasts, a new member waits until the
+ * session of a lost one ends. Positions are ours, and are set again each time that a group is joined.
  */
+import { randomBytes } from 'node:crypto'
 import type { Consumer, EachBatchPayload, Kafka } from 'kafkajs'
+import { systemClock } from '../../model/clock.js'
 import type { BrokerMessage } from '../brokered/broker.js'
 
 export interface TopicReaderOptions {
   readonly kafka: Kafka
-  readonly groupId: string
   readonly topics: readonly string[]
   readonly window: number
   /** The next offset of each topic. */
@@ -18,6 +19,8 @@ export interface TopicReaderOptions {
   readonly onDone: (topic: string, next: bigint) => void
   readonly onAlive: () => void
 }
+
+const retryMs = 200
 
 interface Position {
   /** The next one to be handed out. */
@@ -29,7 +32,7 @@ interface Position {
 
 export class TopicReader {
   readonly #options: TopicReaderOptions
-  readonly #consumer: Consumer
+  #consumer: Consumer | undefined
   readonly #positions = new Map<string, Position>()
   #stopped = false
 
@@ -38,37 +41,65 @@ export class TopicReader {
     for (const topic of options.topics) {
       this.#positions.set(topic, { next: options.from.get(topic) ?? 0n, open: new Set(), paused: false })
     }
-    this.#consumer = options.kafka.consumer({
-      groupId: options.groupId,
+  }
+
+  /** Resolves when messages flow; tries until it is stopped. */
+  async start(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await this.#join()
+        return
+      } catch {
+        await this.#leave()
+        await systemClock.sleep(retryMs)
+      }
+    }
+  }
+
+  async #join(): Promise<void> {
+    const { kafka, topics, onAlive } = this.#options
+    const consumer = kafka.consumer({
+      groupId: `forebay-reader-${randomBytes(8).toString('hex')}`,
       allowAutoTopicCreation: false,
       // Heartbeats go out between fetches only.
       maxWaitTimeInMs: 200,
       sessionTimeout: 10_000,
       heartbeatInterval: 1_000,
-      retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5, restartOnFailure: async () => !this.#stopped },
+      retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 2, restartOnFailure: async () => false },
     })
-  }
-
-  /** Resolves when messages flow. */
-  async start(): Promise<void> {
-    const { topics, onAlive } = this.#options
-    const { GROUP_JOIN, FETCH } = this.#consumer.events
-    const joined = new Promise<void>((resolve) => {
-      this.#consumer.on(GROUP_JOIN, () => {
-        for (const [topic, { next }] of this.#positions) this.#consumer.seek({ topic, partition: 0, offset: String(next) })
+    this.#consumer = consumer
+    const { GROUP_JOIN, FETCH, CRASH } = consumer.events
+    const joined = new Promise<void>((resolve, reject) => {
+      consumer.on(GROUP_JOIN, () => {
+        for (const [topic, position] of this.#positions) {
+          position.paused = false
+          consumer.seek({ topic, partition: 0, offset: String(position.next) })
+        }
         resolve()
       })
+      consumer.on(CRASH, ({ payload }) => {
+        reject(payload.error)
+        if (this.#consumer === consumer && flowing) void this.#leave().then(() => this.start())
+      })
     })
-    this.#consumer.on(FETCH, onAlive)
-    await this.#consumer.connect()
-    await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true })
-    await this.#consumer.run({
+    let flowing = false
+    consumer.on(FETCH, onAlive)
+    await consumer.connect()
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true })
+    await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: topics.length,
       eachBatch: (payload) => this.#batch(payload),
     })
     await joined
+    flowing = true
+  }
+
+  async #leave(): Promise<void> {
+    const consumer = this.#consumer
+    this.#consumer = undefined
+    await consumer?.disconnect().catch(() => {})
   }
 
   next(topic: string): bigint {
@@ -77,7 +108,7 @@ export class TopicReader {
 
   async stop(): Promise<void> {
     this.#stopped = true
-    await this.#consumer.disconnect().catch(() => {})
+    await this.#leave()
   }
 
   async #batch({ batch, resolveOffset, isRunning, isStale }: EachBatchPayload): Promise<void> {
@@ -106,7 +137,7 @@ export class TopicReader {
         this.#options.onDone(topic, firstOpen(position))
         if (position.paused && position.open.size <= this.#options.window / 2) {
           position.paused = false
-          this.#consumer.resume([{ topic }])
+          this.#consumer?.resume([{ topic }])
         }
       },
     })
@@ -114,7 +145,7 @@ export class TopicReader {
 
   #pause(topic: string, position: Position): void {
     position.paused = true
-    this.#consumer.pause([{ topic }])
+    this.#consumer?.pause([{ topic }])
   }
 }
 
