@@ -171,6 +171,8 @@ class TaskRun {
   async fail(thrown: unknown): Promise<void> {
     const { taskId, attempt } = this.#task.message
     const error = toErrorRecord(this.#task.reason ?? (await this.#explain(thrown)))
+    // What was moved for it was moved, and what it cost was spent.
+    if (this.#log.transfers.length > 0 || this.#log.baseReads.length > 0) this.#record(undefined)
     if (this.#reported) {
       this.#tools.send({ type: 'stream-ended', taskId, rows: this.#streamedRows, bytes: 0, error, report: this.#report() })
       return

@@ -67,6 +67,15 @@ describe('transfers', () => {
     expect(readdirSync(join(two.configuration.folder, 'passing'))).toEqual([])
   })
 
+  it('stay on record when the task fails after them', async () => {
+    const stored = await publish()
+    const message = read([source(stored, 'network')])
+    await two.failed({ ...message, sql: "SELECT error('no')::BIGINT FROM __partials" })
+    const event = await two.event(message)
+    expect(event.transfers).toMatchObject([{ segment: stored.id, source: 'n1', destination: 'n2', bytes: stored.bytes }])
+    expect(event.output).toBeUndefined()
+  })
+
   it('move nothing on the node that has the segment', async () => {
     const message = read([source(await publish(), 'file')])
     const outcome = await one.finished(message)
