@@ -70,7 +70,11 @@ export function* loadCheckpoint(log: LineageLog, graph: GraphDatabase): Generato
     next = last.offset + 1
     yield
   }
-  graph.change(() => graph.graph.setOffset(offset))
+  graph.change(() => {
+    // The tables were written down before they forgot what left the log: they forget it again, so that what comes late is new to both.
+    graph.index.truncate(log.from())
+    graph.graph.setOffset(offset)
+  })
 }
 
 /** The graph's part of the newest checkpoint, as batches for a store that starts from nothing. */

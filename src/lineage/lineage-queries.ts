@@ -107,7 +107,10 @@ export class LineageQueries {
   #startsOf(kind: string, id: string, from: string): string[] {
     if (kind === 'segment') return [this.vertexOf(id)].filter((vertex) => vertex !== undefined)
     if (kind === 'node') return this.#isVertex(`node:${id}`) ? [`node:${id}`] : []
-    if (kind === 'table') return this.#tableSegments(id)
+    if (kind === 'table') {
+      const segments = this.#tableSegments(id)
+      return segments.length > 0 ? segments : this.#externalSegments(id)
+    }
     if (kind === 'query') return this.#resultOf(id)
     throw invalid(from)
   }
@@ -121,6 +124,15 @@ export class LineageQueries {
         table,
       )
       .map(([segment]) => segment)
+  }
+
+  /** The versions of a dataset that other programs reported, `NAMESPACE:NAME`. */
+  #externalSegments(dataset: string): string[] {
+    const rows = this.#sql.all<[string]>(
+      "SELECT name FROM vertices WHERE dataset = ? AND kind = 'external' ORDER BY name",
+      dataset,
+    )
+    return rows.map(([segment]) => segment)
   }
 
   /** What the query answered or wrote; before that is known, what its root made. */

@@ -8,7 +8,7 @@ import { wholeNumber } from './request-schemas.js'
 import { untilClosed } from './until-closed.js'
 
 const name = z.string().min(1).max(5_000)
-const page = z.object({ limit: wholeNumber(1, 1_000).default(100), offset: wholeNumber(0, 100_000_000).default(0) })
+const page = z.object({ limit: wholeNumber(1, 10_000).default(100), offset: wholeNumber(0, 100_000_000).default(0) })
 const nodeId = z.string().min(1).max(9_000)
 const truth = z
   .enum(['true', 'false'])
