@@ -35,12 +35,12 @@ async function take(rooms: Rooms, request: FastifyRequest, reply: FastifyReply, 
   const body = request.body as Buffer | undefined
   if (body === undefined || body.byteLength === 0) throw new ForebayError('REQUEST_INVALID', 'the body is empty')
   const encoding = encodingOf(request.headers['content-encoding'])
-  const intake = await putOff(async () => {
-    if ((rooms.recorder.lag().sqlite ?? 0) > lagMax) {
+  const intake = await putOff(reply, async () => {
+    if ((rooms.externalEvents.lag().sqlite ?? 0) > lagMax) {
       throw new ForebayError('QUEUE_FULL', `the lineage graph is more than ${lagMax} events behind`)
     }
     const read = await rooms.intake.read(body, encoding)
-    if (read.events.length > 0) await rooms.recorder.record(read.events)
+    if (read.events.length > 0) await rooms.externalEvents.record(read.events)
     return read
   })
   const status = intake.refused.length > 0 && intake.events.length === 0 ? 400 : list || !intake.single ? 200 : 201
@@ -51,11 +51,12 @@ async function take(rooms: Rooms, request: FastifyRequest, reply: FastifyReply, 
 }
 
 /** A full queue is no fault of the client's: 503 and when to come again, which every client library obeys. */
-async function putOff<T>(work: () => Promise<T>): Promise<T> {
+async function putOff<T>(reply: FastifyReply, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof ForebayError) || error.code !== 'QUEUE_FULL') throw error
+    reply.header('retry-after', '1')
     throw new ForebayError('UNAVAILABLE', error.message, { hint: 'send the events again in a second', cause: error })
   }
 }
