@@ -24,6 +24,7 @@ import type { NodeStatus } from '../model/node.js'
 import { openFitWorker } from '../predict/boosting/fit-worker-port.js'
 import { Predictor } from '../predict/predictor.js'
 import { type BrokeredQueue, openBrokeredQueue } from '../queue/brokered/brokered-queue.js'
+import { Journal } from '../queue/embedded/journal.js'
 import { openPlannerPool } from '../sql/planner-pool.js'
 import { Broadcast } from './broadcast.js'
 import { ClosingOrder } from './closing-order.js'
@@ -37,7 +38,6 @@ import { LoadScores } from './load-scores.js'
 import { Metrics } from './metrics/metrics.js'
 import { ModelKeeper } from './model-keeper.js'
 import { packageVersion } from './package-version.js'
-import { PromiseFolder } from './queries/promise-folder.js'
 import { QueryBook } from './queries/query-book.js'
 import { ResultStore } from './queries/result-store.js'
 import type { Rooms } from './rooms.js'
@@ -148,6 +148,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     if (change.kind === 'dataset') recorder.record([snapshotEvent(change.snapshot, clock.now() * 1000)]).catch(onError)
   })
 
+  const promises = await closing.track(Journal.open(join(state.inner('promises'), 'journal.jsonl')))
   const queue = configuration.queue === 'embedded' ? undefined : await openQueue(configuration, state.inner('queue'), onError)
   const reporter = await openReporter(configuration.openLineage, {
     version: packageVersion(),
@@ -241,7 +242,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     engine,
     clock,
     results,
-    promises: new PromiseFolder(state.inner('promises')),
+    promises,
     past: (queryId) => reader.query(queryId),
     onError,
   })

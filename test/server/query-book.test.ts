@@ -5,12 +5,16 @@ import { afterAll, expect, it } from 'vitest'
 import type { Execution, QueryResult } from '../../src/engine/engine.js'
 import { ForebayError, toErrorRecord } from '../../src/model/errors.js'
 import type { QueryRequest, QueryStatus } from '../../src/model/query.js'
-import { PromiseFolder } from '../../src/server/queries/promise-folder.js'
+import { Journal } from '../../src/queue/embedded/journal.js'
 import { QueryBook } from '../../src/server/queries/query-book.js'
 import { ResultStore } from '../../src/server/queries/result-store.js'
 
 const root = mkdtempSync(join(tmpdir(), 'forebay-book-'))
-afterAll(() => rmSync(root, { recursive: true, force: true }))
+const journals: Journal[] = []
+afterAll(async () => {
+  for (const journal of journals) await journal.close()
+  rmSync(root, { recursive: true, force: true })
+})
 
 const request: QueryRequest = {
   sql: 'SELECT 1',
@@ -63,17 +67,19 @@ async function book(name: string, bytesMax = 1e6) {
   const engine = new FakeEngine()
   const results = new ResultStore({ folder: join(folder, 'results'), bytesMax, resultBytesMax: bytesMax })
   await results.open()
+  const promises = await Journal.open(join(folder, 'promises', 'journal.jsonl'))
+  journals.push(promises)
   const queries = new QueryBook({
     engine,
     clock: { now: () => Date.now() },
     results,
-    promises: new PromiseFolder(join(folder, 'promises')),
+    promises,
     past: async () => undefined,
     onError: (error) => {
       throw error
     },
   })
-  return { engine, results, queries, folder }
+  return { engine, results, queries, promises }
 }
 
 const read = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
@@ -83,13 +89,13 @@ const read = async (body: AsyncIterable<Uint8Array>): Promise<string> => {
 }
 
 it('keeps the answer of a promised query, also for the next run', async () => {
-  const { engine, queries, results, folder } = await book('keeps')
+  const { engine, queries, results, promises } = await book('keeps')
   const { queryId } = await queries.promise(request)
-  expect(readdirSync(join(folder, 'promises'))).toEqual([`${queryId}.json`])
+  expect([...promises.entries().keys()]).toEqual([queryId])
   engine.submitted[0]?.finish('[1]')
   const kept = await queries.result(queryId)
   expect(JSON.parse(await read(results.read(kept)))).toMatchObject({ rows: [[1]], queryId })
-  await expect.poll(() => readdirSync(join(folder, 'promises'))).toEqual([])
+  await expect.poll(() => promises.entries().size).toBe(0)
   const next = await book('keeps')
   expect(await read(next.results.read(await next.queries.result(queryId)))).toContain(queryId)
 })
@@ -103,13 +109,13 @@ it('runs again what an earlier run promised and did not end, under the same id a
 })
 
 it('keeps a promise that the stop of the server cut off', async () => {
-  const { queries, folder } = await book('stops')
+  const { queries, promises } = await book('stops')
   const { queryId } = await queries.promise(request)
   const stop = new AbortController()
   stop.abort()
   await queries.drain(stop.signal)
   await expect(queries.result(queryId)).rejects.toMatchObject({ code: 'CANCELLED', queryId })
-  expect(readdirSync(join(folder, 'promises'))).toEqual([`${queryId}.json`])
+  expect([...promises.entries().keys()]).toEqual([queryId])
   await expect(queries.promise(request)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
 })
 
@@ -118,12 +124,10 @@ it('removes half-written files of an earlier run', async () => {
   mkdirSync(join(folder, 'results'), { recursive: true })
   mkdirSync(join(folder, 'promises'), { recursive: true })
   writeFileSync(join(folder, 'results', 'q-1.json.tmp'), '{')
-  writeFileSync(join(folder, 'promises', 'q-2.tmp'), '{')
-  writeFileSync(join(folder, 'promises', 'q-3.json'), '{"sql"')
+  writeFileSync(join(folder, 'promises', 'journal.jsonl'), '{"put":"q-3","val')
   const { queries } = await book('half')
   expect(await queries.resume()).toBe(0)
   expect(readdirSync(join(folder, 'results'))).toEqual([])
-  expect(readdirSync(join(folder, 'promises'))).toEqual([])
 })
 
 it('refuses an answer that is too large and gives room to newer ones', async () => {

@@ -8,8 +8,8 @@ import type { Engine, Execution } from '../../engine/engine.js'
 import type { Clock } from '../../model/clock.js'
 import { ForebayError, fromErrorRecord, toErrorRecord } from '../../model/errors.js'
 import type { QueryRequest, QueryStatus, ResultFormat } from '../../model/query.js'
+import type { Journal } from '../../queue/embedded/journal.js'
 import { frameResult } from '../http/result-frame.js'
-import type { PromiseFolder } from './promise-folder.js'
 import { newQueryId } from './query-id.js'
 import type { KeptResult, ResultStore } from './result-store.js'
 
@@ -17,7 +17,8 @@ export interface QueryBookOptions {
   readonly engine: Pick<Engine, 'submit'>
   readonly clock: Pick<Clock, 'now'>
   readonly results: ResultStore
-  readonly promises: Pick<PromiseFolder, 'add' | 'remove' | 'list'>
+  /** Requests that were promised an answer, by query. */
+  readonly promises: Pick<Journal, 'put' | 'done' | 'entries'>
   /** A query of the history. */
   readonly past: (queryId: string) => Promise<QueryStatus | undefined>
   readonly onError: (error: unknown) => void
@@ -66,16 +67,16 @@ export class QueryBook {
   async promise(request: QueryRequest): Promise<QueryStatus> {
     const queryId = newQueryId(this.#options.clock.now())
     const kept: QueryRequest = { ...request, idempotencyKey: request.idempotencyKey ?? queryId }
-    await this.#options.promises.add({ queryId, request: kept })
+    await this.#options.promises.put(queryId, kept)
     return this.#startPromised(queryId, kept).status()
   }
 
   /** Takes up what an earlier run promised and did not bring to an end. */
   async resume(): Promise<number> {
-    const promised = await this.#options.promises.list()
-    for (const { queryId, request } of promised) {
+    const promised = [...this.#options.promises.entries()] as readonly (readonly [string, QueryRequest])[]
+    for (const [queryId, request] of promised) {
       if (this.#options.results.find(queryId) === undefined) this.#startPromised(queryId, request)
-      else await this.#options.promises.remove(queryId)
+      else await this.#options.promises.done(queryId)
     }
     return promised.length
   }
@@ -170,7 +171,7 @@ export class QueryBook {
     } finally {
       this.#end(queryId)
       // A query that the stop of the server cut off stays promised.
-      if (!this.#closed) promises.remove(queryId).catch(onError)
+      if (!this.#closed) promises.done(queryId).catch(onError)
     }
   }
 

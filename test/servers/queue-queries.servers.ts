@@ -1,0 +1,192 @@
+/** Whole servers on a broker: what clients see while brokers, nodes and coordinators die. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startServer as startForebay, type TestServer } from '../support/start-server.js'
+import { type BrokerName, brokers, urlOf } from './queue-under-test.js'
+import { signalServer, startServer } from './support.js'
+
+const kills = Number(process.env.FOREBAY_QUERY_KILLS ?? 2)
+const promised = Number(process.env.FOREBAY_QUEUED_QUERIES ?? 1_000)
+/** Its rows are known without asking anybody. */
+const sumTo = (n: number): { readonly sql: string; readonly rows: unknown } => ({
+  sql: `SELECT sum(i)::BIGINT AS s, ${n} AS n FROM range(${n} + 1) t(i)`,
+  rows: [[(n * (n + 1)) / 2, n]],
+})
+/** Some seconds of work. */
+const slow = 'SELECT count(*) AS n FROM range(40000000) a(i) WHERE hash(i::VARCHAR) % 7 = 3'
+
+async function forebayOn(name: BrokerName, more: Partial<Parameters<typeof startForebay>[0]> = {}): Promise<TestServer> {
+  return startForebay({ flags: ['--queue', urlOf(name), '--proactive', 'off'], readyMs: 60_000, ...more })
+}
+
+async function eventually<T>(ask: () => Promise<T | undefined>, what: string, ms = 30_000): Promise<T> {
+  for (const until = Date.now() + ms; Date.now() < until; await new Promise((resolve) => setTimeout(resolve, 100))) {
+    const answer = await ask()
+    if (answer !== undefined) return answer
+  }
+  throw new Error(`${what} did not happen within ${ms} ms`)
+}
+
+async function runningNodes(server: TestServer): Promise<readonly string[]> {
+  const { body } = await server.call('/v1/nodes')
+  return body.filter((node: { runningTasks: number }) => node.runningTasks > 0).map((node: { id: string }) => node.id)
+}
+
+/** The process of a node, by the folder that it was given. */
+async function pidOf(server: TestServer, node: string): Promise<number> {
+  const { body } = await server.call('/v1/nodes')
+  return body.find((each: { id: string }) => each.id === node)?.pid ?? 0
+}
+
+describe.each(brokers)('a server on %s', (name) => {
+  let server: TestServer
+  beforeAll(async () => {
+    await startServer(name)
+    server = await forebayOn(name)
+  })
+  afterAll(async () => {
+    await server.stop()
+    await startServer(name)
+  })
+
+  it('answers, and its lineage is there a second later', async () => {
+    const { sql, rows } = sumTo(11)
+    const answer = await server.query(sql)
+    expect(answer.rows).toEqual(rows)
+    const lineage = async (): Promise<true | undefined> => {
+      const { status, body } = await server.call(`/v1/lineage?from=query:${answer.queryId}&depth=5`)
+      return status === 200 && body.edges.length > 0 ? true : undefined
+    }
+    expect(await eventually(lineage, 'the lineage', 5_000)).toBe(true)
+  })
+
+  it('streams an answer that is too large for the broker from the node', async () => {
+    const { body } = await server.call('/v1/query', { body: { sql: 'SELECT i, i::VARCHAR AS s FROM range(50000) t(i)' } })
+    expect(body.rows).toHaveLength(50_000)
+    expect(body.rows[49_999]).toEqual([49_999, '49999'])
+  })
+
+  it(`gives only right answers while the broker is killed ${kills} times`, async () => {
+    let stopped = false
+    let answered = 0
+    const wrong: unknown[] = []
+    const asking = Array.from({ length: 4 }, async (_, lane) => {
+      for (let n = lane; !stopped; n += 4) {
+        const { sql, rows } = sumTo(n % 1_000)
+        const answer = await server.query(sql, { timeoutMs: 120_000, reuse: false })
+        if (JSON.stringify(answer.rows) !== JSON.stringify(rows)) wrong.push(answer.rows)
+        answered++
+      }
+    })
+    for (let kill = 0; kill < kills; kill++) {
+      const before = answered
+      await eventually(async () => (answered > before + 10 ? true : undefined), 'answers', 60_000)
+      signalServer(name, 'SIGKILL')
+      await eventually(async () => ((await server.call('/readyz')).status === 503 ? true : undefined), 'a notice', 30_000)
+      await startServer(name)
+      await eventually(async () => ((await server.call('/readyz')).status === 200 ? true : undefined), 'readiness', 60_000)
+    }
+    stopped = true
+    await Promise.all(asking)
+    expect(wrong).toEqual([])
+    expect(answered).toBeGreaterThan(10 * kills)
+  }, 3_600_000)
+
+  it('says that the broker is away, and ends queries at their deadlines without killing nodes', async () => {
+    const before = (await server.call('/v1/nodes')).body
+    signalServer(name, 'SIGKILL')
+    const ready = await eventually(async () => {
+      const answer = await server.call('/readyz')
+      return answer.status === 503 ? answer.body : undefined
+    }, 'a notice')
+    expect(ready.checks).toContainEqual({ name: 'queue', ok: false, detail: expect.stringMatching(/rabbitmq|kafka/) })
+    expect(JSON.stringify(ready)).not.toContain('forebay-test')
+    expect((await server.call('/metrics')).body).toContain(`forebay_queue_connected{queue="${name}"} 0`)
+    const { body: accepted } = await server.call('/v1/queries', { body: { sql: sumTo(3).sql, timeoutMs: 120_000, reuse: false } })
+    const why = await eventually(async () => {
+      const { body } = await server.call(`/v1/queries/${accepted.queryId}`)
+      return body.waitingFor as string | undefined
+    }, 'a reason')
+    expect(why).toMatch(/^queue: (amqp|kafka):\/\//)
+    const began = Date.now()
+    await expect(server.query(sumTo(5).sql, { timeoutMs: 2_000, reuse: false })).rejects.toThrow('DEADLINE_EXCEEDED')
+    expect(Date.now() - began).toBeLessThan(4_000)
+    await startServer(name)
+    const answer = await eventually(
+      async () => {
+        const { status, body } = await server.call(`/v1/queries/${accepted.queryId}/result`)
+        return status === 200 ? body : undefined
+      },
+      'the answer',
+      60_000,
+    )
+    expect(answer.rows).toEqual(sumTo(3).rows)
+    const after = (await server.call('/v1/nodes')).body
+    expect(after.map((node: { incarnation: number }) => node.incarnation)).toEqual(
+      before.map((node: { incarnation: number }) => node.incarnation),
+    )
+  }, 240_000)
+
+  it('runs a task elsewhere when its node dies', async () => {
+    const expected = (await server.query(slow, { reuse: false })).rows
+    const again = server.query(slow, { reuse: false, timeoutMs: 120_000 })
+    const [node = ''] = await eventually(async () => {
+      const nodes = await runningNodes(server)
+      return nodes.length > 0 ? nodes : undefined
+    }, 'a running task')
+    process.kill(await pidOf(server, node), 'SIGKILL')
+    expect((await again).rows).toEqual(expected)
+  }, 240_000)
+
+  it('puts a task that loses five nodes among the dead letters, from where it can be replayed', async () => {
+    const query = server.query(slow, { reuse: false, timeoutMs: 240_000 }).catch((error: unknown) => error)
+    let over = false
+    void query.then(() => {
+      over = true
+    })
+    const killed = new Set<number>()
+    while (!over) {
+      for (const node of await runningNodes(server)) {
+        const pid = await pidOf(server, node)
+        if (pid === 0 || killed.has(pid)) continue
+        killed.add(pid)
+        process.kill(pid, 'SIGKILL')
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    expect(await query).toMatchObject({ code: 'NODE_LOST' })
+    expect(killed.size).toBe(5)
+    const { body } = await server.call('/v1/dead-letters')
+    expect(body.deadLetters).toHaveLength(1)
+    const [letter] = body.deadLetters
+    expect(letter).toMatchObject({ attempts: 5, role: 'root', reason: { code: 'NODE_LOST' } })
+    const replayed = await server.call(`/v1/dead-letters/${encodeURIComponent(letter.id)}/replay`, { method: 'POST' })
+    expect(replayed).toMatchObject({ status: 200, body: { id: letter.id, rows: 1 } })
+    expect((await server.call('/v1/dead-letters')).body).toEqual({ deadLetters: [] })
+    expect(await server.call('/v1/dead-letters/nobody/replay', { method: 'POST' })).toMatchObject({ status: 404 })
+  }, 300_000)
+
+  it(`finishes ${promised} queued queries after its own death`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'forebay-queue-'))
+    const first = await forebayOn(name, { state: folder })
+    const ids: string[] = []
+    for (let n = 0; n < promised; n += 50) {
+      const some = Array.from({ length: Math.min(50, promised - n) }, async (_, index) => {
+        const { status, body } = await first.call('/v1/queries', { body: { sql: sumTo(n + index).sql, reuse: false } })
+        expect(status).toBe(202)
+        ids[n + index] = body.queryId
+      })
+      await Promise.all(some)
+    }
+    await first.kill('SIGKILL')
+    const second = await forebayOn(name, { state: folder })
+    for (const [n, id] of ids.entries()) {
+      const { status, body } = await second.call(`/v1/queries/${id}/result`)
+      expect({ id, status, rows: body.rows }).toEqual({ id, status: 200, rows: sumTo(n).rows })
+    }
+    await second.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }, 300_000)
+})
