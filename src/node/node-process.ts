@@ -237,6 +237,8 @@ export class NodeProcess {
   async #sayDrained(): Promise<void> {
     if (this.#active.size > 0) return
     await this.#tools.outbox.drained()
+    // What it used since it last said so would be lost with it.
+    await this.#sendVitalSigns()
     this.#send({ type: 'drained' })
   }
 
