@@ -40,6 +40,9 @@ interface Waiter {
   readonly reject: (error: unknown) => void
 }
 
+/** A process that was ready for so long has come up well, whatever ended it then. */
+const workedMsMin = 1_000
+
 export class NodeSlot {
   readonly #options: NodeSlotOptions
   readonly #roles = new Set<Role>()
@@ -50,7 +53,8 @@ export class NodeSlot {
   #process: NodeProcess | undefined
   #url: string | undefined
   #vital = { cpuSeconds: 0, memoryBytes: 0, runningTasks: 0, warmBytes: 0 }
-  #startedAt = 0
+  /** When the process said that it was ready; undefined while it starts. */
+  #readyAt: number | undefined
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #starters: Waiter[] = []
@@ -121,7 +125,7 @@ export class NodeSlot {
   #spawn(): void {
     const incarnation = ++this.#incarnation
     this.#enter('starting')
-    this.#startedAt = performance.now()
+    this.#readyAt = undefined
     this.#vital = { cpuSeconds: 0, memoryBytes: 0, runningTasks: 0, warmBytes: 0 }
     const { id, entry, times, configure, residentBytesMax } = this.#options
     const child = new NodeProcess({
@@ -144,6 +148,7 @@ export class NodeSlot {
     if (message.type === 'ready') {
       clearTimeout(this.#timer)
       this.#url = `http://127.0.0.1:${message.port}`
+      this.#readyAt = performance.now()
       this.#enter('ready')
       this.#settleStarters()
     }
@@ -160,7 +165,6 @@ export class NodeSlot {
 
   #exited(incarnation: number, exit: ProcessExit): void {
     clearTimeout(this.#timer)
-    const livedMs = performance.now() - this.#startedAt
     const asked = this.#state === 'stopping'
     this.#process = undefined
     this.#url = undefined
@@ -170,7 +174,9 @@ export class NodeSlot {
     if (!asked) this.#options.listener.lost({ node: this.#options.id, incarnation, ...exit })
     if (!asked) this.#settleStarters(new ForebayError('UNAVAILABLE', exit.message))
     if (!this.#wanted) return
-    this.#failures = livedMs > 10_000 ? 0 : this.#failures + 1
+    // One that worked and was killed is replaced at once; only what does not come up is tried more and more seldom.
+    const worked = this.#readyAt !== undefined && performance.now() - this.#readyAt >= workedMsMin
+    this.#failures = worked ? 0 : this.#failures + 1
     this.#after(restartDelayMs(this.#failures), () => {
       if (this.#wanted && this.#process === undefined) this.#spawn()
     })
