@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { seeded } from './support/random.mjs'
+import { endServers } from './support/server.mjs'
 
 const names = [
   'kills',
@@ -77,6 +78,7 @@ for (const scenario of scenarios) {
     findings.push(String(error))
     console.log(`   FAIL ${error?.stack ?? error}`)
   }
+  endServers()
   console.log(
     `   ${findings.length === 0 ? 'passed' : `FAILED (${findings.length})`} in ${((performance.now() - began) / 1000).toFixed(1)} s`,
   )

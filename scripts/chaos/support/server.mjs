@@ -5,6 +5,17 @@ import { until } from './random.mjs'
 
 const main = new URL('../../../dist/cli/main.js', import.meta.url).pathname
 
+const running = new Set()
+
+/** Ends every server that still runs: what a scenario that failed has left behind. */
+export function endServers() {
+  for (const child of running) child.kill('SIGKILL')
+}
+
+// However this process ends, nothing of it stays.
+process.on('exit', endServers)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130))
+
 /** Starts `forebay serve` on a free port; resolves when it is ready, with the time that took. */
 export async function startServer({ data, state, flags = [], environment = {}, readyMsMax = 30_000, command = [] }) {
   const began = performance.now()
@@ -13,6 +24,8 @@ export async function startServer({ data, state, flags = [], environment = {}, r
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, FOREBAY_LOG_LEVEL: 'warn', ...environment },
   })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
   let [out, log, code] = ['', '', undefined]
   child.stdout.setEncoding('utf8').on('data', (text) => {
     out += text
