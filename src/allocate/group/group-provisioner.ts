@@ -47,6 +47,8 @@ export class GroupProvisioner implements Provisioner {
   /** Slots whose machine is drained before it goes: it still counts. */
   readonly #leaving = new Set<NodeId>()
   readonly #bound = new Map<NodeId, Machine>()
+  /** The latest start of each slot: an earlier one that runs out of patience must not undo it. */
+  readonly #latest = new Map<NodeId, symbol>()
   #working: ReadonlySet<string> = new Set()
   #lastReason: string | undefined
   #turn: Promise<unknown> = Promise.resolve()
@@ -68,12 +70,14 @@ export class GroupProvisioner implements Provisioner {
     this.#refuseForecastOnly(`start ${node}`)
     this.#wanted.add(node)
     this.#leaving.delete(node)
+    const mine = Symbol(node)
+    this.#latest.set(node, mine)
     const until = clock.now() + bootMsMax
     for (;;) {
       await this.#look(signal)
       if (this.#bound.get(node)?.state === 'ready') return
       if (!this.#wanted.has(node)) throw new ForebayError('UNAVAILABLE', `${node} was stopped`)
-      if (clock.now() >= until) throw await this.#giveUp(node, signal)
+      if (clock.now() >= until) throw await this.#giveUp(node, this.#latest.get(node) === mine, signal)
       await clock.sleep(pollMs, signal)
     }
   }
@@ -181,6 +185,21 @@ export class GroupProvisioner implements Provisioner {
       const free = [...this.#wanted].toSorted(bySlot).find((node) => !this.#bound.has(node)) ?? this.#firstFree()
       this.#bound.set(free, machine)
     }
+    this.#takeOver()
+  }
+
+  /** Machines are alike: a slot that is wanted takes the one of a slot that nobody wants, before another is asked for. */
+  #takeOver(): void {
+    for (const node of [...this.#wanted].toSorted(bySlot)) {
+      if (this.#bound.has(node)) continue
+      const spare = [...this.#bound].filter(([each, { state }]) => {
+        return !this.#wanted.has(each) && !this.#leaving.has(each) && state !== 'stopping'
+      })
+      const [taken] = spare.toSorted(([, a], [, b]) => Number(b.state === 'ready') - Number(a.state === 'ready'))
+      if (taken === undefined) return
+      this.#bound.delete(taken[0])
+      this.#bound.set(node, taken[1])
+    }
   }
 
   #firstFree(): NodeId {
@@ -196,7 +215,6 @@ export class GroupProvisioner implements Provisioner {
       if (machine !== undefined) {
         await this.#drain(node, machine, signal)
         await this.#exclusively(() => this.#remove(node, machine, asked, signal))
-        continue
       }
       if (clock.now() >= until) throw new ForebayError('UNAVAILABLE', `${node} of ${this.#name} did not go in time`)
       await clock.sleep(pollMs, signal)
@@ -228,7 +246,7 @@ export class GroupProvisioner implements Provisioner {
 
   /** The machine that will go. Where the cloud chooses, slots change places so that it is this slot's. */
   #leavingMachine(node: NodeId, machine: Machine, view: GroupView): Machine {
-    const last = view.machines.at(-1)
+    const last = view.machines.findLast(({ state }) => state !== 'stopping')
     if (this.#options.group.remove !== undefined || last === undefined || last.id === machine.id) return machine
     const other = [...this.#bound].find(([, bound]) => bound.id === last.id)?.[0]
     if (other !== undefined) this.#bound.set(other, machine)
@@ -261,6 +279,8 @@ export class GroupProvisioner implements Provisioner {
     const { group, onDecision } = this.#options
     const view = await this.#see(signal)
     this.#leaving.delete(node)
+    // Wanted again while it was drained: it stays.
+    if (this.#wanted.has(node)) return
     const present = view.machines.find(({ id }) => id === machine.id)
     if (present === undefined || present.state === 'stopping') return
     asked.add(machine.id)
@@ -272,13 +292,22 @@ export class GroupProvisioner implements Provisioner {
     await this.#call((each) => group.remove?.(machine.id, each), signal)
   }
 
-  /** The capacity is not there: it is not asked for any more. */
-  async #giveUp(node: NodeId, signal: AbortSignal): Promise<ForebayError> {
+  /** The capacity is not there: it is not asked for any more, and what came of it is sent away. */
+  async #giveUp(node: NodeId, alone: boolean, signal: AbortSignal): Promise<ForebayError> {
     const reason = this.#lastReason === undefined ? '' : `: ${this.#lastReason}`
     const seconds = Math.round(this.#options.bootMsMax / 1000)
+    const error = new ForebayError('UNAVAILABLE', `${node} did not come within ${seconds} s${reason}`)
+    if (!alone) return error
     this.#wanted.delete(node)
-    await this.#exclusively(() => this.#leave(node, new Set(), signal)).catch(() => {})
-    return new ForebayError('UNAVAILABLE', `${node} did not come within ${seconds} s${reason}`)
+    try {
+      const { machine } = await this.#exclusively(() => this.#leave(node, new Set(), signal))
+      if (machine !== undefined) await this.#exclusively(() => this.#remove(node, machine, new Set(), signal))
+    } catch {
+      signal.throwIfAborted()
+    } finally {
+      this.#leaving.delete(node)
+    }
+    return error
   }
 
   async #resize(count: number, signal: AbortSignal): Promise<void> {
