@@ -1,10 +1,10 @@
-import type { RawConfiguration } from './configuration.js'
-
 /**
  * The key `openLineage` as the variables of OpenLineage's own clients say it; undefined when they say nothing of a receiver.
  * OPENLINEAGE_DISABLED=true turns off whatever else says.
  */
-export function openLineageFromEnvironment(environment: NodeJS.ProcessEnv): RawConfiguration | 'off' | undefined {
+export function openLineageFromEnvironment(
+  environment: NodeJS.ProcessEnv,
+): Readonly<Record<string, string | undefined>> | 'off' | undefined {
   if (environment.OPENLINEAGE_DISABLED?.toLowerCase() === 'true') return 'off'
   const transport = (name: string): string | undefined => filled(environment[`OPENLINEAGE__TRANSPORT__${name}`])
   const type = transport('TYPE')

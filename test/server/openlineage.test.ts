@@ -34,7 +34,10 @@ const graphOf = (server: TestServer, nodeId: string) =>
     return status === 200 ? body.graph : undefined
   })
 
-describe('OpenLineage in', () => {
+// Starting servers takes its time on a busy machine.
+const patience = 120_000
+
+describe('OpenLineage in', { timeout: patience }, () => {
   it('takes events as clients send them, answers for each, and keeps them over a kill', async () => {
     const state = join(temporaryFolder(), 'state')
     let server = await startServer({ state, flags: ['--nodes', '1'] })
@@ -120,7 +123,7 @@ async function receiver(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, events, authorization, server }
 }
 
-describe('OpenLineage out', () => {
+describe('OpenLineage out', { timeout: patience }, () => {
   it('tells of every query, of one that fails too, and again when the receiver was away', async () => {
     const data = join(temporaryFolder(), 'data')
     await writeSmallLake(data)
