@@ -5,7 +5,7 @@ export interface NextQuery {
   readonly key: string
   /** Share of such statements that came true lately. */
   readonly probability: number
-  /** True when statements as sure as this one have been right often enough to be worth acting on. */
+  /** True when statements at least as sure as this one have, together, been right often enough. */
   readonly speaks: boolean
 }
 
@@ -24,11 +24,17 @@ const contextsMax = 5000
 const followersMax = 64
 const binCount = 20
 const forget = 0.98
+const calibrationDecay = 0.999
+
+interface Bin {
+  right: number
+  said: number
+}
 
 /**
  * The next key of a session by order-1 Markov counts, of the tenant where it has enough of its own, backed off to everyone's.
  * It abstains by calibration: raw probabilities fall into bins, each bin remembers how often its statements came true, and it
- * speaks only where that is at least `precision` (a lower bound, so that little evidence keeps silent).
+ * speaks down to the bin at which all that it would say still comes true with `precision`.
  */
 export class NextQueryModel {
   readonly #followers = new BoundedMap<Followers>(contextsMax)
@@ -43,19 +49,18 @@ export class NextQueryModel {
   next(tenant: string, key: string): NextQuery | undefined {
     const guess = this.#guess(tenant, key)
     if (guess === undefined) return undefined
-    const bin = this.#binOf(guess.raw)
+    const bin = this.#bins[placeOf(guess.raw)] as Bin
     const probability = (bin.right + 1) / (bin.said + 2)
-    const doubt = Math.sqrt((probability * (1 - probability)) / (bin.said + 2))
-    return { key: guess.key, probability, speaks: bin.said >= 5 && probability - 0.5 * doubt >= this.#precision }
+    return { key: guess.key, probability, speaks: bin.said >= 5 && probability > 0.5 && this.#holds(placeOf(guess.raw)) }
   }
 
   /** In a session of `tenant`, `key` came after `before`. */
   observe(tenant: string, before: string, key: string): void {
     const guess = this.#guess(tenant, before)
     if (guess !== undefined) {
-      const bin = this.#binOf(guess.raw)
-      bin.said = bin.said * 0.995 + 1
-      bin.right = bin.right * 0.995 + (guess.key === key ? 1 : 0)
+      const bin = this.#bins[placeOf(guess.raw)] as Bin
+      bin.said = bin.said * calibrationDecay + 1
+      bin.right = bin.right * calibrationDecay + (guess.key === key ? 1 : 0)
     }
     for (const context of [`${tenant} ${before}`, ` ${before}`]) {
       this.#count(
@@ -85,8 +90,16 @@ export class NextQueryModel {
     return best
   }
 
-  #binOf(raw: number): { right: number; said: number } {
-    return this.#bins[Math.min(binCount - 1, Math.floor(raw * binCount))] as { right: number; said: number }
+  /** Whether this bin and all surer ones together came true often enough: a lower bound, so that little evidence keeps silent. */
+  #holds(place: number): boolean {
+    let said = 2
+    let right = 1
+    for (let i = place; i < binCount; i++) {
+      said += (this.#bins[i] as Bin).said
+      right += (this.#bins[i] as Bin).right
+    }
+    const share = right / said
+    return share - 0.5 * Math.sqrt((share * (1 - share)) / said) >= this.#precision
   }
 
   snapshot(): NextQuerySnapshot {
@@ -106,4 +119,8 @@ function rarest(counts: ReadonlyMap<string, number>): string {
   let found: [string, number] = ['', Number.POSITIVE_INFINITY]
   for (const entry of counts) if (entry[1] < found[1]) found = entry
   return found[0]
+}
+
+function placeOf(raw: number): number {
+  return Math.min(binCount - 1, Math.floor(raw * binCount))
 }

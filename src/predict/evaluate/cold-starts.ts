@@ -14,12 +14,12 @@ interface ColdStart {
   readonly withoutLineage: QErrors
 }
 
-/** Queries that are looked at: a dozen replays go over them. */
-export const coldStartQueriesMax = 20_000
-const folds = 3
+/** Queries that are looked at: eight replays go over them. */
+export const coldStartQueriesMax = 4_000
+const folds = 2
 
 /**
- * Leave-one-out in folds: a third of the tenants (then of the templates) is in flight as ever and never learned from, while the rest
+ * Leave-one-out in folds: half of the tenants (then of the templates) is in flight as ever and never learned from, while the rest
  * is; each is left out once. The same regression with and without lineage's bytes; without them all queries look alike in size.
  */
 export function coldStarts(queries: readonly LoggedQuery[]): ColdStarts {

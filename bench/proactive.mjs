@@ -1,0 +1,173 @@
+/**
+ * What preparing ahead brings: the demo's week, a week of bursts and a week of random questions, each under Forebay's decision code,
+ * under fixed keep-alives and always on. A simulation (see support/simulated-company.mjs), ten seeds each, with their spread.
+ * `node bench/proactive.mjs bursty` runs one of them, `--scale` a thousand nodes and ten million queries.
+ */
+
+import { seededRandom } from '../dist/cli/demo/seeded-random.js'
+import { dayMs, hourMs, learnedWeeks, minuteMs, weekStart, workload } from '../dist/cli/demo/workload.js'
+import { quantile, report } from './support/report.mjs'
+import { costs, simulate } from './support/simulated-company.mjs'
+
+const seeds = Array.from({ length: 10 }, (_, i) => 100 + i)
+const from = weekStart
+const until = weekStart + 7 * dayMs
+const learnedFrom = weekStart - learnedWeeks * 7 * dayMs
+
+const workloads = {
+  dashboard: (seed, a, b) => demoEvents('dashboard', seed, a, b),
+  bursty: burstyEvents,
+  random: (seed, a, b) => demoEvents('random', seed, a, b),
+}
+
+function demoEvents(kind, seed, a, b) {
+  return workload(kind, seed, a, b).map((event) => (event.kind === 'load' ? { at: event.at, load: true } : event))
+}
+
+/** Dashboards that ask fifty questions at once, at their hours, on most days; now and then at no hour at all. */
+function burstyEvents(seed, a, b) {
+  const events = []
+  for (let midnight = a; midnight < b; midnight += dayMs) {
+    const random = seededRandom(seed * 1000 + midnight / dayMs)
+    events.push({ at: midnight + 3 * hourMs, load: true })
+    for (let dashboard = 0; dashboard < 4; dashboard++) {
+      if (random() < 0.15) continue
+      const opened = midnight + (7 + 3 * dashboard) * hourMs + Math.round((random() * 2 - 1) * 8 * minuteMs)
+      for (let tile = 0; tile < 50; tile++) {
+        events.push({
+          at: opened + tile * 5,
+          tenant: `team${dashboard}`,
+          sql: `SELECT tile${tile} FROM board${dashboard}`,
+          recurring: true,
+        })
+      }
+    }
+    if (random() < 0.3) {
+      const opened = midnight + Math.floor(random() * dayMs)
+      for (let tile = 0; tile < 50; tile++)
+        events.push({ at: opened + tile * 5, tenant: 'guest', sql: `SELECT x${tile} FROM guest`, recurring: false })
+    }
+  }
+  return events.sort((x, y) => x.at - y.at)
+}
+
+const rules = [
+  ['forebay', { mode: 'proactive', keepAliveMs: 2 * minuteMs }],
+  ['forebay without lineage', { mode: 'proactive', keepAliveMs: 2 * minuteMs, ablate: ['lineage'] }],
+  ['forebay without arrivals', { mode: 'proactive', keepAliveMs: 2 * minuteMs, ablate: ['arrivals'] }],
+  ['forebay without prefetch', { mode: 'proactive', keepAliveMs: 2 * minuteMs, ablate: ['prefetch'] }],
+  ...[10, 30, 60, 300, 1800].map((seconds) => [`keep-alive ${seconds} s`, { mode: 'reactive', keepAliveMs: seconds * 1000 }]),
+  ['always on', { mode: 'reactive', keepAliveMs: Number.POSITIVE_INFINITY }],
+]
+
+async function run(kind, seed, options, nodes = 1) {
+  const events = workloads[kind](seed, from, until)
+  const history = workloads[kind](seed, learnedFrom, from)
+  return simulate({ history, events, nodes, from, until, ...options })
+}
+
+/** The keep-alive at which a reactive server holds as many byte-seconds, within 2 %. */
+async function equalKeepAlive(kind, seed, byteSeconds) {
+  let low = 0
+  let high = 24 * hourMs
+  for (let i = 0; i < 24; i++) {
+    const middle = (low + high) / 2
+    const { byteSeconds: held } = await run(kind, seed, { mode: 'reactive', keepAliveMs: Math.max(1, middle) })
+    if (Math.abs(held / byteSeconds - 1) < 0.01) return middle
+    if (held > byteSeconds) high = middle
+    else low = middle
+  }
+  return low
+}
+
+const mean = (numbers) => numbers.reduce((a, b) => a + b, 0) / Math.max(1, numbers.length)
+const sumOf = (ledger, field) =>
+  ledger.filter(({ outcome }) => outcome === 'used' || outcome === 'wasted').reduce((sum, line) => sum + line[field], 0)
+
+function rowOf(measure, results) {
+  const each = (pick) => results.map(pick)
+  const first = each(({ firstWaits }) => quantile(firstWaits, 0.95)).filter(Number.isFinite)
+  return {
+    measure,
+    p50Ms: Math.round(mean(each(({ waits }) => quantile(waits, 0.5)))),
+    p95Ms: Math.round(mean(each(({ waits }) => quantile(waits, 0.95)))),
+    p99Ms: Math.round(mean(each(({ waits }) => quantile(waits, 0.99)))),
+    firstP95Ms: Math.round(mean(first)),
+    firstP95Spread: first.length === 0 ? '' : `${Math.round(Math.min(...first))}–${Math.round(Math.max(...first))}`,
+    gigabyteHours: Number((mean(each(({ byteSeconds }) => byteSeconds)) / 3.6e12).toFixed(2)),
+    cpuSeconds: Math.round(mean(each(({ cpuSeconds }) => cpuSeconds))),
+    expectedSavedS: Math.round(mean(each(({ ledger }) => sumOf(ledger, 'expectedBenefitMs'))) / 1000),
+    measuredSavedS: Math.round(mean(each(({ ledger }) => sumOf(ledger, 'measuredBenefitMs'))) / 1000),
+  }
+}
+
+async function pareto() {
+  const only = process.argv[2]
+  for (const kind of Object.keys(workloads)) {
+    if (only !== undefined && only !== kind) continue
+    const rows = []
+    for (const [name, options] of rules) {
+      const results = []
+      for (const seed of seeds) results.push(await run(kind, seed, options))
+      rows.push(rowOf(name, results))
+    }
+    const equal = []
+    for (const seed of seeds) {
+      const { byteSeconds } = await run(kind, seed, rules[0][1])
+      equal.push(
+        await run(kind, seed, { mode: 'reactive', keepAliveMs: Math.max(1, await equalKeepAlive(kind, seed, byteSeconds)) }),
+      )
+    }
+    rows.splice(1, 0, rowOf('reactive, equal byte-seconds', equal))
+    report(`proactive-${kind}`, rows)
+  }
+}
+
+/** Companies of four nodes, each with its own dashboards: the same decisions, a thousand nodes and ten million queries in all. */
+async function scale(companies = 250, queriesEach = 40_000) {
+  const began = performance.now()
+  const burst = Math.round(queriesEach / 7 / 24)
+  const totals = { forebay: [], reactive: [] }
+  for (let company = 0; company < companies; company++) {
+    const events = (a, b) => largeEvents(company, burst, a, b)
+    const history = events(from - 14 * dayMs, from).filter((event) => event.load || event.at % 5 === 0)
+    const week = events(from, until)
+    const shared = { events: week, nodes: 4, from, until }
+    totals.forebay.push(summed(await simulate({ ...shared, history, mode: 'proactive', keepAliveMs: 2 * minuteMs })))
+    totals.reactive.push(summed(await simulate({ ...shared, history: [], mode: 'reactive', keepAliveMs: 10 * minuteMs })))
+  }
+  const row = (measure, all) => ({
+    measure,
+    nodes: companies * 4,
+    queries: all.reduce((sum, one) => sum + one.queries, 0),
+    p95Ms: Math.round(mean(all.map(({ p95 }) => p95))),
+    firstP95Ms: Math.round(mean(all.map(({ firstP95 }) => firstP95).filter(Number.isFinite))),
+    gigabyteHours: Math.round(all.reduce((sum, one) => sum + one.byteSeconds, 0) / 3.6e12),
+  })
+  const rows = [row('forebay', totals.forebay), row('keep-alive 600 s', totals.reactive)]
+  report('proactive-scale', [...rows, { measure: 'minutes', minutes: Number(((performance.now() - began) / 60_000).toFixed(1)) }])
+}
+
+function largeEvents(company, burst, a, b) {
+  const events = []
+  for (let hour = a; hour < b; hour += hourMs) {
+    const random = seededRandom(company * 100_003 + hour / hourMs)
+    const ofDay = (hour / hourMs) % 24
+    if (ofDay === 3) events.push({ at: hour, load: true })
+    if (ofDay < 7 || ofDay > 18) continue
+    const opened = hour + Math.round(random() * 10 * minuteMs)
+    const tiles = Math.round(burst * 2)
+    for (let tile = 0; tile < tiles; tile++) {
+      const sql = `SELECT c${tile % 40} FROM t${ofDay}`
+      events.push({ at: opened + tile * 20, tenant: `team${ofDay % 3}`, sql, recurring: true })
+    }
+  }
+  return events.sort((x, y) => x.at - y.at)
+}
+
+function summed({ waits, firstWaits, byteSeconds }) {
+  return { queries: waits.length, p95: quantile(waits, 0.95), firstP95: quantile(firstWaits, 0.95), byteSeconds }
+}
+
+console.log(`assumed: ${JSON.stringify(costs)}`)
+await (process.argv.includes('--scale') ? scale() : pareto())
