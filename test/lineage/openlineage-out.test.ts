@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { EventSender, type Transport, TransportError } from '../../src/lineage/openlineage/out/event-sender.js'
+import { FileTransport } from '../../src/lineage/openlineage/out/file-transport.js'
+import { QueryReporter } from '../../src/lineage/openlineage/out/query-reporter.js'
+import { validateEvent } from '../../src/lineage/openlineage/validate-event.js'
+import type { QueryStatus } from '../../src/model/query.js'
+import { openLineageFromEnvironment } from '../../src/server/open-lineage-environment.js'
+import { baseRead, output, taskEvent, temporaryFolder } from './lineage-fixtures.js'
+
+/** A transport that fails as often as it is told, then keeps what it gets. */
+function transport(...failures: Error[]): Transport & { readonly got: object[] } {
+  const got: object[] = []
+  return {
+    got,
+    send: async (event) => {
+      const failure = failures.shift()
+      if (failure !== undefined) throw failure
+      got.push(event)
+    },
+    close: async () => {},
+  }
+}
+
+const sender = (to: Transport, bufferMax = 100): EventSender =>
+  new EventSender({ transport: to, bufferMax, timeoutMs: 1000, onError: () => {} })
+
+const status = (state: QueryStatus['state'], more: Partial<QueryStatus> = {}): QueryStatus => ({
+  queryId: 'q-1',
+  sql: "SELECT sum(a) FROM t WHERE b = 'secret'",
+  state,
+  priority: 'interactive',
+  tenant: 'default',
+  template: 'SELECT sum(a) FROM t WHERE b = ?',
+  fingerprint: '0123456789abcdef',
+  submittedAt: Date.UTC(2026, 0, 31, 10),
+  progress: 0,
+  stages: [],
+  tasks: [],
+  ...more,
+})
+
+describe('the sender of events', () => {
+  it('tries again what may work later, drops what will not, and keeps the order', async () => {
+    const to = transport(new TransportError('503', true), new TransportError('400', false))
+    const sending = sender(to)
+    for (const n of [1, 2, 3]) sending.offer({ n })
+    await sending.close(5_000)
+    expect(to.got).toEqual([{ n: 2 }, { n: 3 }])
+    expect(sending.stats()).toEqual({ sent: 2, dropped: 1, waiting: 0 })
+  })
+
+  it('keeps no more than it may, and ends while the receiver is away', async () => {
+    const away: Transport = { send: async () => Promise.reject(new TransportError('away', true)), close: async () => {} }
+    const sending = sender(away, 3)
+    for (let n = 0; n < 10; n++) sending.offer({ n })
+    expect(sending.stats()).toMatchObject({ dropped: 7, waiting: 3 })
+    await sending.close(1)
+    expect(sending.stats()).toMatchObject({ sent: 0, waiting: 3 })
+  })
+
+  it('appends to a file, one event a line', async () => {
+    const path = join(temporaryFolder(), 'events.ndjson')
+    for (const n of [1, 2]) {
+      const sending = sender(new FileTransport(path))
+      sending.offer({ n })
+      await sending.close(5_000)
+    }
+    expect(readFileSync(path, 'utf8')).toBe('{"n":1}\n{"n":2}\n')
+  })
+})
+
+describe('the report of a query', () => {
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into events freely
+  async function reported(sql: 'text' | 'template' | 'none', ...steps: ((reporter: QueryReporter) => void)[]): Promise<any[]> {
+    const to = transport()
+    const reporter = new QueryReporter(sender(to), {
+      namespace: 'lake',
+      version: '1.0.0',
+      sql,
+      table: () => ({ columns: [{ name: 'a', type: 'BIGINT' }], path: '/lake/t' }),
+    })
+    for (const step of steps) step(reporter)
+    await reporter.close()
+    return to.got
+  }
+  const notice = (state: QueryStatus) => (reporter: QueryReporter) => reporter.notice({ type: 'query', status: state })
+  const task = taskEvent('t-1', { base: [baseRead('S1', 't', [0, 1])], output: output('d-1') })
+  const record = (reporter: QueryReporter): void =>
+    reporter.recorded([
+      { ...task, queryId: 'q-1' },
+      { ...task, queryId: 'q-1' },
+    ])
+
+  it('says what was read, by which nodes and at what cost, and is a valid event', async () => {
+    const [start, end] = await reported('text', notice(status('running')), notice(status('finished')), record)
+    expect(end.run.runId).toBe(start.run.runId)
+    expect(end.inputs).toMatchObject([
+      { namespace: 'lake', name: 't', facets: { symlinks: { identifiers: [{ name: '/lake/t' }] } } },
+    ])
+    expect(end.inputs[0].inputFacets.inputStatistics.rowCount).toBe(task.baseReads[0]?.rows)
+    const { nodes, transfers, costs } = end.run.facets.forebay_execution
+    expect(nodes).toMatchObject([{ node: task.node, tasks: 1, cpuMs: task.cost.cpuMicros / 1000 }])
+    expect(transfers.length).toBeGreaterThan(0)
+    expect(costs.cpuMs).toBe(task.cost.cpuMicros / 1000)
+    for (const event of [start, end]) expect(validateEvent(event)).toMatchObject({ valid: true, warnings: [] })
+  })
+
+  it('tells no literal where that is asked', async () => {
+    for (const [sql, query] of [
+      ['template', 'SELECT sum(a) FROM t WHERE b = ?'],
+      ['none', undefined],
+    ] as const) {
+      const events = await reported(sql, notice(status('running')), notice(status('finished')))
+      expect(JSON.stringify(events)).not.toContain('secret')
+      expect(events[0].job.facets.sql?.query).toBe(query)
+    }
+  })
+
+  it('ends a query that failed or was cancelled as such, also one that never ran', async () => {
+    const error = { code: 'NAME_NOT_FOUND', message: 'no' } as const
+    const failed = await reported('text', notice(status('planning')), notice(status('failed', { error })))
+    expect(failed.map(({ eventType }) => eventType)).toEqual(['START', 'FAIL'])
+    expect(failed[1].run.facets.errorMessage.message).toBe('NAME_NOT_FOUND: no')
+    const cancelled = await reported('text', notice(status('running')), notice(status('cancelled')))
+    expect(cancelled.map(({ eventType }) => eventType)).toEqual(['START', 'ABORT'])
+  })
+})
+
+describe('the variables of the clients', () => {
+  it('name a receiver as they do for the clients', () => {
+    expect(openLineageFromEnvironment({})).toBeUndefined()
+    expect(
+      openLineageFromEnvironment({ OPENLINEAGE_URL: 'http://m:5000', OPENLINEAGE_API_KEY: 'k', OPENLINEAGE_NAMESPACE: 'n' }),
+    ).toEqual({ url: 'http://m:5000', apiKey: 'k', namespace: 'n' })
+    expect(
+      openLineageFromEnvironment({ OPENLINEAGE__TRANSPORT__TYPE: 'file', OPENLINEAGE__TRANSPORT__LOG_FILE_PATH: 'x' }),
+    ).toEqual({ file: 'x' })
+    expect(
+      openLineageFromEnvironment({
+        OPENLINEAGE__TRANSPORT__URL: 'http://m',
+        OPENLINEAGE__TRANSPORT__AUTH: '{"type":"api_key","apiKey":"k"}',
+      }),
+    ).toEqual({ url: 'http://m', apiKey: 'k' })
+    expect(openLineageFromEnvironment({ OPENLINEAGE_URL: 'http://m', OPENLINEAGE_DISABLED: 'true' })).toBe('off')
+  })
+})
