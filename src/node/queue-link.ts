@@ -136,20 +136,29 @@ export class QueueLink {
   }
 
   #report(message: FromNode, confirmed: () => void): void {
-    if (this.#byParent) {
+    const sending = this.#byParent ? undefined : this.#trySend(message)
+    if (sending === undefined) {
       this.#sendToParent(message)
       if (message.type !== 'lineage') confirmed()
       return
     }
-    const { queue, configuration } = { queue: this.#queue, configuration: this.#configuration }
-    const from = { prefix: queue.prefix, run: queue.run, node: configuration.id, incarnation: configuration.incarnation }
-    const sending = sendReport(this.#broker, from, ++this.#sequence, message)
     const report: Report = { message, sending }
     this.#reports.add(report)
     void sending.confirmed.then(() => {
       this.#reports.delete(report)
       confirmed()
     })
+  }
+
+  /** Undefined when the broker takes no message of this size. */
+  #trySend(message: FromNode): Sending | undefined {
+    const { prefix, run } = this.#queue
+    const { id, incarnation } = this.#configuration
+    try {
+      return sendReport(this.#broker, { prefix, run, node: id, incarnation }, ++this.#sequence, message)
+    } catch {
+      return undefined
+    }
   }
 
   /** The broker is away and the node must go: what it has not taken goes by the parent, who acknowledges lineage as it does without a broker. */

@@ -53,6 +53,7 @@ interface Feed {
 }
 
 const rememberedMax = 100_000
+const askAgainMs = 50
 /** Tries after which a task that is given back again and again is given up. */
 export const attemptsMax = 5
 
@@ -152,7 +153,11 @@ export class BrokerTaskSource implements TaskSource {
       const text = message.body.subarray(0, 200).toString('latin1')
       const why = new ForebayError('REQUEST_INVALID', `a message for ${feed.node} is not a task: ${text}`, { cause: error })
       const letter = { id: `unreadable-${Date.now()}-${Math.random().toString(36).slice(2)}`, at: Date.now(), attempts: 0 }
-      void this.#options.bury({ ...letter, reason: toErrorRecord(why) }).then(() => message.done())
+      void this.#options.bury({ ...letter, reason: toErrorRecord(why) }).then(
+        () => message.done(),
+        // It comes again with the next connection.
+        () => {},
+      )
       return undefined
     }
   }
@@ -186,11 +191,10 @@ export class BrokerTaskSource implements TaskSource {
     const stream = streamsOf(this.#options.prefix).tasks(feed.node, priority)
     const remaining = await (feed.subscription?.remaining(stream) ?? 0)
     feed.asking = false
-    // With some left, the next message of that stream goes on here.
-    if (remaining === 0 || feed.lanes.depth()[priority] > 0) {
-      if (remaining === 0) feed.full.delete(priority)
-      this.#pump(feed)
-    }
+    if (remaining === 0) feed.full.delete(priority)
+    if (remaining === 0 || feed.lanes.depth()[priority] > 0) this.#pump(feed)
+    // Its next message goes on here; and if the broker could not say, it is asked again.
+    else setTimeout(() => this.#pump(feed), askAgainMs).unref()
   }
 
   #delivery(feed: Feed, held: Held): Delivery {

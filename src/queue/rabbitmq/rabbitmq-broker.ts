@@ -77,19 +77,18 @@ export class RabbitMqBroker implements Broker {
     if (this.#connection !== undefined) await this.#read(this.#connection, reader).catch(() => {})
     return {
       remaining: async (stream) => {
-        const channel = reader.channel
-        return channel === undefined
-          ? 1
-          : channel
-              .checkQueue(stream)
-              .then(({ messageCount }) => messageCount)
-              .catch(() => 1)
+        try {
+          // Not known while there is no channel: as if there were something.
+          return (await reader.channel?.checkQueue(stream))?.messageCount ?? 1
+        } catch {
+          return 1
+        }
       },
       stop: async () => {
         this.#readers.delete(reader)
         const { channel } = reader
         reader.channel = undefined
-        await channel?.close().catch(() => {})
+        await closed(channel)
       },
     }
   }
@@ -119,7 +118,7 @@ export class RabbitMqBroker implements Broker {
   async close(): Promise<void> {
     this.#closing.abort()
     this.#outbox.disconnected()
-    await this.#connection?.close().catch(() => {})
+    await closed(this.#connection)
   }
 
   #need(): ChannelModel {
@@ -172,16 +171,16 @@ export class RabbitMqBroker implements Broker {
     try {
       await declareOn(connection, this.#streams, this.#address.shown)
       const publishing = await connection.createConfirmChannel()
-      publishing.on('error', () => void connection.close().catch(() => {}))
+      publishing.on('error', () => void closed(connection))
       publishing.on('return', ({ properties }) => this.#returned.add(String(properties.messageId)))
       this.#publishing = publishing
       for (const reader of this.#readers) await this.#read(connection, reader)
     } catch (error) {
       connection.removeAllListeners('close')
-      await connection.close().catch(() => {})
+      await closed(connection)
       throw error
     }
-    if (this.#closing.signal.aborted) return void connection.close().catch(() => {})
+    if (this.#closing.signal.aborted) return void closed(connection)
     this.#connection = connection
     this.#status = { kind: 'rabbitmq', connected: true }
     this.#outbox.connected()
@@ -228,7 +227,7 @@ export class RabbitMqBroker implements Broker {
     const failed = results.find((result) => result.status === 'rejected')
     if (failed === undefined) return
     // A queue that somebody deleted is made again; readers of it are made with the next connection.
-    if (/no queue/.test(textOf(failed.reason))) await this.#connection?.close().catch(() => {})
+    if (/no queue/.test(textOf(failed.reason))) await closed(this.#connection)
     throw failed.reason
   }
 
@@ -237,13 +236,13 @@ export class RabbitMqBroker implements Broker {
     channel.on('error', () => {}) // the close that follows tells it
     channel.on('close', () => {
       // Closed alone (a delivery was held for too long, or a queue deleted): from the start.
-      if (reader.channel === channel && this.#connection === connection) void connection.close().catch(() => {})
+      if (reader.channel === channel && this.#connection === connection) void closed(connection)
     })
     await channel.prefetch(reader.window)
     reader.channel = channel
     for (const stream of reader.streams) {
       await channel.consume(stream, (message) => {
-        if (message === null) void connection.close().catch(() => {})
+        if (message === null) void closed(connection)
         else if (reader.channel === channel) reader.take(this.#message(channel, reader, stream, message))
       })
     }
@@ -254,8 +253,11 @@ export class RabbitMqBroker implements Broker {
       stream,
       body: message.content,
       done: () => {
-        // On a channel that is gone the message comes again, and is known then.
-        if (reader.channel === channel) channel.ack(message)
+        try {
+          if (reader.channel === channel) channel.ack(message)
+        } catch {
+          // The channel went away this moment: the message comes again, and is known then.
+        }
       },
     }
   }
@@ -275,7 +277,7 @@ export class RabbitMqBroker implements Broker {
         taken = true
       }
     } finally {
-      await channel.close().catch(() => {})
+      await closed(channel)
     }
   }
 }
@@ -303,4 +305,13 @@ function refusal(error: Error, { shown }: QueueAddress): ForebayError | undefine
 function textOf(error: unknown): string {
   const { message = '', code, errors } = error as { message?: string; code?: unknown; errors?: readonly Error[] }
   return message || errors?.[0]?.message || String(code ?? 'unknown')
+}
+
+/** Closes what may be closed already, which the client answers by throwing. */
+async function closed(open: { close(): Promise<void> } | undefined): Promise<void> {
+  try {
+    await open?.close()
+  } catch {
+    // It is.
+  }
 }
