@@ -67,6 +67,8 @@ export type TaskOutput =
       /** Results up to this size come back inside the outcome; larger ones are streamed from the node. */
       readonly inlineBytesMax: number
       readonly resultBytesMax: number
+      /** The most rows that the statement can give, where that is known. */
+      readonly rowsMax?: number
     }
   /**
    * A new pack under its final path (temp name, close, fsync, rename). The one base input's relation has the pack's ordinal

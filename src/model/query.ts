@@ -110,6 +110,8 @@ export interface Plan {
   readonly repeatable: boolean
   /** True when SQL fixes the order of rows completely or partly. */
   readonly ordered: boolean
+  /** The most rows that the answer can have, where the statement itself says so. */
+  readonly rowsMax?: number
   readonly parameterTypes: readonly string[]
   readonly planMs: number
 }
