@@ -299,8 +299,8 @@ describe('the catalogue', () => {
     const event = (time: string, input: string) =>
       runEvent({ time, outputs: [dataset('b', { facets: { columnLineage: columns(input) } })] })
     const events = [event('2026-01-01T00:00:00Z', 'old'), event('2026-01-02T00:00:00Z', 'new')]
-    for (const order of [events, events.toReversed()]) {
-      const { graph } = open(logged(...order)).ask({
+    for (const [order, batch] of [events, events.toReversed()].flatMap((each) => [[each, 1] as const, [each, 10] as const])) {
+      const { graph } = open(logged(...order), batch).ask({
         what: 'columns',
         nodeId: 'datasetField:db:b:x',
         depth: 1,
