@@ -142,12 +142,13 @@ function addSegment(batch, layer, index, width) {
     const to = `n${((index + node * 3) % 8) + 1}`
     batch.edges.push({ ...common, from: id, to, type: 'PROCESSED_BY', sourceNode: 'n1', destinationNode: to })
   }
-  for (let parent = 0; layer > 0 && parent < 5; parent++) {
+  const parents = layer === 0 ? 0 : 5
+  for (let parent = 0; parent < parents; parent++) {
     const from = `d-${layer - 1}-${(index * 31 + parent * 104_729) % width}`
     batch.edges.push({ ...common, from, to: id, type: 'TRANSFORMED_INTO', sourceNode: 'n1', destinationNode: 'n2' })
   }
 }
 
-function note(store, measure, value, unit) {
-  rows.push({ store, measure, value, unit })
+function note(store, what, value, unit) {
+  rows.push({ store, measure: `${store}: ${what}`, value, unit })
 }

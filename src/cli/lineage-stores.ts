@@ -96,7 +96,12 @@ async function report(context: CommandContext, reports: readonly Report[]): Prom
       output,
       ['store', 'vertices', 'edges', 'events', 'hash', 'as the log gives it'],
       reports.map(({ store, vertices, edges, events, hash, identical }) => [
-        ...[store, vertices, edges, events, hash.slice(0, 16), identical ? 'yes' : 'NO'],
+        store,
+        vertices,
+        edges,
+        events,
+        hash.slice(0, 16),
+        identical ? 'yes' : 'NO',
       ]),
     )
   }

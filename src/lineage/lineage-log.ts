@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { ForebayError } from '../model/errors.js'
 import type { LineageEvent } from '../model/lineage-event.js'
@@ -49,6 +50,7 @@ export class LineageLog {
     database.exec(logSchema)
     database.exec(`PRAGMA user_version = ${lineageFormat}`)
     const log = new LineageLog(database)
+    if (log.fact('id') === undefined) log.setFact('id', randomInt(2 ** 47))
     log.limitBytes(bytesMax)
     return log
   }
@@ -133,6 +135,11 @@ export class LineageLog {
         this.sql.run('UPDATE log SET marks = ? WHERE offset = ?', JSON.stringify(marks), offset)
       }
     })
+  }
+
+  /** Tells this log from every other. */
+  id(): string {
+    return String(this.fact('id'))
   }
 
   fact(name: string): number | undefined {

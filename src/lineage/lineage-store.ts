@@ -106,8 +106,10 @@ export interface LineageStore {
   hottest(limit: number, at: number): Promise<readonly HotSegment[]>
   /** Decayed PROCESSED_BY counts of these segments by node. */
   work(segments: readonly SegmentId[], at: number): Promise<readonly NodeWork[]>
-  /** Drops all, so that a rebuild starts from nothing. */
-  clear(): Promise<void>
+  /** Drops all, so that a rebuild starts from nothing; what follows is a projection of the log named `origin`. */
+  clear(origin?: string): Promise<void>
+  /** The log that the graph is a projection of, as the last `clear` named it. */
+  origin(): Promise<string | undefined>
   /** Order-independent hash and counts of the whole graph, to compare stores and rebuilds. */
   digest(): Promise<{ readonly vertices: number; readonly edges: number; readonly hash: string }>
   close(): Promise<void>

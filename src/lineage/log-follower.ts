@@ -26,9 +26,20 @@ export class LogFollower {
     this.#snapshots = new KnownSnapshots(this.#sql)
   }
 
+  /** Tells this log from every other. */
+  id(): string {
+    return this.#log.id()
+  }
+
   /** The first offset that cannot be projected yet. */
   next(): LogOffset {
     return this.#sql.first<[number]>("SELECT value FROM progress WHERE name = 'offset'")?.[0] ?? 0
+  }
+
+  /** The offset that the next event of the log will get. */
+  end(): LogOffset {
+    this.#log.refresh()
+    return this.#log.next()
   }
 
   /** A graph that is not there yet must start from the checkpoint: events before may be gone. */

@@ -15,6 +15,8 @@ export interface ProjectionWatcher {
 }
 
 interface Job {
+  /** Whether it replaces whatever the store holds. */
+  readonly rebuilds: boolean
   readonly run: (store: LineageStore) => Promise<GraphReport>
   readonly resolve: (report: GraphReport) => void
   readonly reject: (error: Error) => void
@@ -64,7 +66,7 @@ export class StoreProjection {
 
   /** Drops the store's graph, fills it again and compares it with what the log gives. */
   rebuild(): Promise<GraphReport> {
-    return this.#ask(async (store) => {
+    return this.#ask(true, async (store) => {
       await this.#refill(store)
       const end = this.#log.next()
       while (this.#offset < end && (await this.#advance(store))) continue
@@ -74,7 +76,7 @@ export class StoreProjection {
 
   /** Compares the store's graph with what the log gives for the same offset. */
   verify(): Promise<GraphReport> {
-    return this.#ask((store) => this.#compare(store))
+    return this.#ask(false, (store) => this.#compare(store))
   }
 
   async close(): Promise<void> {
@@ -129,11 +131,22 @@ export class StoreProjection {
         throw error
       })
       this.#store = store
-      this.#setOffset(await this.#bounded(store.offset()))
-      // A filling that was cut off has left no offset; a checkpoint of which only a part is there must not be added to.
-      if (this.#log.mustRefill(this.#offset) && this.#jobs.length === 0) await this.#refill(store)
+      this.#offset = await this.#bounded(store.offset())
+      if (!this.#jobs.some((job) => job.rebuilds)) await this.#takeUp(store)
+      this.#setOffset(this.#offset)
     }
     return this.#store
+  }
+
+  /** Goes on with a graph that is of this log, begins one in an empty store, and touches no other. */
+  async #takeUp(store: LineageStore): Promise<void> {
+    const origin = await this.#bounded(store.origin())
+    const isEmpty = origin === undefined && this.#offset === 0
+    if (!isEmpty && (origin !== this.#log.id() || this.#offset > this.#log.end())) {
+      throw new Error('it holds a graph of another log; "forebay lineage rebuild" with this store drops that and takes it over')
+    }
+    // A filling that was cut off has left no offset; a checkpoint of which only a part is there must not be added to.
+    if (isEmpty || this.#log.mustRefill(this.#offset)) await this.#refill(store)
   }
 
   async #advance(store: LineageStore): Promise<boolean> {
@@ -152,7 +165,7 @@ export class StoreProjection {
 
   /** From nothing to the checkpoint; the tail follows by itself. */
   async #refill(store: LineageStore): Promise<void> {
-    await this.#bounded(store.clear(), wholeGraphTimeoutMs)
+    await this.#bounded(store.clear(this.#log.id()), wholeGraphTimeoutMs)
     this.#setOffset(0)
     for (const batch of this.#log.checkpoint()) await store.apply(batch, this.#signal())
     const offset = this.#log.checkpointOffset()
@@ -167,9 +180,9 @@ export class StoreProjection {
     return { store: this.#configuration.name, ...present, events: offset, identical: made.hash === present.hash }
   }
 
-  #ask(run: Job['run']): Promise<GraphReport> {
+  #ask(rebuilds: boolean, run: Job['run']): Promise<GraphReport> {
     return new Promise((resolve, reject) => {
-      this.#jobs.push({ run, resolve, reject })
+      this.#jobs.push({ rebuilds, run, resolve, reject })
       this.wake()
     })
   }

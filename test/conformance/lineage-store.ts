@@ -197,6 +197,15 @@ export function lineageStoreConformance(
       expect(await store.digest()).toEqual(digest)
     })
 
+    it('knows the log that it was cleared for', async () => {
+      const { store } = await opened()
+      await store.clear('log-1')
+      await store.apply(chain(), never)
+      expect(await store.origin()).toBe('log-1')
+      await store.clear()
+      expect(await store.origin()).toBeUndefined()
+    })
+
     it('takes the parts of a checkpoint, which span no offsets', async () => {
       const { store } = await opened()
       await store.apply({ ...chain(), from: 0, to: 0 }, never)

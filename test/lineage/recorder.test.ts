@@ -190,6 +190,23 @@ describe('the recorder', () => {
     expect(failures).toEqual([])
   })
 
+  it('touches no graph of another log until it is told to take it over', async () => {
+    const folder = temporaryFolder()
+    const module = new URL('../../dist/lineage/sqlite/sqlite-lineage-store.js', import.meta.url).href
+    const stores = [{ name: 'shared', module, options: { path: join(folder, 'shared.sqlite') } }]
+    const first = await openTestRecorder({ stores })
+    await first.record(someTasks(3))
+    await first.projected()
+    await expect.poll(() => first.lag()['shared'], { timeout: 5000 }).toBe(0)
+    await first.close()
+    const second = await openTestRecorder({ stores })
+    await second.record(someTasks(9))
+    await expect.poll(async () => (await second.stores())[0]?.failure, { timeout: 5000 }).toMatch('another log')
+    expect(second.lag()['shared']).toBe(9)
+    expect(await second.rebuild('shared')).toMatchObject({ events: 9, identical: true })
+    await expect.poll(() => second.lag()['shared'], { timeout: 5000 }).toBe(0)
+  })
+
   it('is not kept waiting by a graph that hangs', async () => {
     const folder = temporaryFolder()
     const module = pathToFileURL(join(folder, 'hanging.mjs')).href

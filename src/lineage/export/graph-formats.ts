@@ -173,15 +173,19 @@ function xmlData(of: string, values: Readonly<Record<string, Value>>): string {
 
 /** XML 1.0 cannot hold most control characters, not even escaped; they become U+FFFD. */
 function xml(text: string): string {
-  return text
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
-    .replace(/[<>&"]/g, (sign) => `&#${sign.charCodeAt(0)};`)
+  return (
+    text
+      // oxlint-disable-next-line no-control-regex -- they are what is looked for
+      .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
+      .replace(/[<>&"]/g, (sign) => `&#${sign.charCodeAt(0)};`)
+  )
 }
 
 function literal(value: Value): string {
   if (typeof value === 'number') return String(value)
   if (value === null) return 'null'
   if (typeof value !== 'string') return `[${value.map(literal).join(', ')}]`
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
   const escaped = value.replace(/[\\'\u0000-\u001f]/g, (sign) =>
     sign < ' ' ? `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}` : `\\${sign}`,
   )

@@ -17,6 +17,7 @@ def keyOf = { String name, Class type ->
   'sourceNode', 'destinationNode', 'days'].each { keyOf(it, String.class) }
 ['rows', 'bytes', 'firstAt', 'lastAt', 'count', 'cpuMicros', 'peakMemoryBytes', 'queueMicros', 'transferMicros',
   'forebayOffset'].each { keyOf(it, Long.class) }
+keyOf('forebayOrigin', String.class)
 keyOf('timestamp', Date.class)
 keyOf('forebayClearing', Boolean.class)
 ['segmentId', 'nodeId', 'forebayProgress'].each { name ->
@@ -35,13 +36,16 @@ if (p == null) {
   p.property('forebayProgress', 'lineage')
   p.property('forebayOffset', 0L)
 }
-p.property('forebayClearing').orElse(false)
+p.property('forebayClearing').orElse(false) ? p.property('forebayOrigin').orElse('') : 'whole'
 `
 
 const progress = `def progress = graph.traversal().V().has('forebayProgress', 'lineage').next()`
 
 export const readOffset = `${progress}
 progress.value('forebayOffset').toString()`
+
+export const readOrigin = `${progress}
+progress.property('forebayOrigin').orElse('')`
 
 /** Finds the vertices of some names; those that are missing are made. */
 const vertexFinder = `
@@ -245,6 +249,7 @@ graph.traversal().V().hasLabel('DataSegment').outE('PROCESSED_BY', 'TRANSFORMED_
 export const beginClear = `${progress}
 progress.property('forebayOffset', 0L)
 progress.property('forebayClearing', true)
+progress.property('forebayOrigin', origin)
 true`
 /** Removes some vertices with their edges; answers how many. */
 export const clearStep = `

@@ -42,7 +42,8 @@ export class JanusGraphLineageStore implements LineageStore {
     const connection = await JanusGraphConnection.open(url, environment)
     const store = new JanusGraphLineageStore(connection)
     try {
-      if (await connection.run<boolean>(groovy.makeSchema)) await store.clear()
+      const cleared = await connection.run<string>(groovy.makeSchema)
+      if (cleared !== 'whole') await store.clear(cleared)
       return store
     } catch (error) {
       await connection.close()
@@ -71,6 +72,11 @@ export class JanusGraphLineageStore implements LineageStore {
     return Number(await this.#connection.run<string>(groovy.readOffset))
   }
 
+  async origin(): Promise<string | undefined> {
+    const origin = await this.#connection.run<string>(groovy.readOrigin)
+    return origin === '' ? undefined : origin
+  }
+
   trace(from: readonly string[], options: TraceOptions, signal: AbortSignal): Promise<LineageGraph> {
     return walkGraph(this.#source(signal), from, options)
   }
@@ -93,10 +99,10 @@ export class JanusGraphLineageStore implements LineageStore {
   }
 
   /** Marked as under way until it is done: what is left of a graph must not be taken for the beginning of one. */
-  async clear(): Promise<void> {
+  async clear(origin = ''): Promise<void> {
     this.#offset = undefined
     this.#known.forget()
-    await this.#connection.run(groovy.beginClear)
+    await this.#connection.run(groovy.beginClear, { origin })
     while ((await this.#connection.run<number>(groovy.clearStep)) > 0) continue
     await this.#connection.run(groovy.endClear)
   }
@@ -133,7 +139,13 @@ export class JanusGraphLineageStore implements LineageStore {
       segmentNames: [...segmentNames],
       nodeNames: [...nodeNames],
       segments: segments.map(({ id, kind, dataset, version, rows, bytes, location }) => [
-        ...[id, kind, dataset, version, rows, bytes, location],
+        id,
+        kind,
+        dataset,
+        version,
+        rows,
+        bytes,
+        location,
       ]),
       nodes: nodes.map(({ id, kind, host, roles }) => [id, kind, host, roles]),
       edges: edges.map(edgeValues),

@@ -16,9 +16,9 @@ export const schema = [
 /** Reads the offset and keeps other writers waiting until the transaction ends. */
 export const lockOffset = `MERGE (p:ForebayProgress {name: 'lineage'}) ON CREATE SET p.offset = 0
   SET p.appliedAt = datetime() RETURN p.offset AS offset`
-export const readProgress = `MATCH (p:ForebayProgress {name: 'lineage'}) RETURN p.offset AS offset, p.clearing AS clearing`
+export const readProgress = `MATCH (p:ForebayProgress {name: 'lineage'}) RETURN p.offset AS offset, p.clearing AS clearing, p.origin AS origin`
 export const setOffset = `MATCH (p:ForebayProgress {name: 'lineage'}) SET p.offset = $offset`
-export const beginClear = `MERGE (p:ForebayProgress {name: 'lineage'}) SET p.offset = 0, p.clearing = true`
+export const beginClear = `MERGE (p:ForebayProgress {name: 'lineage'}) SET p.offset = 0, p.clearing = true, p.origin = $origin`
 export const endClear = `MATCH (p:ForebayProgress {name: 'lineage'}) REMOVE p.clearing`
 /** Edges go first: a vertex with a million of them would not fit into one transaction. */
 export const clearSteps = [

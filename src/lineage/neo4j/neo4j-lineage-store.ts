@@ -38,7 +38,7 @@ export class Neo4jLineageStore implements LineageStore {
     try {
       for (const statement of cypher.schema) await connection.run(statement)
       const [progress] = await connection.run(cypher.readProgress)
-      if (progress?.get('clearing') === true) await store.clear()
+      if (progress?.get('clearing') === true) await store.clear(progress.get('origin') ?? undefined)
       return store
     } catch (error) {
       await connection.close()
@@ -76,6 +76,11 @@ export class Neo4jLineageStore implements LineageStore {
     return (progress?.get('offset') as number | undefined) ?? 0
   }
 
+  async origin(): Promise<string | undefined> {
+    const [progress] = await this.#connection.run(cypher.readProgress)
+    return progress?.get('origin') ?? undefined
+  }
+
   trace(from: readonly string[], options: TraceOptions, signal: AbortSignal): Promise<LineageGraph> {
     return walkGraph(this.#source(signal), from, options)
   }
@@ -98,10 +103,11 @@ export class Neo4jLineageStore implements LineageStore {
   }
 
   /** Marked as under way until it is done: what is left of a graph must not be taken for the beginning of one. */
-  async clear(): Promise<void> {
+  async clear(origin?: string): Promise<void> {
     this.#offset = undefined
     this.#known.forget()
-    for (const step of [cypher.beginClear, ...cypher.clearSteps, cypher.endClear]) await this.#connection.run(step)
+    await this.#connection.run(cypher.beginClear, { origin: origin ?? null })
+    for (const step of [...cypher.clearSteps, cypher.endClear]) await this.#connection.run(step)
   }
 
   async digest(): Promise<{ readonly vertices: number; readonly edges: number; readonly hash: string }> {

@@ -52,6 +52,14 @@ export class SqliteGraph {
     this.#sql.run("INSERT OR REPLACE INTO progress VALUES ('offset', ?)", offset)
   }
 
+  origin(): string | undefined {
+    return this.#sql.first<[string]>("SELECT value || '' FROM progress WHERE name = 'origin'")?.[0]
+  }
+
+  setOrigin(origin: string): void {
+    this.#sql.run("INSERT OR REPLACE INTO progress VALUES ('origin', ?)", origin)
+  }
+
   clear(): void {
     for (const table of ['edges', 'heat', 'vertices', 'shapes', 'progress']) this.#sql.run(`DELETE FROM ${table}`)
     this.#names.clear()

@@ -50,8 +50,15 @@ export class SqliteLineageStore implements LineageStore {
     return this.#heat.work(segments, at)
   }
 
-  async clear(): Promise<void> {
-    inTransaction(this.#database, () => this.#graph.clear())
+  async clear(origin?: string): Promise<void> {
+    inTransaction(this.#database, () => {
+      this.#graph.clear()
+      if (origin !== undefined) this.#graph.setOrigin(origin)
+    })
+  }
+
+  async origin(): Promise<string | undefined> {
+    return this.#graph.origin()
   }
 
   async digest(): Promise<{ readonly vertices: number; readonly edges: number; readonly hash: string }> {
@@ -61,4 +68,9 @@ export class SqliteLineageStore implements LineageStore {
   async close(): Promise<void> {
     this.#database.close()
   }
+}
+
+/** What a projection opens: `options.path` says where. */
+export async function openLineageStore(options: Readonly<Record<string, unknown>>): Promise<SqliteLineageStore> {
+  return SqliteLineageStore.open(String(options['path']))
 }
