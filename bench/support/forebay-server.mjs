@@ -18,6 +18,9 @@ export async function serve({ data, state, flags = [], limits, nodeOptions }) {
   const env = { ...process.env, ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }) }
   const startedAt = performance.now()
   const child = spawn(process.execPath, [main, ...given], { stdio: ['ignore', 'pipe', 'inherit'], env })
+  // A benchmark that fails leaves no server behind.
+  const end = () => child.kill('SIGKILL')
+  process.once('exit', end)
   const url = await ready(child)
   const startMs = performance.now() - startedAt
   const pool = new Pool(url, { connections: 64, headersTimeout: 120_000 })
@@ -40,6 +43,7 @@ export async function serve({ data, state, flags = [], limits, nodeOptions }) {
       const gone = new Promise((done) => child.once('exit', done))
       child.kill('SIGTERM')
       await gone
+      process.off('exit', end)
     },
   }
 }
