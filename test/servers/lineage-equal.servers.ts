@@ -105,7 +105,7 @@ function comparable(graph: LineageGraph): object {
   return {
     truncated: false,
     vertices: graph.vertices.map((vertex) => JSON.stringify(Object.entries(vertex).toSorted())).toSorted(),
-    edges: graph.edges.map((edge) => JSON.stringify(Object.entries(edge).toSorted())).toSorted(),
+    edges: graph.edges.map((found) => JSON.stringify(Object.entries(found).toSorted())).toSorted(),
   }
 }
 
@@ -156,8 +156,8 @@ function generate(random: Seeded, seed: number): LineageBatch[] {
   })
 }
 
-function touches(edge: LineageEdge, vertex: Vertex): boolean {
-  return edge.from === vertex.id || edge.to === vertex.id
+function touches({ from, to }: LineageEdge, vertex: Vertex): boolean {
+  return from === vertex.id || to === vertex.id
 }
 
 function told(random: Seeded, vertex: Vertex): Vertex {

@@ -35,7 +35,7 @@ export class GraphExports {
   }
 
   closeAll(): void {
-    for (const id of [...this.#open.keys()]) this.close(id)
+    for (const id of this.#open.keys()) this.close(id)
   }
 }
 

@@ -131,7 +131,6 @@ export class Neo4jLineageStore implements LineageStore {
   }
 
   #merge(batch: LineageBatch, moved: readonly LineageEdge[], run: Run): void {
-    const { int } = this.#connection
     const vertices = this.#known.news(batch)
     const all = withMovedEdges(batch, moved)
     const segments = vertices.filter((vertex) => vertex.type === 'DataSegment')

@@ -56,8 +56,16 @@ export function edgeRows(edges: readonly LineageEdge[]): Rows {
     ]
     return [
       ...words.map((text) => texts.place(text)),
-      ...[edge.firstAt, edge.lastAt, totals.peakMemoryBytes, edge.count, totals.rows, totals.bytes],
-      ...[totals.cpuMicros, totals.queueMicros, totals.transferMicros, isoTime(edge.lastAt)],
+      edge.firstAt,
+      edge.lastAt,
+      totals.peakMemoryBytes,
+      edge.count,
+      totals.rows,
+      totals.bytes,
+      totals.cpuMicros,
+      totals.queueMicros,
+      totals.transferMicros,
+      isoTime(edge.lastAt),
       edge.days.map(([day]) => day).join(','),
       edge.days.map(([, count]) => count).join(','),
     ].join(' ')
