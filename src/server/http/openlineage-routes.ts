@@ -17,18 +17,16 @@ export function openLineageRoutes(app: App, rooms: Rooms): void {
   app.removeAllContentTypeParsers()
   const bodyLimit = rooms.configuration.limits.lineageBytes
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))
-  const answer = (list: boolean) => (request: FastifyRequest, reply: FastifyReply) => take(rooms, request, reply, list)
-  const consumes = ['application/json']
-  app.post(
-    '/api/v1/lineage',
-    { bodyLimit, schema: { summary: 'An OpenLineage event, or a list of them.', querystring: z.object({}), consumes } },
-    answer(false) as never,
-  )
-  app.post(
-    '/api/v1/lineage/batch',
-    { bodyLimit, schema: { summary: 'A list of OpenLineage events.', querystring: z.object({}), consumes } },
-    answer(true) as never,
-  )
+  for (const [path, summary, list] of [
+    ['/api/v1/lineage', 'An OpenLineage event, or a list of them.', false],
+    ['/api/v1/lineage/batch', 'A list of OpenLineage events.', true],
+  ] as const) {
+    app.post(
+      path,
+      { bodyLimit, schema: { summary, querystring: z.object({}), consumes: ['application/json'] } },
+      (request, reply) => take(rooms, request as unknown as FastifyRequest, reply as FastifyReply, list),
+    )
+  }
 }
 
 async function take(rooms: Rooms, request: FastifyRequest, reply: FastifyReply, list: boolean): Promise<FastifyReply> {
