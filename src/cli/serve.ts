@@ -5,6 +5,7 @@ import { type CommandContext, text } from './context.js'
 /** Flags of `forebay serve` and `forebay doctor` by the key of the configuration that they set. */
 export function configurationFlags(options: CommandContext['options']): Record<string, unknown> {
   const { data, state, host, port, nodes, tree, memory, disk, tokenFile, engine, lineage, queue, proactive, logLevel } = options
+  const { provisioner } = options
   const tls = { certFile: options['tlsCert'], keyFile: options['tlsKey'] }
   return {
     data,
@@ -19,6 +20,7 @@ export function configurationFlags(options: CommandContext['options']): Record<s
     engine,
     lineage,
     queue,
+    provisioner,
     proactive,
     logLevel,
     ...(tls.certFile === undefined && tls.keyFile === undefined ? {} : { tls }),

@@ -91,6 +91,8 @@ const schema = z.strictObject({
   /** The store that answers questions about lineage: sqlite, neo4j, janusgraph. */
   lineageReads: z.string().min(1).default('sqlite'),
   queue: z.string().min(1).default('embedded'),
+  /** Who gives and takes nodes: `processes`, or `kubernetes://…` and `aws://…` for a distributed engine. */
+  provisioner: z.string().min(1).default('processes'),
   proactive: z.enum(['on', 'forecast-only', 'off']).default('on'),
   /** Who is told of every query, as OpenLineage events; nobody by default. */
   openLineage: openLineageSchema,
@@ -136,6 +138,7 @@ const environmentKeys: Readonly<Record<string, string>> = {
   FOREBAY_LINEAGE: 'lineage',
   FOREBAY_LINEAGE_READS: 'lineageReads',
   FOREBAY_QUEUE: 'queue',
+  FOREBAY_PROVISIONER: 'provisioner',
   FOREBAY_PROACTIVE: 'proactive',
   FOREBAY_LOG_LEVEL: 'logLevel',
 }

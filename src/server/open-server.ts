@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { Allocator } from '../allocate/allocator.js'
+import { parseProvisioner, refusalOfEmbedded } from '../allocate/provisioner-url.js'
 import { openCatalog } from '../catalog/catalog.js'
 import { ImportStaging } from '../catalog/import-staging.js'
 import { snapshotEvent } from '../catalog/snapshot.js'
@@ -321,6 +322,8 @@ function reportedTable(table: TableSummary | undefined, data: string): ReportedT
 
 function refuseUnavailable(configuration: ServerConfiguration): void {
   const { engine } = configuration
+  const refusal = engine === 'embedded' ? refusalOfEmbedded(parseProvisioner(configuration.provisioner)) : undefined
+  if (refusal !== undefined) throw refusal
   const missing = engine === 'embedded' ? undefined : 'engine'
   if (missing === undefined) return
   throw new ForebayError(

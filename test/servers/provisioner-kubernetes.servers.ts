@@ -25,8 +25,7 @@ const config = new KubeConfig()
 config.loadFromFile(kubeconfig)
 const api = config.makeApiClient(CustomObjectsApi)
 const definitions = { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions' }
-let controlling = true
-let frozen = false
+const cluster = { on: true, frozen: false }
 let controller: Promise<void>
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
@@ -42,9 +41,9 @@ const setStatus = (status: object): Promise<unknown> =>
 
 /** Makes what is asked for, one step a turn: first the replica, then its readiness. */
 async function control(): Promise<void> {
-  while (controlling) {
+  while (cluster.on) {
     await pause(50)
-    if (frozen) continue
+    if (cluster.frozen) continue
     const { spec, status } = await read()
     const { replicas = 0, readyReplicas = 0 } = status ?? {}
     if (replicas !== spec.replicas)
@@ -86,7 +85,7 @@ beforeAll(async () => {
   controller = control()
 })
 afterAll(async () => {
-  controlling = false
+  cluster.on = false
   await controller
 })
 
@@ -118,8 +117,7 @@ conformsAsProvisioner('Kubernetes', {
 describe('a resource of Kubernetes', () => {
   const signal = (): AbortSignal => AbortSignal.timeout(20_000)
 
-  it('is told what is not allowed and which right is missing, and never a credential', async () => {
-    // This server lets everybody in who has a certificate, so a stranger's answer is what it gives to an unknown authority.
+  it('names what is not there, and never a credential', async () => {
     const missing = await open(undefined, { plural: 'gadgets' })
     const error = await missing.start('n1', { memoryBytes: 1 }, signal()).catch((failure: unknown) => failure)
     expect(error).toMatchObject({ code: 'CONFIGURATION_INVALID', message: expect.stringContaining('404') })
@@ -128,13 +126,13 @@ describe('a resource of Kubernetes', () => {
 
   it('gives up pods that do not come, and asks for no more of them', async () => {
     const provisioner = await open()
-    frozen = true
+    cluster.frozen = true
     await expect(provisioner.start('n1', { memoryBytes: 1 }, signal())).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: expect.stringContaining('0 of 1 machines'),
     })
     expect((await read()).spec.replicas).toBe(0)
-    frozen = false
+    cluster.frozen = false
   })
 
   it('grows and shrinks with several at once, never beyond its maximum', async () => {
