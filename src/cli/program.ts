@@ -133,6 +133,7 @@ function serve(program: Command): void {
     .addOption(new Option('--engine <engine>', 'what runs the queries (default: embedded)').choices(['embedded', 'trino']))
     .option('--lineage <url>', 'a graph database beside the embedded graph; may be repeated', collectAny)
     .option('--queue <url>', 'what carries tasks (default: embedded)')
+    .option('--provisioner <url>', 'who gives and takes nodes (default: processes)')
     .addOption(new Option('--proactive <mode>', 'preparing ahead (default: on)').choices(['on', 'forecast-only', 'off']))
     .option('--log-level <level>', 'trace, debug, info, warn, error, silent (default: info)')
 }
@@ -157,7 +158,8 @@ function lineage(program: Command): void {
     .option('--as-of <time>', 'the graph as it was then, ISO-8601')
     .option('--column <name>', 'lineage of a column of the table instead')
     .option('--store <name>', 'the graph that answers: sqlite, neo4j, janusgraph')
-  // An option after a subcommand's name is the subcommand's own.
+  // An option after a subcommand's name is the subcommand's own: commander wants to hear it of both levels.
+  program.enablePositionalOptions()
   command.enablePositionalOptions()
   const store = '--store <name>'
   const which = 'sqlite, neo4j, janusgraph, or its URL'

@@ -113,8 +113,10 @@ export class StoreProjection {
         if (!more && !this.#woken) await this.#sleep(60_000)
       } catch (error) {
         if (this.#closing.signal.aborted) return
-        this.#watcher.state(error instanceof Error ? error.message : String(error))
-        for (const job of this.#jobs.splice(0)) job.reject(new ForebayError('UNAVAILABLE', String(error)))
+        const why = error instanceof Error ? error.message : String(error)
+        this.#watcher.state(why)
+        const message = `lineage store "${this.#configuration.name}": ${why}`
+        for (const job of this.#jobs.splice(0)) job.reject(new ForebayError('UNAVAILABLE', message, { cause: error }))
         await this.#abandon()
         await this.#sleep(retryMs)
         retryMs = Math.min(retryMs * 2, retryMsMax)
