@@ -57,8 +57,12 @@ export class ReadHeat {
     return hot
   }
 
-  /** The columns were packed: their reads count anew. */
-  packed(dataset: string): void {
-    this.#reads.delete(dataset)
+  /** These columns were packed: their reads count anew. Those of others go on counting, or rarely read columns never would be packed. */
+  packed(dataset: string, columns: readonly string[]): void {
+    const left = (this.#reads.get(dataset) ?? [])
+      .map((read) => ({ ...read, columns: read.columns.filter((column) => !columns.includes(column)) }))
+      .filter((read) => read.columns.length > 0)
+    if (left.length === 0) this.#reads.delete(dataset)
+    else this.#reads.set(dataset, left)
   }
 }

@@ -21,6 +21,15 @@ test('reads more than ten minutes ago do not count', () => {
 test('counts anew once packed', () => {
   const heat = new ReadHeat()
   for (const at of [0, 1, 2]) heat.note('orders', ['a'], ['s1'], at)
-  heat.packed('orders')
+  heat.packed('orders', ['a'])
   expect(heat.hot(3)).toEqual([])
+})
+
+test('columns that were not packed go on counting', () => {
+  const heat = new ReadHeat()
+  for (const at of [0, 1]) heat.note('orders', ['a', 'b'], ['s1'], at)
+  heat.note('orders', ['a'], ['s1'], 2)
+  heat.packed('orders', ['a'])
+  heat.note('orders', ['a', 'b'], ['s1'], 3)
+  expect(heat.hot(4)).toEqual([{ dataset: 'orders', columns: ['b'], segments: ['s1'] }])
 })

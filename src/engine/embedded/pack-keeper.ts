@@ -69,7 +69,7 @@ export class PackKeeper {
     if (this.#parts.pool.ready().length === 0) return
     for (const hot of this.#parts.heat.hot(this.#parts.clock.now())) {
       await this.build(hot, signal)
-      this.#parts.heat.packed(hot.dataset)
+      this.#parts.heat.packed(hot.dataset, hot.columns)
     }
     await this.#merge(signal)
   }
