@@ -112,7 +112,7 @@ class TaskRun {
   async #answer(session: Session, sql: string, output: ClientOutput): Promise<void> {
     const temporary = this.#tools.spool.passingPath('result.parquet')
     const answer = await this.#reading(() =>
-      answerClient(session, sql, output, temporary, isReusedAnswer(this.#task.message), () => this.#task.throwIfStopped()),
+      answerClient(session, sql, output, temporary, isSmallAnswer(this.#task.message, output), () => this.#task.throwIfStopped()),
     )
     if (answer.size === 'large') return this.#stream(answer, output)
     await this.#inputs?.checkUnchanged()
@@ -260,6 +260,12 @@ class TaskRun {
 }
 
 const smallBytesMax = 1 << 20
+/** So few rows are computed at once: a streamed statement is bound twice, which over Parquet costs a millisecond. */
+const smallRowsMax = 1_000
+
+function isSmallAnswer(message: TaskMessage, { rowsMax = Number.POSITIVE_INFINITY }: ClientOutput): boolean {
+  return rowsMax <= smallRowsMax || isReusedAnswer(message)
+}
 
 /** True for a stored answer that is given again as it is. */
 function isReusedAnswer({ sql, inputs }: TaskMessage): boolean {

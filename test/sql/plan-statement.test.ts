@@ -326,3 +326,26 @@ describe('metadata', () => {
     await expect(planner.plan('show variables')).rejects.toBeDefined()
   })
 })
+
+describe('the most rows of an answer', () => {
+  const rowsMax = async (sql: string): Promise<number | undefined> => (await planner.plan(sql)).rowsMax
+
+  it('is what a LIMIT says, its offset included', async () => {
+    expect(await rowsMax('select id from sales order by id limit 10')).toBe(10)
+    expect(await rowsMax('select id from sales limit 10 offset 5')).toBe(15)
+    expect(await rowsMax('select id from sales limit 10%')).toBeUndefined()
+  })
+
+  it('is one where everything is aggregated', async () => {
+    expect(await rowsMax('select count(*), sum(amount) + 1 from sales')).toBe(1)
+  })
+
+  it('is not known of groups, plain rows, windows and what makes rows of a list', async () => {
+    expect(await rowsMax('select city, count(*) from sales group by city')).toBeUndefined()
+    expect(await rowsMax('select city, count(*) from sales group by all')).toBeUndefined()
+    expect(await rowsMax('select id from sales')).toBeUndefined()
+    expect(await rowsMax('select sum(id) over () from sales')).toBeUndefined()
+    expect(await rowsMax('select unnest(list(id)) from sales')).toBeUndefined()
+    expect(await rowsMax('select max(id) from sales union all select 1')).toBeUndefined()
+  })
+})

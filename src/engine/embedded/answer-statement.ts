@@ -58,7 +58,7 @@ async function answerSelect(parts: EngineParts, query: QueryRun, plan: Plan, onP
       return { columns: plan.columns, contentType, node, rows, inline, segment }
     }
   }
-  const output = (segment: SegmentId): TaskOutput => clientOutput(parts, request, plan.columns, segment)
+  const output = (segment: SegmentId): TaskOutput => clientOutput(parts, request, plan, segment)
   const end = await runRounds(parts, query, plan, output, onPlanned)
   keepAnswer(parts, query, end)
   parts.lineage.columns(query.queryId, end.plan)
@@ -77,11 +77,12 @@ async function answerSelect(parts: EngineParts, query: QueryRun, plan: Plan, onP
 function clientOutput(
   parts: EngineParts,
   request: QueryRequest,
-  columns: readonly Column[],
+  { columns, rowsMax }: Pick<Plan, 'columns' | 'rowsMax'>,
   segment: SegmentId,
 ): Extract<TaskOutput, { to: 'client' }> {
   const { inlineBytesMax, resultBytesMax } = parts.limits
-  return { to: 'client', format: request.format, columns, segment, inlineBytesMax, resultBytesMax }
+  const output = { to: 'client', format: request.format, columns, segment, inlineBytesMax, resultBytesMax } as const
+  return rowsMax === undefined ? output : { ...output, rowsMax }
 }
 
 /** Small answers are kept: encoded in memory at once, and as a derived segment when the node has stored it. */
@@ -146,7 +147,7 @@ async function say(
     why: 'its own words',
   }
   const spoken: Plan = { ...plan, columns, reads: [], work, columnLineage: [], repeatable: false }
-  const { segment: _, ...output } = clientOutput(parts, query.request, columns, '')
+  const { segment: _, ...output } = clientOutput(parts, query.request, { columns }, '')
   const { outcome } = await runRounds(parts, query, spoken, () => output, onPlanned)
   return { columns, contentType: contentTypes[format], node: outcome.node, rows: rows.length, inline: inlineOf(outcome) }
 }

@@ -20,6 +20,7 @@ import { NameResolver, type Relation } from '../resolve/resolve-names.js'
 import { ViewTrees } from '../resolve/view-trees.js'
 import { type Body, type Header, readHeader } from '../statement/header.js'
 import { shapeOf, shortened, templateText } from '../template.js'
+import { answerRowsMax } from './answer-rows-max.js'
 import { planReads } from './plan-reads.js'
 import { planWork } from './plan-work.js'
 import { wrapForInsert } from './wrap-insert.js'
@@ -87,6 +88,7 @@ export class StatementPlanner {
     const work = await planWork(this.#session, select, reads, request)
     const datasets = new Map(reads.map((read) => [read.relation, read.dataset]))
     const prefix = statementPrefix(header)
+    const rowsMax = answerRowsMax(select.node)
     const template = `${prefix}${select.template}`
     const plan: Plan = {
       statement: statementOf(header),
@@ -99,6 +101,7 @@ export class StatementPlanner {
       columnLineage: columnLineage(root, select.columns, (relation) => datasets.get(relation)),
       repeatable: select.repeatable,
       ordered: children(select.node, 'modifiers').some((modifier) => modifier.type === 'ORDER_MODIFIER'),
+      ...(rowsMax === undefined ? {} : { rowsMax }),
       parameterTypes: select.parameterTypes,
       planMs: performance.now() - startedAt,
     }
