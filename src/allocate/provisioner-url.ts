@@ -40,7 +40,7 @@ export function parseProvisioner(text: string): ProvisionerChoice {
 /** Opens a provisioner of machines beyond this one. */
 export async function openProvisioner(
   choice: Exclude<ProvisionerChoice, { kind: 'processes' }>,
-  rest: Pick<GroupProvisionerOptions, 'drain' | 'onDecision'> & { readonly clock: Clock },
+  rest: Pick<GroupProvisionerOptions, 'drain' | 'onDecision' | 'pollMs'> & { readonly clock: Clock },
 ): Promise<GroupProvisioner> {
   const { nodesMax, memoryBytes, mode, bootMsMax } = choice
   const group = choice.kind === 'aws' ? await openAutoScalingGroup(choice.group) : await openKubernetesGroup(choice.resource)

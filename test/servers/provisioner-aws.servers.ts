@@ -14,6 +14,7 @@ import {
 import { beforeAll, describe, expect, it } from 'vitest'
 import { openAutoScalingGroup } from '../../src/allocate/aws/auto-scaling-group.js'
 import { GroupProvisioner, type GroupProvisionerOptions } from '../../src/allocate/group/group-provisioner.js'
+import { openProvisioner, parseProvisioner } from '../../src/allocate/provisioner-url.js'
 import { systemClock } from '../../src/model/clock.js'
 import { conformsAsProvisioner } from '../conformance/provisioner.js'
 import { useServer } from './support.js'
@@ -61,7 +62,12 @@ async function open(more: Partial<GroupProvisionerOptions> = {}, name = groupNam
 }
 
 conformsAsProvisioner('AWS Auto Scaling (emulated)', {
-  open: () => open(),
+  open: async () => {
+    const url = `aws://${region}/${groupName}?max=3&bootTimeout=5s&endpoint=${encodeURIComponent(endpoint)}`
+    const choice = parseProvisioner(url)
+    if (choice.kind !== 'aws') throw new Error(`${url} is not read as AWS`)
+    return openProvisioner(choice, { clock: systemClock, pollMs: 50 })
+  },
   timeoutMs: 20_000,
   kill: async () => {
     const id = (await describeGroup())?.Instances?.[0]?.InstanceId
