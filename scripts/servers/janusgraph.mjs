@@ -18,6 +18,7 @@ export const server = {
   name: 'janusgraph',
   about: `JanusGraph ${version} on BerkeleyDB`,
   ports: { gremlin: 18182 },
+  readyMs: 180_000,
 
   async install(ctx) {
     ctx.java(jdk)

@@ -15,6 +15,7 @@ export const servers = versions.map(({ name, version, bolt, jdk, main }) => ({
   name,
   about: `Neo4j Community ${version}`,
   ports: { bolt },
+  readyMs: 180_000,
 
   async install(ctx) {
     ctx.java(jdk)

@@ -16,9 +16,10 @@ const tickMs = 20
 
 for (const { name, server, url } of [
   { name: 'neo4j', server: 'neo4j', url: () => useServer('neo4j').urls['bolt'] ?? '' },
+  { name: 'neo4j', server: 'neo4j-2026', url: () => useServer('neo4j-2026').urls['bolt'] ?? '' },
   { name: 'janusgraph', server: 'janusgraph', url: () => useServer('janusgraph').urls['gremlin'] ?? '' },
 ]) {
-  describe(`a recorder with ${name}`, () => {
+  describe(`a recorder with ${server}`, () => {
     it(
       `loses and doubles nothing when the server is killed ${kills} times and away for ${downMs} ms`,
       async () => {
@@ -99,6 +100,7 @@ class Load {
     const before = this.sent
     const ended = new AbortController()
     const done = work().finally(() => ended.abort())
+    done.catch(() => {}) // it is awaited below, when the load has ended
     while (!ended.signal.aborted) {
       const due = before + Math.floor(((performance.now() - began) / 1000) * eventsPerSecond)
       const events = [...Array(Math.max(0, due - this.sent)).keys()].map(() => someTask(this.sent++))
