@@ -42,7 +42,7 @@ for (const { name, server, url } of [
         await expect.poll(() => recorder.lag()[name], { timeout: 60_000, interval: 50 }).toBe(0)
         const caughtUpMs = performance.now() - back
         const report = await recorder.verify(name)
-        console.log(JSON.stringify({ name, kills, downMs, events: load.sent, calm, troubled, caughtUpMs, ...report }))
+        console.log(JSON.stringify({ name, kills, downMs, sent: load.sent, calm, troubled, caughtUpMs, ...report }))
         expect(report).toMatchObject({ identical: true, events: load.sent + 1 })
         expect(recorder.lag()).toMatchObject({ sqlite: 0, [name]: 0 })
       },
