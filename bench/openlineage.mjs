@@ -29,7 +29,10 @@ const schema = {
 function runEvent(number, input, output, job) {
   const from = { namespace: 'postgres://db:5432', name: input }
   const fields = Object.fromEntries(
-    columns.map((field) => [field, { inputFields: [{ ...from, field, transformations: [{ type: 'DIRECT', subtype: 'IDENTITY' }] }] }]),
+    columns.map((field) => [
+      field,
+      { inputFields: [{ ...from, field, transformations: [{ type: 'DIRECT', subtype: 'IDENTITY' }] }] },
+    ]),
   )
   return {
     eventType: 'COMPLETE',
@@ -58,9 +61,24 @@ async function startServer() {
   const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
   const child = spawn(
     process.execPath,
-    [main, 'serve', '--port', '0', '--nodes', '1', '--proactive', 'off', '--data', join(folder, 'data'), '--state', join(folder, 'state')],
+    [
+      main,
+      'serve',
+      '--port',
+      '0',
+      '--nodes',
+      '1',
+      '--proactive',
+      'off',
+      '--data',
+      join(folder, 'data'),
+      '--state',
+      join(folder, 'state'),
+    ],
     { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, FOREBAY_LOG_LEVEL: 'warn' } },
   )
+  // Cut off, a benchmark leaves no server behind.
+  process.once('exit', () => child.kill('SIGKILL'))
   const url = await new Promise((resolve, reject) => {
     child.stdout.on('data', (text) => /ready (\S+)/.test(text) && resolve(/ready (\S+)/.exec(text)[1]))
     child.once('exit', () => reject(new Error('the server did not start')))
@@ -135,7 +153,11 @@ async function durable(batch) {
       { measure: `durable events/s over HTTP, 8 connections, ${name}`, value: (events / ms) * 1000, unit: 'events/s' },
       { measure: `acknowledged, p50, ${name}`, value: quantile(waits, 0.5), unit: 'ms' },
       { measure: `acknowledged, p99, ${name}`, value: quantile(waits, 0.99), unit: 'ms' },
-      { measure: `readable after the last acknowledgement, ${events.toLocaleString('en')} events, ${name}`, value: behind, unit: 'ms' },
+      {
+        measure: `readable after the last acknowledgement, ${events.toLocaleString('en')} events, ${name}`,
+        value: behind,
+        unit: 'ms',
+      },
     )
     if (batch === 1) rows.unshift({ measure: 'bytes of an event', value: texts[0].length, unit: 'bytes' })
   })
@@ -154,7 +176,8 @@ async function lineage() {
       const second = { ...event.inputs[0], name: `dense_${layer}_${(job * 7 + layer * 11 + 3) % 50}` }
       return { ...event, inputs: [event.inputs[0], second] }
     })
-    for (const group of groups([...chain, ...dense], 200)) await call(pool, 'POST', '/api/v1/lineage/batch', JSON.stringify(group))
+    for (const group of groups([...chain, ...dense], 200))
+      await call(pool, 'POST', '/api/v1/lineage/batch', JSON.stringify(group))
     await readable(pool, dense.at(-1).run.runId)
     await trace(pool, 'chain of 1,000 jobs', (turn) => `job:bench:chain_job_${20 + ((turn * 7919) % 960)}`)
     await trace(pool, 'dense graph of 1,000 jobs', (turn) => `job:bench:dense_job_${(turn * 7919) % 1_000}`)
@@ -176,6 +199,7 @@ async function trace(pool, name, nodeOf) {
   )
 }
 
+for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => process.exit(1))
 await lineage()
 await durable(1)
 await durable(200)
