@@ -19,8 +19,9 @@ const rows = []
 rows.push(figure('embedded queue: publish to delivery, p50', await embeddedMs(), 'ms', '≤ 0.3'))
 await inFolder('queues', async (folder) => {
   const data = join(folder, 'lake')
-  mkdirSync(join(data, 'points'), { recursive: true })
+  mkdirSync(data)
   const writer = await openDuckDB(data)
+  mkdirSync(join(data, 'points'))
   for (let part = 0; part < 4; part++) {
     await writer.run(`COPY (SELECT i % 7 AS k, i AS v FROM range(2000) t(i)) TO '${join(data, 'points', `p${part}.parquet`)}'`)
   }
