@@ -41,7 +41,7 @@ function runTimePlots({ qError, coverage, sample }: NonNullable<Evaluation['curv
   if (sample.length === 0) return []
   const series: readonly Series[] = Object.entries(qError).map(([name, errors]) => ({
     name: names[name] ?? name,
-    points: errors.slice(0, 100).map((error, percent) => [percent, error] as const),
+    points: errors.slice(0, 100).map((error, place) => [place, error] as const),
     main: name === 'ours',
   }))
   const all = sample.flatMap(({ predictedMs, actualMs }) => [predictedMs, actualMs])
