@@ -107,18 +107,27 @@ function portsOf(server) {
 /** Installs, starts and waits until the server answers. Returns whether it had to be started. */
 export async function startServer(server, say = () => {}) {
   const ctx = contextOf(server)
-  if (runningPids(ctx.folder).length > 0 && (await answers(server, ctx))) return false
+  if (runningPids(ctx.folder).length > 0 && (await answers(server, ctx))) {
+    // Whoever started it may have been ended before it answered.
+    writeAddress(server, ctx)
+    return false
+  }
   await stopServer(server)
   rmSync(ctx.path('address.json'), { force: true })
   await server.install(ctx)
   say(`starting ${server.name}`)
   await server.start(ctx)
   await waitUntilReady(server, ctx)
+  writeAddress(server, ctx)
+  return true
+}
+
+/** Tells tests where the server is. */
+function writeAddress(server, ctx) {
   const credentials = existsSync(ctx.path('credentials.json'))
     ? JSON.parse(readFileSync(ctx.path('credentials.json'), 'utf8'))
     : {}
   ctx.write('address.json', JSON.stringify({ ports: ctx.ports, urls: server.urls?.(ctx) ?? {}, credentials }, null, 2))
-  return true
 }
 
 /** Ends all processes of a server. */
