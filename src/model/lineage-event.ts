@@ -175,11 +175,4 @@ export interface ExternalEvent {
   readonly text: string
 }
 
-export type LineageEvent =
-  | TaskEvent
-  | SnapshotEvent
-  | ColumnEvent
-  | EvictionEvent
-  | AnswerEvent
-  | WrittenEvent
-  | ExternalEvent
+export type LineageEvent = TaskEvent | SnapshotEvent | ColumnEvent | EvictionEvent | AnswerEvent | WrittenEvent | ExternalEvent

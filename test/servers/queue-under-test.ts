@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { priorities } from '../../src/model/priority.js'
 import type { Broker, Subscription } from '../../src/queue/brokered/broker.js'
-import { streamsOf } from '../../src/queue/brokered/broker.js'
 import { BrokerDeadLetters } from '../../src/queue/brokered/broker-dead-letters.js'
 import { BrokerTaskPublisher } from '../../src/queue/brokered/broker-task-publisher.js'
 import { BrokerTaskSource } from '../../src/queue/brokered/broker-task-source.js'
@@ -93,7 +91,3 @@ export async function openQueueUnderTest(name: BrokerName, options: QueueOptions
   }
   return { queue, publisherBroker, sourceBroker, deadLetters, prefix, close, flowing: () => Promise.all(starting) }
 }
-
-/** Streams of tasks of one node. */
-export const taskStreams = (prefix: string, node: string): readonly string[] =>
-  priorities.map((priority) => streamsOf(prefix).tasks(node, priority))

@@ -192,7 +192,7 @@ export class JanusGraphLineageStore implements LineageStore {
   }
 }
 
-/** What a projection opens: `options.url` says where. */
+/** What a projection opens, by the name of its module: `options.url` says where. @public */
 export function openLineageStore(options: Readonly<Record<string, unknown>>): Promise<JanusGraphLineageStore> {
   return JanusGraphLineageStore.open(String(options['url']))
 }

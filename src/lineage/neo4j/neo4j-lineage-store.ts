@@ -183,7 +183,7 @@ function edgeIn(row: Row, type: LineageEdge['type']): LineageEdge {
   return edgeOf(row.get('edge') as StoredEdge, type)
 }
 
-/** What a projection opens: `options.url` says where. */
+/** What a projection opens, by the name of its module: `options.url` says where. @public */
 export function openLineageStore(options: Readonly<Record<string, unknown>>): Promise<Neo4jLineageStore> {
   return Neo4jLineageStore.open(String(options['url']))
 }

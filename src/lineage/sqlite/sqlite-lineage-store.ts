@@ -70,7 +70,7 @@ export class SqliteLineageStore implements LineageStore {
   }
 }
 
-/** What a projection opens: `options.path` says where. */
+/** What a projection opens, by the name of its module: `options.path` says where. @public */
 export async function openLineageStore(options: Readonly<Record<string, unknown>>): Promise<SqliteLineageStore> {
   return SqliteLineageStore.open(String(options['path']))
 }

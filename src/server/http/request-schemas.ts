@@ -91,5 +91,5 @@ export const wholeNumber = (min: number, max: number) =>
 /** An instant in ISO-8601 or epoch milliseconds, as epoch milliseconds. */
 export const instant = z
   .string()
-  .transform((text) => (/^\d{1,15}$/.test(text) ? Number(text) : Date.parse(text)))
+  .transform((value) => (/^\d{1,15}$/.test(value) ? Number(value) : Date.parse(value)))
   .refine((value) => Number.isFinite(value), 'must be a time in ISO-8601, e.g. 2026-01-31T10:00:00Z')

@@ -43,7 +43,7 @@ export class SimulatedGroup implements MachineGroup {
   readonly name = 'simulated group "workers"'
   readonly calls: string[] = []
   readonly working = new Set<string>()
-  readonly remove?: MachineGroup['remove']
+  readonly remove?: NonNullable<MachineGroup['remove']>
   prepared = 0
   desired = 0
   faults: Faults
