@@ -29,7 +29,7 @@ const dashboards = [
 await inFolder('busy', async (folder) => {
   const data = join(folder, 'lake')
   mkdirSync(data)
-  const writer = await openDuckDB(data)
+  const writer = await openDuckDB()
   await writer.run(`COPY (SELECT i::INTEGER AS id, (hash(i) % 40)::INTEGER AS shop, (hash(i * 3) % 5000)::INTEGER AS customer,
       (i % 1000)::DECIMAL(12,2) AS amount, DATE '2026-01-01' + (i % 90)::INTEGER AS day
     FROM range(3000000) r(i)) TO '${join(data, 'orders.parquet')}'`)

@@ -17,7 +17,7 @@ const rows = []
 await inFolder('capture', async (folder) => {
   const data = join(folder, 'lake')
   mkdirSync(data)
-  const writer = await openDuckDB(data)
+  const writer = await openDuckDB()
   await writer.run(`COPY (SELECT i::INTEGER AS id, (i % 40)::INTEGER AS shop, (i % 1000)::DECIMAL(12,2) AS amount
     FROM range(500000) r(i)) TO '${join(data, 'orders.parquet')}'`)
   writer.close()

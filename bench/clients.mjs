@@ -109,7 +109,7 @@ async function ask(pool, sql, reuse) {
 
 async function makeLake(data) {
   mkdirSync(join(data, 'orders'), { recursive: true })
-  const writer = await openDuckDB(join(data, 'orders'))
+  const writer = await openDuckDB()
   await writer.run(`COPY (SELECT i::INTEGER AS customer, 'segment ' || (i % 5) AS segment, 'region ' || (i % 12) AS region
     FROM range(20000) r(i)) TO '${join(data, 'customers.parquet')}'`)
   for (let file = 0; file < 10; file++) {

@@ -27,7 +27,7 @@ await inFolder('growth', async (folder) => {
 report('growth', rows)
 
 async function lakes(folder, sizes, make, prefix = make.name) {
-  const writer = await openDuckDB(folder)
+  const writer = await openDuckDB()
   const made = []
   for (const [index, size] of sizes.entries()) {
     const data = join(folder, `${prefix}-${index}`)

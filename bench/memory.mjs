@@ -21,7 +21,7 @@ await inFolder('memory', async (folder) => {
   const data = join(folder, 'lake')
   const state = join(folder, 'state')
   mkdirSync(data)
-  const writer = await openDuckDB(data)
+  const writer = await openDuckDB()
   await writer.run(`COPY (SELECT i::INTEGER AS id, (i % 40)::INTEGER AS shop, (i % 1000)::DECIMAL(12,2) AS amount
     FROM range(20000) r(i)) TO '${join(data, 'orders.parquet')}'`)
   writer.close()
@@ -39,7 +39,7 @@ await inFolder('memory', async (folder) => {
   for (let turn = 0; turn < 20; turn++) {
     await server.get('/v1/queries?limit=1000')
     await server.get('/v1/hot-segments?limit=100')
-    await server.get(`/v1/lineage?from=segment:d-9-${turn * 31}&direction=upstream&depth=5&limit=1000`)
+    await server.get(`/v1/lineage?from=segment:d-9-${turn}&direction=upstream&depth=5&limit=1000`)
     await server.get('/v1/forecast')
     await server.metrics()
   }

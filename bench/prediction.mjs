@@ -93,7 +93,7 @@ function question(at, template, count) {
 async function overHttp(folder) {
   const data = join(folder, 'lake')
   mkdirSync(data)
-  const writer = await openDuckDB(data)
+  const writer = await openDuckDB()
   await writer.run(`COPY (SELECT i::INTEGER AS id, (i % 40)::INTEGER AS shop, (i % 1000)::DECIMAL(12,2) AS amount
     FROM range(1000000) r(i)) TO '${join(data, 'orders.parquet')}'`)
   writer.close()

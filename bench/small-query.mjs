@@ -16,7 +16,7 @@ const rows = []
 await inFolder('small', async (folder) => {
   const data = join(folder, 'lake')
   mkdirSync(data)
-  const writer = await openDuckDB(data)
+  const writer = await openDuckDB()
   await writer.run(`COPY (SELECT i::INTEGER AS id, (hash(i) % 1000)::INTEGER AS amount, 'name ' || (i % 977) AS name
     FROM range(100000) r(i)) TO '${join(data, 'small.parquet')}'`)
   writer.close()

@@ -16,7 +16,7 @@ const rows = []
 await inFolder('start', async (folder) => {
   const data = join(folder, 'lake')
   mkdirSync(data)
-  const writer = await openDuckDB(data)
+  const writer = await openDuckDB()
   for (let table = 0; table < 100; table++) {
     const name = join(data, `table_${String(table).padStart(3, '0')}`)
     mkdirSync(name)

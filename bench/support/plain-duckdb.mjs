@@ -2,11 +2,12 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 
-/** DuckDB in this process over the same folder, one view for each table; `threads` as many as the machine has by default. */
-export async function openDuckDB(folder, threads) {
-  const instance = await DuckDBInstance.create(':memory:', threads === undefined ? {} : { threads: String(threads) })
+/** DuckDB in this process over the same folder, one view for each table; without a folder there is none. As many threads as the machine has. */
+export async function openDuckDB(folder) {
+  const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
-  for (const name of readdirSync(folder).filter((entry) => !/^[._]/.test(entry))) {
+  const names = folder === undefined ? [] : readdirSync(folder).filter((entry) => !/^[._]/.test(entry))
+  for (const name of names) {
     const isFile = name.endsWith('.parquet')
     const table = isFile ? name.slice(0, -'.parquet'.length) : name
     const files = isFile ? join(folder, name) : join(folder, name, '**/*.parquet')
