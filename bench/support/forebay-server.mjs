@@ -4,6 +4,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Pool } from 'undici'
 
+// Ended from outside, a benchmark still takes its servers with it (see `serve`).
+process.once('SIGTERM', () => process.exit(143))
+process.once('SIGINT', () => process.exit(130))
+
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 /**
