@@ -22,9 +22,12 @@ interface Job {
   readonly reject: (error: Error) => void
 }
 
-/** Edges that a batch should have: large enough to be worth a commit, small enough for one message to a server. */
-const edgesWanted = 3_000
-const eventsMax = 5_000
+/**
+ * Edges that a batch should have: a store that is far behind takes many events at once, since they add up to few edges; small
+ * enough for one message to a server (about 3 MB).
+ */
+const edgesWanted = 10_000
+const eventsMax = 20_000
 const applyTimeoutMs = 30_000
 /** For what goes through a whole graph: emptying it, reading all of it. */
 const wholeGraphTimeoutMs = 1_800_000
