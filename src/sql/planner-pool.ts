@@ -22,6 +22,9 @@ export interface PlannerPoolOptions {
   readonly clock?: Clock
 }
 
+/** Starts in a row of a planner that was ended while it started. */
+const restartsMax = 5
+
 /** Starts the planners; resolves when one of them can answer. */
 export async function openPlannerPool(options: PlannerPoolOptions = {}): Promise<PlannerPool> {
   const pool = new ProcessPlannerPool(options)
@@ -128,7 +131,16 @@ class ProcessPlannerPool implements PlannerPool {
   #replace(planner: PlannerProcess): void {
     if (this.#closing.signal.aborted) return
     this.#lost++
-    planner.start().catch(() => undefined)
+    void this.#startAgain(planner, 0)
+  }
+
+  /** One that ends while it starts is started again, a few times; after that the next statement does it. */
+  async #startAgain(planner: PlannerProcess, failures: number): Promise<void> {
+    try {
+      await planner.start()
+    } catch {
+      if (failures < restartsMax && !this.#closing.signal.aborted) await this.#startAgain(planner, failures + 1)
+    }
   }
 
   #checkOpen(): void {

@@ -153,7 +153,8 @@ const specification = new URL('../../../shared/openlineage/', import.meta.url)
 describe.runIf(existsSync(specification))('held against the specification', () => {
   const read = (path: string): unknown => JSON.parse(readFileSync(new URL(path, specification), 'utf8'))
   const ajv = new Ajv2020({ strict: false, validateFormats: false })
-  ajv.addSchema(read('spec/OpenLineage.json') as object)
+  // What is skipped is collected all the same.
+  if (existsSync(specification)) ajv.addSchema(read('spec/OpenLineage.json') as object)
   const core = ajv.getSchema('https://openlineage.io/spec/2-0-2/OpenLineage.json')
   const events = existsSync(specification)
     ? readdirSync(new URL('events/', specification)).map(

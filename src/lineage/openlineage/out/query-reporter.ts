@@ -9,6 +9,8 @@ import { QueryReport, type ReportOptions } from './query-report.js'
 const followedMax = 20_000
 /** How long the end of a query waits for what its nodes have to say of it. */
 const patienceMs = 2_000
+/** What is recorded beside the tasks comes within so much of them. */
+const settleMs = 250
 
 interface Followed {
   readonly report: QueryReport
@@ -77,10 +79,10 @@ export class QueryReporter {
     return followed
   }
 
-  /** Columns, answer and commit are recorded beside the tasks: the end leaves with the next turn of the loop. */
+  /** Columns, answer and commit are recorded beside the tasks: the end leaves a moment later. */
   #endSoon(queryId: string, followed: Followed): void {
     clearTimeout(followed.timer)
-    followed.timer = setTimeout(() => this.#end(queryId, followed), 20).unref()
+    followed.timer = setTimeout(() => this.#end(queryId, followed), settleMs).unref()
   }
 
   #end(queryId: string, followed: Followed): void {
