@@ -164,7 +164,7 @@ class ProcessPlannerPool implements PlannerPool {
     if (!planner.running && !this.#closing.signal.aborted) {
       if (attempt.outcome !== 'aborted') this.#lost++
       // Not waited for: whoever needs it next waits for its start.
-      planner.start().catch(() => undefined)
+      void this.#startAgain(planner, 0)
     }
     this.#give(planner)
     return attempt

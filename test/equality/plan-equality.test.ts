@@ -5,7 +5,7 @@ import { difference } from '../support/oracle.js'
 import { PlanOracle } from '../support/oracle-plan.js'
 import { Seeded } from '../support/seeded.js'
 
-const seeds = Number(process.env.FOREBAY_PLAN_SEEDS ?? 300)
+const seeds = Number(process.env.FOREBAY_PLAN_SEEDS ?? 100)
 const first = Number(process.env.FOREBAY_FIRST_SEED ?? 0)
 const queriesPerLake = 10
 

@@ -7,7 +7,7 @@ import { dataset, type InProcessPlanner, openInProcessPlanner } from './in-proce
  * Whatever is pruned, the answer stays: each generated statement is run over all segments and over those that were kept, on
  * data with NULLs, NaN, infinities, far dates, long and unicode text. `FOREBAY_PRUNE_SEEDS` makes it longer.
  */
-const seeds = Number(process.env.FOREBAY_PRUNE_SEEDS ?? 2)
+const seeds = Number(process.env.FOREBAY_PRUNE_SEEDS ?? 1)
 const statementsPerSeed = 120
 const segmentCount = 12
 
