@@ -17,22 +17,62 @@ export interface WriteOptions {
 export async function writeBody(response: ServerResponse, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<void> {
   const source = body[Symbol.asyncIterator]()
   const client = new Client(response)
+  const first = new FirstPacket(response)
   response.writeHead(200, options.headers)
-  // Small answers leave in one packet: what is written in this turn of the loop goes out together.
-  response.cork()
-  setImmediate(() => response.uncork())
   try {
     for (;;) {
       const next = await client.unlessGone(source.next())
       if (next.done === true) break
-      await client.send(next.value, options.idleMs)
+      if (!first.take(next.value)) await client.send(next.value, options.idleMs)
     }
-    response.end()
+    response.end(first.rest())
   } catch (error) {
+    first.rest()
     options.onAbandoned(error instanceof Error ? error.message : String(error))
     source.return?.()?.then(undefined, () => {})
     // Ends the connection without the last chunk's mark: the client sees an incomplete transfer.
     response.destroy()
+  }
+}
+
+const packetBytesMax = 65_536
+
+/**
+ * Small answers leave in one packet: what comes within this turn of the loop is written together. By hand, since a response
+ * that is ended while it is corked loses what it holds under Node 24.
+ */
+class FirstPacket {
+  readonly #response: ServerResponse
+  #held: Uint8Array[] | undefined = []
+  #bytes = 0
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+    setImmediate(() => this.#flush())
+  }
+
+  /** Keeps the chunk for the packet; false when the packet has left, or leaves now since the chunk has no room in it. */
+  take(chunk: Uint8Array): boolean {
+    if (this.#held === undefined) return false
+    if (this.#bytes + chunk.byteLength > packetBytesMax) {
+      this.#flush()
+      return false
+    }
+    this.#held.push(chunk)
+    this.#bytes += chunk.byteLength
+    return true
+  }
+
+  /** What was not written yet, which from now on is the caller's. */
+  rest(): Buffer {
+    const held = this.#held ?? []
+    this.#held = undefined
+    return Buffer.concat(held)
+  }
+
+  #flush(): void {
+    const rest = this.rest()
+    if (rest.byteLength > 0) this.#response.write(rest)
   }
 }
 
