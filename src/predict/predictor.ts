@@ -49,7 +49,7 @@ export interface PredictorSnapshot {
 }
 
 /** Raised whenever what a snapshot means changes: older ones are then dropped, and learning starts anew. */
-const snapshotVersion = 4
+const snapshotVersion = 5
 const pendingMax = 20_000
 /** The run-time model has a say once it has seen so many queries. */
 const runTimeFrom = 20

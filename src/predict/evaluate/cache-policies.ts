@@ -14,6 +14,8 @@ interface ObjectFacts {
   readonly count: number
   /** Decayed accesses of its whole life, evictions included. */
   readonly heat: number
+  /** Decayed accesses of its whole life, as they will be seen from any later moment: by half-life, in powers of two. */
+  readonly rates: readonly number[]
   /** Place of this access in the log. */
   readonly now: number
   /** Priority of the last object evicted: adding it makes old merits age (the L of GreedyDual). */
@@ -31,14 +33,24 @@ export const density: PriorityRule = ({ heat, bytes }) => heat / bytes
 /** Between the two. */
 export const slowDensity: PriorityRule = ({ heat, bytes, floor }) => 0.3 * floor + heat / bytes
 
+/**
+ * Decayed accesses per byte, decaying while it is not read too (LRFU of Lee et al., 2001, by bytes). Since all decay alike, the
+ * order of two objects never changes between their accesses.
+ */
+export const rateBySize =
+  (halfLife: number): PriorityRule =>
+  ({ rates, bytes }) =>
+    (rates[halfLife] as number) - Math.log2(bytes)
+
 interface Entry {
   readonly bytes: number
   readonly count: number
   priority: number
 }
 
-/** Heat is halved in so many accesses per object known. */
+/** Heat is halved in so many accesses per object known; rates in each of these. */
 const heatHalfLife = 20
+export const rateHalfLives = [1, 4, 16, 64] as const
 
 export class PriorityCache implements Cache {
   rule: PriorityRule
@@ -46,7 +58,9 @@ export class PriorityCache implements Cache {
   readonly #entries = new Map<number, Entry>()
   /** Lazy heap of (priority, id): stale pairs are skipped when they come up. */
   readonly #heap: { priority: number; id: number }[] = []
-  readonly #heat = new Map<number, { heat: number; at: number }>()
+  readonly #heat = new Map<number, { heat: number; at: number; rates: readonly number[] }>()
+  /** Half-lives passed since the beginning, where an access is an ever smaller part of one as more objects are known. */
+  readonly #ages = rateHalfLives.map(() => 0)
   #used = 0
   #now = 0
   #floor = 0
@@ -58,10 +72,10 @@ export class PriorityCache implements Cache {
 
   access(id: number, bytes: number): boolean {
     this.#now++
-    const heat = this.#warm(id)
+    const { heat, rates } = this.#warm(id)
     const found = this.#entries.get(id)
     const count = (found?.count ?? 0) + 1
-    const priority = this.rule({ bytes, count, heat, now: this.#now, floor: this.#floor })
+    const priority = this.rule({ bytes, count, heat, rates, now: this.#now, floor: this.#floor })
     if (found === undefined) {
       if (bytes > this.#capacity) return false
       this.#used += bytes
@@ -72,12 +86,18 @@ export class PriorityCache implements Cache {
     return found !== undefined
   }
 
-  #warm(id: number): number {
+  #warm(id: number): { heat: number; rates: readonly number[] } {
     const old = this.#heat.get(id)
-    const life = heatHalfLife * Math.max(16, this.#heat.size)
-    const heat = 1 + (old === undefined ? 0 : old.heat * 0.5 ** ((this.#now - old.at) / life))
-    this.#heat.set(id, { heat, at: this.#now })
-    return heat
+    const known = Math.max(16, this.#heat.size)
+    const heat = 1 + (old === undefined ? 0 : old.heat * 0.5 ** ((this.#now - old.at) / (heatHalfLife * known)))
+    const rates = rateHalfLives.map((halfLife, i) => {
+      this.#ages[i] = (this.#ages[i] as number) + 1 / (halfLife * known)
+      const age = this.#ages[i] as number
+      return age + Math.log2(1 + (old === undefined ? 0 : 2 ** ((old.rates[i] as number) - age)))
+    })
+    const warm = { heat, at: this.#now, rates }
+    this.#heat.set(id, warm)
+    return warm
   }
 
   #evict(): void {
@@ -96,8 +116,8 @@ export class PriorityCache implements Cache {
     this.#floor = 0
     this.#heap.length = 0
     for (const [id, entry] of this.#entries) {
-      const { heat = 1, at = 0 } = this.#heat.get(id) ?? {}
-      entry.priority = rule({ bytes: entry.bytes, count: entry.count, heat, now: at, floor: 0 })
+      const { heat = 1, at = 0, rates = rateHalfLives.map(() => 0) } = this.#heat.get(id) ?? {}
+      entry.priority = rule({ bytes: entry.bytes, count: entry.count, heat, rates, now: at, floor: 0 })
       push(this.#heap, { priority: entry.priority, id })
     }
   }

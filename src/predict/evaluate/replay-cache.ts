@@ -7,6 +7,8 @@ import {
   lru,
   PriorityCache,
   type PriorityRule,
+  rateBySize,
+  rateHalfLives,
   S3Fifo,
   slowDensity,
 } from './cache-policies.js'
@@ -77,34 +79,63 @@ export class CacheReplay {
   }
 }
 
+/** Of a shadow against the rule that is followed, on accesses where the two differ: hits less misses, and how many there were. */
+interface Duel {
+  lead: number
+  fought: number
+}
+
+/** What is remembered of duels, and by how many of their standard deviations a lead must be more than luck. */
+const duelDecay = 0.9995
+const luck = 2
+
 /**
  * Ours: a cache that follows whichever rule has lately hit most in shadow caches (ids only, full size). So where recency is
- * all that matters it is LRU, and it never stays below it.
+ * all that matters it is LRU, and it never stays below it. A change of rule costs misses, so a lead counts only beyond luck.
  */
 class ShadowedCache implements Cache {
-  readonly #rules: readonly PriorityRule[] = [gdsf, heatBySize, density, slowDensity, lru]
+  readonly #rules: readonly PriorityRule[] = [
+    gdsf,
+    heatBySize,
+    density,
+    slowDensity,
+    lru,
+    ...rateHalfLives.map((_, i) => rateBySize(i)),
+  ]
   readonly #shadows: readonly PriorityCache[]
   readonly #cache: PriorityCache
-  readonly #hits: number[]
+  #duels: readonly Duel[] = this.#rules.map(() => ({ lead: 0, fought: 0 }))
   #followed = 0
 
   constructor(capacity: number) {
     this.#shadows = this.#rules.map((rule) => new PriorityCache(capacity, rule))
-    this.#hits = this.#rules.map(() => 0)
     this.#cache = new PriorityCache(capacity, this.#rules[0] as PriorityRule)
   }
 
   access(id: number, bytes: number): boolean {
-    for (const [i, shadow] of this.#shadows.entries()) {
-      this.#hits[i] = (this.#hits[i] as number) * 0.9995 + (shadow.access(id, bytes) ? 1 : 0)
+    const hits = this.#shadows.map((shadow) => shadow.access(id, bytes))
+    const ours = hits[this.#followed] as boolean
+    let best = this.#followed
+    let bestLead = 0
+    for (const [i, duel] of this.#duels.entries()) {
+      duel.lead *= duelDecay
+      duel.fought *= duelDecay
+      if (hits[i] !== ours) {
+        duel.fought++
+        duel.lead += ours ? -1 : 1
+      }
+      if (duel.lead <= bestLead || duel.lead < 1 + luck * Math.sqrt(duel.fought)) continue
+      best = i
+      bestLead = duel.lead
     }
-    const best = this.#hits.indexOf(Math.max(...this.#hits))
-    // A change of rule costs: it must be clearly better, by a hundredth of the accesses that are remembered.
-    if (best !== this.#followed && (this.#hits[best] as number) > (this.#hits[this.#followed] as number) + 20) {
-      this.#followed = best
-      this.#cache.follow(this.#rules[best] as PriorityRule)
-    }
+    if (best !== this.#followed) this.#follow(best)
     return this.#cache.access(id, bytes)
+  }
+
+  #follow(best: number): void {
+    this.#followed = best
+    this.#duels = this.#rules.map(() => ({ lead: 0, fought: 0 }))
+    this.#cache.follow(this.#rules[best] as PriorityRule)
   }
 }
 

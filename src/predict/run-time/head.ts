@@ -4,11 +4,12 @@ import { type Bounds, ConformalInterval, type ConformalSnapshot, sideOf } from '
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
 import { Drift, type Drifted } from './drift.js'
 import { ResidualCells, type ResidualCellsSnapshot } from './residual-cells.js'
-import { linearCount } from './run-time-features.js'
+import { linearCount, strangerCount } from './run-time-features.js'
 import type { RunTimePrediction, RunTimeQuery } from './run-time-query.js'
 
 export interface HeadSnapshot {
   readonly ridge: LeastSquaresSnapshot
+  readonly stranger: LeastSquaresSnapshot
   readonly spread: readonly number[]
   readonly blend: Readonly<Record<string, ExpertRecord>>
   readonly residuals: ResidualCellsSnapshot
@@ -33,6 +34,8 @@ const smallResidual = 0.05
 /** The learned parts of one phase: ridge, what it is usually off by, tree panel, mix, and an interval with its scale. */
 export class Head {
   readonly ridge: RecursiveLeastSquares
+  /** Which weight a template would have that was never seen. */
+  readonly #stranger = new RecursiveLeastSquares(strangerCount, { errorMax: 3, forgetting })
   readonly blend = new Blend()
   readonly residuals = new ResidualCells()
   readonly #interval = new ConformalInterval({ window: 400, gain: 0.03, abstainBelow: 0.6 })
@@ -55,6 +58,16 @@ export class Head {
     let sum = 0
     for (let i = 0; i < linear.length; i++) sum += (this.#spread[i] as number) * (linear[i] as number)
     return Math.exp(Math.max(-2.5, Math.min(0, sum)))
+  }
+
+  /**
+   * What the linear models say of a query whose template has `seen` labels. The slope of bytes comes from repeats of known
+   * templates on small and large databases. Between templates it misleads: a sum over the largest table is quick, and a self-join
+   * of a small one is not. The weights of known templates tell by how much, and a stranger gets what they would give it, as if that
+   * were one label. On shapes never learned from, of a public log, bytes made p90 worse without this (3.85 against 3.71), now better (3.58).
+   */
+  linearLog(linear: Float64Array, stranger: Float64Array, seen: number): number {
+    return this.ridge.predict(linear) + this.#stranger.predict(stranger) / (1 + seen)
   }
 
   /** `unfinished`: how far residuals of running queries have grown, their drift taken off. */
@@ -84,8 +97,15 @@ export class Head {
     this.blend.observe(said.opinions, durationLog)
     this.residuals.observe(query, this.ridge.update(said.linear, durationLog))
     this.ridge.learnAlso(this.#spread, said.linear, Math.log(smallResidual + Math.abs(residual)), 1)
+    this.#stranger.update(said.stranger, this.#templateWeight(said.linear))
     this.#rows.push({ x: said.trees, target: durationLog, offset: said.ridgeLog })
     if (this.#rows.length > this.#rowsMax + 500) this.#rows = this.#rows.slice(-this.#rowsMax)
+  }
+
+  #templateWeight(linear: Float64Array): number {
+    let sum = 0
+    for (let i = linearCount; i < linear.length; i++) sum += (this.ridge.weights[i] as number) * (linear[i] as number)
+    return sum
   }
 
   job(members: readonly MemberOptions[]): FitJob {
@@ -106,6 +126,7 @@ export class Head {
   snapshot(): HeadSnapshot {
     return {
       ridge: this.ridge.snapshot(),
+      stranger: this.#stranger.snapshot(),
       spread: [...this.#spread],
       blend: this.blend.snapshot(),
       residuals: this.residuals.snapshot(),
@@ -117,6 +138,7 @@ export class Head {
 
   restore(snapshot: HeadSnapshot, panelOf: (fitted: FittedPanel) => TreePanel): void {
     this.ridge.restore(snapshot.ridge)
+    this.#stranger.restore(snapshot.stranger)
     this.#spread.set(snapshot.spread)
     this.blend.restore(snapshot.blend)
     this.residuals.restore(snapshot.residuals)

@@ -2,7 +2,8 @@ import type { CostHistory, HistoryKeys } from '../cost-history.js'
 import type { Flight, FlightFacts } from './flight.js'
 import type { Turn } from './fluid-queue.js'
 import { residualLevels } from './residual-cells.js'
-import type { RunTimeQuery } from './run-time-query.js'
+import { logBytes, type RunTimeQuery } from './run-time-query.js'
+import type { TenantSizes } from './tenant-sizes.js'
 
 /** What the features are made of besides the query. */
 export interface RunTimeState {
@@ -84,14 +85,17 @@ export function linearFeatures(
   out.set(residuals, linearCount - residualLevels)
 }
 
+/** Length of `strangerFeatures`. */
+export const strangerCount = 2
+
+/** What can be known of the weight of a template that was never seen: how much more than usual of its database it reads. */
+export function strangerFeatures(query: RunTimeQuery, sizes: TenantSizes): Float64Array {
+  return Float64Array.of(1, logBytes(query) - sizes.of(query))
+}
+
 /** Seconds that what is in flight would take at the recent pace. */
 function drainSeconds(inFlight: number, done: number, seconds: number): number {
   return (inFlight * seconds) / Math.max(1, done)
-}
-
-/** Megabytes, in logs. */
-export function logBytes(query: RunTimeQuery): number {
-  return Math.log1p(query.bytes / 1e6)
 }
 
 /** Everything the trees look at; its order is part of a fitted model's meaning. */

@@ -22,12 +22,13 @@ import {
   type AtItsTurn,
   linearCount,
   linearFeatures,
-  logBytes,
   type RunTimeState,
+  strangerFeatures,
   treeFeatures,
 } from './run-time-features.js'
-import type { Phase, RunTimePrediction, RunTimeQuery } from './run-time-query.js'
+import { logBytes, type Phase, type RunTimePrediction, type RunTimeQuery } from './run-time-query.js'
 import { MeasuredSlowness, type SlownessSnapshot } from './slowness.js'
+import { TenantSizes, type TenantSizesSnapshot } from './tenant-sizes.js'
 
 export interface RunTimeOptions {
   /** Boosted-tree models of a panel; empty for ridge alone. */
@@ -41,6 +42,7 @@ export interface RunTimeSnapshot {
   readonly base: LeastSquaresSnapshot
   readonly history: CostHistorySnapshot
   readonly slowness: SlownessSnapshot
+  readonly sizes: TenantSizesSnapshot
   readonly heads: Readonly<Record<Phase, HeadSnapshot>>
   readonly flight: FlightSnapshot
   readonly labels: number
@@ -63,6 +65,7 @@ const waitMsHalf = 20_000
 export class RunTimeModel {
   readonly #flight = new Flight()
   readonly #slowness = new MeasuredSlowness()
+  readonly #sizes = new TenantSizes()
   readonly #history = new CostHistory()
   readonly #slots = new Slots(templateSlots)
   readonly #base = new RecursiveLeastSquares(2 + templateSlots, { errorMax: 3, forgetting })
@@ -92,7 +95,9 @@ export class RunTimeModel {
     const residuals = head.residuals.means(query)
     const asked = { query, keys, at, baseLog, residuals, facts }
     const linear = this.#linear(asked, state)
-    const ridgeLog = head.ridge.observed < 5 ? this.#firstGuess(keys, baseLog) : head.ridge.predict(linear)
+    const stranger = strangerFeatures(query, this.#sizes)
+    const seen = this.#history.cell('template', keys)?.count ?? 0
+    const ridgeLog = head.ridge.observed < 5 ? this.#firstGuess(keys, baseLog) : head.linearLog(linear, stranger, seen)
     const turn = phase === 'arrival' ? this.#atItsTurn(asked, state) : undefined
     const trees = this.#options.members.length === 0 ? noFeatures : treeFeatures(asked, ridgeLog, turn, state)
     const panel = head.panel?.predict(trees, ridgeLog)
@@ -106,6 +111,7 @@ export class RunTimeModel {
       ...head.bounds(scale, this.#unfinished(phase, at)),
       ridgeLog,
       linear,
+      stranger,
       trees,
       opinions,
     }
@@ -127,7 +133,8 @@ export class RunTimeModel {
     }
     const residuals = head.residuals.means(query)
     const later = { ...asked, residuals, facts: turn.waitMs === 0 ? facts : then }
-    const log = head.ridge.predict(this.#linear(later, state))
+    const seen = this.#history.cell('template', asked.keys)?.count ?? 0
+    const log = head.linearLog(this.#linear(later, state), strangerFeatures(query, this.#sizes), seen)
     const panel = head.panel?.predict(treeFeatures(later, log, undefined, state), log)
     return { ...turn, log, mixed: panel === undefined ? undefined : head.blend.mix(opinionsOf(log, panel)) }
   }
@@ -163,6 +170,7 @@ export class RunTimeModel {
   arrive(query: RunTimeQuery, given: RunTimePrediction): void {
     this.#slots.take(query.template)
     this.#given.set(query.id, [waiting(given)])
+    this.#sizes.observe(query)
     this.#countOverdue(query.at)
     this.#flight.arrive(query, this.#baseLog(query))
   }
@@ -235,6 +243,7 @@ export class RunTimeModel {
       base: this.#base.snapshot(),
       history: this.#history.snapshot(),
       slowness: this.#slowness.snapshot(),
+      sizes: this.#sizes.snapshot(),
       heads: { arrival: this.#heads.arrival.snapshot(), dispatch: this.#heads.dispatch.snapshot() },
       flight: this.#flight.snapshot(),
       labels: this.#labels,
@@ -247,6 +256,7 @@ export class RunTimeModel {
     this.#base.restore(snapshot.base)
     this.#history.restore(snapshot.history)
     this.#slowness.restore(snapshot.slowness)
+    this.#sizes.restore(snapshot.sizes)
     for (const phase of ['arrival', 'dispatch'] as const) {
       this.#heads[phase].restore(snapshot.heads[phase], (fitted) => new TreePanel(fitted, this.#options.members))
     }

@@ -15,6 +15,11 @@ export interface RunTimeQuery {
   readonly bytes: number
 }
 
+/** Megabytes, in logs. */
+export function logBytes(query: RunTimeQuery): number {
+  return Math.log1p(query.bytes / 1e6)
+}
+
 /** At arrival, or at dispatch: when its wait before the engine is over. */
 export type Phase = 'arrival' | 'dispatch'
 export const phases: readonly Phase[] = ['arrival', 'dispatch']
@@ -30,6 +35,8 @@ export interface RunTimePrediction {
   readonly drift: Drifted
   readonly ridgeLog: number
   readonly linear: Float64Array
+  /** Regressors of the weight that an unknown template would have. */
+  readonly stranger: Float64Array
   readonly trees: Float64Array
   readonly opinions: Readonly<Record<string, number | undefined>>
 }
