@@ -37,6 +37,20 @@ describe('names', () => {
     expect(plan.reads.map((read) => read.relation)).toEqual(['__fb0'])
   })
 
+  it('takes a method for a call on the column, and keeps its name', async () => {
+    const plan = await planner.plan('select city.upper().substr(1, 2), c.city.lower() from sales c where city.length() > 2')
+    expect(plan.columns.map((column) => column.name)).toEqual(['substr(city.upper(), 1, 2)', 'c.city.lower()'])
+    expect(plan.work.whole.sql).toContain('lower(c.city)')
+    await expect(planner.plan('select nowhere.upper() from sales')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
+  })
+
+  it('keeps the type of a decimal without digits after its point', async () => {
+    expect((await planner.plan('select 5., 12. + 1')).columns).toEqual([
+      { name: '5', type: 'DECIMAL(1,0)' },
+      { name: '(12 + 1)', type: 'DECIMAL(11,0)' },
+    ])
+  })
+
   it('takes the schema off column names', async () => {
     expect(await sqlOf('select main.sales.id from main.sales')).toBe('SELECT sales.id FROM __fb0 AS sales')
     expect(await sqlOf('select forebay.main.sales.id from forebay.main.sales')).toBe('SELECT sales.id FROM __fb0 AS sales')

@@ -1,6 +1,7 @@
 import { ForebayError } from '../../model/errors.js'
 import type { AstObject } from '../ast-text.js'
 import { child, foldName, isClass, textOf, walk } from '../ast-walk.js'
+import { isMethodCall } from '../resolve/method-calls.js'
 import { allowedFunctions, allowedTableFunctions, refusedFunctions } from './allowed-functions.js'
 
 /** Where a node stands in the user's text, in characters; undefined inside a view. */
@@ -35,7 +36,7 @@ function isUnpivot(node: AstObject): boolean {
 
 function checkFunction(node: AstObject, known: (name: string) => boolean, locate: Locate): void {
   const name = foldName(textOf(node, 'function_name'))
-  checkSchema(node, name, locate)
+  if (!isMethodCall(node)) checkSchema(node, name, locate)
   if (allowedFunctions.has(name)) return
   if (refusedFunctions.has(name) || known(name)) {
     throw new ForebayError('NOT_ALLOWED', `function "${name}" is not allowed`, at(locate(node)))

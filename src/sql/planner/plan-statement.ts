@@ -15,6 +15,7 @@ import { bindValues, checkParameters, checkSessionColumns, columnNames } from '.
 import { type Moment, readsClock } from '../resolve/clock-functions.js'
 import type { Definitions } from '../resolve/definitions.js'
 import { MetadataTables } from '../resolve/metadata-tables.js'
+import { unfoldMethodCalls } from '../resolve/method-calls.js'
 import { nameItems } from '../resolve/name-items.js'
 import { NameResolver, type Relation } from '../resolve/resolve-names.js'
 import { ViewTrees } from '../resolve/view-trees.js'
@@ -116,6 +117,7 @@ export class StatementPlanner {
     else checkParameters(parsed, request.params, locate)
     const shape = shapeOf(parsed, (name) => String(request.params[name] ?? null))
     await nameItems(parsed, (nodes) => this.#session.print(nodes))
+    unfoldMethodCalls(parsed)
     await this.#views.load(parsed)
     const resolver = new NameResolver(this.#definitions, this.#views.trees, locate)
     const resolved = resolver.resolve(parsed)

@@ -114,19 +114,20 @@ function typed(text: string, type: string): { readonly node: AstObject; readonly
   return { node: typedConstant(text, type), type }
 }
 
-/** True for a constant of a floating-point type. */
-export function isFloat(node: AstObject): boolean {
+/** True for constants that DuckDB prints as text of another type: the DOUBLE 1e3 as the DECIMAL `1000.0`, the DECIMAL `5.` as `5`. */
+export function printsAsAnotherType(node: AstObject): boolean {
   const type = child(child(node, 'value') ?? {}, 'type')
+  if (type?.id === 'DECIMAL') return child(type, 'type_info')?.scale === 0
   return type?.id === 'DOUBLE' || type?.id === 'FLOAT'
 }
 
-/** DuckDB prints the DOUBLE 1e3 as `1000.0`, which it reads back as a DECIMAL. */
 function exactConstant(node: AstObject): AstObject | undefined {
-  if (!isFloat(node)) return undefined
-  const value = child(node, 'value')
-  const text = value === undefined ? undefined : numberText(value.value)
-  if (text === undefined) return undefined
-  return typedConstant(text, textOf(child(value as AstObject, 'type') ?? {}, 'id'), node.alias ?? '')
+  if (!printsAsAnotherType(node)) return undefined
+  const value = child(node, 'value') ?? {}
+  const text = numberText(value.value)
+  const type = child(value, 'type')
+  if (text === undefined || type === undefined) return undefined
+  return { ...typedConstant(text, textOf(type, 'id'), node.alias ?? ''), cast_type: type }
 }
 
 function doubleText(value: number): string {

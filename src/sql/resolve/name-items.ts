@@ -1,12 +1,13 @@
 import type { AstObject } from '../ast-text.js'
 import { children, emptySelect, isClass, textOf, texts, walk } from '../ast-walk.js'
-import { isFloat } from './bind-values.js'
+import { printsAsAnotherType } from './bind-values.js'
 import { readsClock } from './clock-functions.js'
+import { isMethodCall } from './method-calls.js'
 
 /**
  * Gives select-list items without an alias the names that DuckDB would give them, which are their printed text, where that
  * text is about to change: items that hold a parameter, the clock, a constant that is printed as another type, a name with a
- * schema, or a subquery, in which tables are. Changes the tree.
+ * schema, a method call, or a subquery, in which tables are. Changes the tree.
  */
 export async function nameItems(
   node: AstObject,
@@ -42,6 +43,6 @@ function itemsToName(node: AstObject): readonly AstObject[] {
 /** Whether a name is a column is not known here: an item too many is given the name that it has anyway. */
 function willChange(part: AstObject): boolean {
   if (isClass(part, 'COLUMN_REF') && texts(part, 'column_names').length > 2) return true
-  if (isClass(part, 'SUBQUERY') || isClass(part, 'PARAMETER')) return true
-  return readsClock(part, () => false) || (isClass(part, 'CONSTANT') && isFloat(part))
+  if (isClass(part, 'SUBQUERY') || isClass(part, 'PARAMETER') || isMethodCall(part)) return true
+  return readsClock(part, () => false) || (isClass(part, 'CONSTANT') && printsAsAnotherType(part))
 }

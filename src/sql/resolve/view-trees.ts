@@ -4,6 +4,7 @@ import type { AstObject } from '../ast-text.js'
 import { foldName, textOf, walk } from '../ast-walk.js'
 import type { DuckDBSession } from '../duckdb-session.js'
 import type { Definitions } from './definitions.js'
+import { unfoldMethodCalls } from './method-calls.js'
 import { nameItems } from './name-items.js'
 
 /** Parsed views by folded name, kept as long as the view's SQL stays. */
@@ -59,6 +60,7 @@ export class ViewTrees {
         () => undefined,
       )
       await nameItems(tree, (nodes) => this.#session.print(nodes))
+      unfoldMethodCalls(tree)
       return tree
     } catch (cause) {
       if (!(cause instanceof ForebayError)) throw cause

@@ -1,9 +1,8 @@
 import { call, caseWhen, withAlias } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, nullConstant, textOf, walk } from '../ast-walk.js'
+import { child, children, foldName, nullConstant, textOf } from '../ast-walk.js'
 import { canonical } from './canonical.js'
 import { NotSplit } from './not-split.js'
-import { refuseCollation } from './select-form.js'
 
 /** These give the same with and without DISTINCT. */
 const distinctBlind = new Set(['min', 'max', 'bool_and', 'bool_or', 'bit_and', 'bit_or'])
@@ -29,7 +28,6 @@ export function distinctArgument(calls: readonly AstObject[]): DistinctArgument 
     const key = filter === undefined ? argument : caseWhen(filter, argument, nullConstant())
     const form = canonical(key)
     if (found !== undefined && found.form !== form) throw new NotSplit('DISTINCT aggregates of different arguments')
-    walk(key, (part) => refuseCollation(part))
     found = { argument: withAlias(key, ''), form }
   }
   return found

@@ -16,6 +16,7 @@ export function refusal(tree: AstObject): string | undefined {
 function refusalOf(part: AstObject): string | undefined {
   if (part.class === 'FUNCTION') return functionRefusal(foldName(textOf(part, 'function_name')))
   if (part.class === 'WINDOW') return 'a window function'
+  if (part.class === 'COLLATE') return 'a collation, which partial results do not keep'
   if (child(part, 'sample') !== undefined) return 'a sample'
   switch (part.type) {
     case 'RECURSIVE_CTE_NODE':

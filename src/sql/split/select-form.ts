@@ -41,7 +41,6 @@ export function readForm(node: AstObject, scope: Scope): SelectForm {
         return ordinal === undefined ? byName(expression) : item(ordinal)
       })
   for (const key of keys) if (hasAggregate(key)) throw new NotSplit('an aggregate as a group key')
-  for (const key of keys) walk(key, (part) => refuseCollation(part))
   const having = child(node, 'having')
   return {
     keys,
@@ -69,12 +68,6 @@ export function readForm(node: AstObject, scope: Scope): SelectForm {
 
 /** Stands for an alias that is given twice. It equals nothing and qualifies to nothing. */
 const ambiguous: AstObject = { class: 'AMBIGUOUS' }
-
-/** Which of the values that a collation calls equal stands for them hangs on the order of rows. */
-export function refuseCollation(part: AstObject): boolean {
-  if (part.class === 'COLLATE') throw new NotSplit('a collation in a key')
-  return true
-}
 
 /** The expressions that are computed of groups: the select list, HAVING, and what of ORDER BY is not in the select list. */
 export function groupExpressions(form: SelectForm): readonly AstObject[] {
