@@ -16,9 +16,13 @@ import type { GraphReport, RecorderStats } from './recorder-port.js'
 import { excessEvents, isOld } from './retention.js'
 import { StoreSupervisor } from './store-supervisor.js'
 
-const idleSliceMs = 10
-/** While writers wait, projection gets one slice in so long: its transactions are dear, and better few and large. */
-const busyPauseMs = 40
+/** A slice of projection when little is to be done; what is far behind gets longer ones, whose events add up to fewer rows. */
+const sliceMsMin = 10
+const sliceMsMax = 100
+/** Events behind for each millisecond of a slice. */
+const eventsPerSliceMs = 50
+/** While writers come, projection pauses this many times as long as its slice was: transactions are better few and large. */
+const pausePerSlice = 4
 /** Writers who wrote so recently are taken to come again. */
 const busyMs = 5
 /** Events behind at which projection no longer lets writers go first. */
@@ -105,7 +109,7 @@ export class RecorderCore {
     this.#commit()
     for (const call of this.#calls.splice(0)) this.#answer(call)
     if (this.#closed) return
-    const more = this.#isTooSoon() ? this.#projectSoon() : this.#project(idleSliceMs)
+    const more = this.#isTooSoon() ? this.#projectSoon() : this.#project(this.#sliceMs())
     this.#answerProjected()
     const chores = this.#runChore()
     this.#report(false)
@@ -167,10 +171,15 @@ export class RecorderCore {
     }
   }
 
+  #sliceMs(): number {
+    const behind = this.#log.next() - this.#graph.offset()
+    return Math.min(sliceMsMax, Math.max(sliceMsMin, behind / eventsPerSliceMs))
+  }
+
   /** Whether writers come now, and projection had its slice a moment ago. */
   #isTooSoon(): boolean {
     const now = performance.now()
-    const busy = now - this.#committedAt < busyMs && now - this.#projectedAt < busyPauseMs
+    const busy = now - this.#committedAt < busyMs && now - this.#projectedAt < pausePerSlice * this.#sliceMs()
     return busy && this.#log.next() - this.#graph.offset() < lagPatience
   }
 

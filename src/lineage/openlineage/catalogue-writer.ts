@@ -10,9 +10,10 @@ import { catalogueTables, datasetFacets, jobFacets, noJob } from './catalogue-sc
 import { type ColumnEdge, columnEdges } from './column-edges.js'
 import { ColumnSets } from './column-sets.js'
 import { parseEventTime } from './event-time.js'
-import { explicitOf, explicitOfJob } from './explicit-lineage.js'
+import { type ExplicitTarget, explicitOf, explicitOfJob } from './explicit-lineage.js'
 import type { ExternalChange } from './external-contribution.js'
 import { FacetTable } from './facet-table.js'
+import { KnownWords, type Words } from './known-words.js'
 import {
   type DatasetReference,
   type EventDataset,
@@ -24,7 +25,7 @@ import {
   parentOf,
 } from './open-lineage-event.js'
 import { parsedEvent } from './parsed-event.js'
-import { arrayElements, memberValue, objectMembers, type RawMember } from './raw-json.js'
+import { arrayElements, memberValue, objectMembers, valueEnd } from './raw-json.js'
 
 const rememberedMax = 100_000
 const symlinksMax = 100
@@ -50,6 +51,7 @@ export class CatalogueWriter {
   readonly #pairs = new Set<string>()
   readonly #mentions = new Map<string, Mention>()
   readonly #facets: FacetTable
+  readonly #words = new KnownWords()
 
   constructor(sql: Statements) {
     this.#sql = sql
@@ -107,6 +109,7 @@ export class CatalogueWriter {
     this.#pairs.clear()
     this.#mentions.clear()
     this.#facets.forget()
+    this.#words.forget()
     this.#columns.forget()
     this.#runs.forget()
   }
@@ -121,7 +124,9 @@ export class CatalogueWriter {
     const id = this.#mention('ol_jobs', job, taking)
     const parent = parentOf(taking.event)
     if (parent !== undefined) this.#extra('ol_jobs', id, `${parent.job.namespace}:${parent.job.name}`)
-    this.#facetWords(jobFacets, id, taking, taking.raw.value('job'))
+    const text = taking.raw.facets(taking.raw.value('job'))
+    const { facets } = this.#words.of(`job ${id}`, text, (facetsText) => ({ ...noWords, facets: facetsIn(facetsText) }))
+    this.#takeFacets(jobFacets, id, taking.at, facets)
     return id
   }
 
@@ -135,7 +140,7 @@ export class CatalogueWriter {
     const outputs = raw.elements('outputs')
     for (const [index, dataset] of (event.outputs ?? []).entries()) {
       const own = targets.filter(({ target }) => isSame(target, dataset))
-      const id = this.#dataset(taking, dataset, outputs[index] ?? -1, job, columnEdges(dataset, own))
+      const id = this.#dataset(taking, dataset, outputs[index] ?? -1, job, own)
       this.#flow(job, id, 1)
       if (event.eventType === 'COMPLETE') this.#extra('ol_datasets', id, taking.at)
       for (const source of explicitOf(dataset)?.sources ?? []) this.#flow(job, this.#mention('ol_datasets', source, taking), 0)
@@ -145,55 +150,49 @@ export class CatalogueWriter {
       this.#flow(job, id, 1)
       for (const source of sources) this.#flow(job, this.#mention('ol_datasets', source, taking), 0)
       if (event.outputs?.some((output) => isSame(output, target)) === true) continue
-      this.#columnWords(id, job, taking, columnEdges(target, [{ target, sources }]))
+      const { columns } = this.#columnWords(taking, columnEdges(target, [{ target, sources }]))
+      if (columns !== undefined) this.#columns.take(id, job, taking.at, columns)
     }
     for (const dataset of read) this.#flow(job, this.#mention('ol_datasets', dataset, taking), 0)
   }
 
-  #dataset(
-    taking: Taking,
-    dataset: EventDataset,
-    rawAt: number,
-    job: number,
-    edges: readonly ColumnEdge[] | undefined = columnEdges(dataset),
-  ): number {
+  /** Takes in what is said of a dataset; `own` is what the job's own explicit lineage says of it. */
+  #dataset(taking: Taking, dataset: EventDataset, rawAt: number, job: number, own: readonly ExplicitTarget[] = []): number {
     const id = this.#mention('ol_datasets', dataset, taking)
-    this.#facetWords(datasetFacets, id, taking, rawAt)
-    this.#columnWords(id, job, taking, edges)
-    const symlinks = facetOf(dataset.facets, 'symlinks')?.identifiers
-    if (Array.isArray(symlinks)) this.#symlinks(id, symlinks.slice(0, symlinksMax), taking)
+    const takeApart = (text: string): Words => ({
+      facets: facetsIn(text),
+      ...this.#columnWords(taking, columnEdges(dataset, own)),
+      aliases: aliasesOf(dataset),
+    })
+    const text = taking.raw.facets(rawAt)
+    // What the job's own facet adds does not stand in this text.
+    const words = own.length > 0 ? takeApart(text) : this.#words.of(`dataset ${id}`, text, takeApart)
+    this.#takeFacets(datasetFacets, id, taking.at, words.facets)
+    for (const source of words.sources) this.#mention('ol_datasets', source, taking)
+    if (words.columns !== undefined) this.#columns.take(id, job, taking.at, words.columns)
+    for (const alias of words.aliases) this.#symlink(id, this.#mention('ol_datasets', alias, taking))
     return id
   }
 
-  #symlinks(id: number, identifiers: readonly unknown[], taking: Taking): void {
-    for (const identifier of identifiers) {
-      const { namespace, name } = (identifier ?? {}) as Record<string, unknown>
-      if (typeof namespace !== 'string' || typeof name !== 'string') continue
-      const alias = this.#mention('ol_datasets', { namespace, name }, taking)
-      if (alias !== id && this.#isNew(`symlink ${id} ${alias}`)) {
-        this.#sql.run('INSERT OR IGNORE INTO ol_symlinks VALUES (?, ?)', id, alias)
-      }
-    }
+  #symlink(id: number, alias: number): void {
+    if (alias === id || !this.#isNew(`symlink ${id} ${alias}`)) return
+    this.#sql.run('INSERT OR IGNORE INTO ol_symlinks VALUES (?, ?)', id, alias)
   }
 
-  #columnWords(dataset: number, job: number, taking: Taking, edges: readonly ColumnEdge[] | undefined): void {
-    if (edges === undefined) return
-    const sources = new Map<string, number>()
-    const rows = edges.map(({ field, from, fromField, kind, subtype, description, masking }) => {
+  #columnWords(taking: Taking, edges: readonly ColumnEdge[] | undefined): Pick<Words, 'columns' | 'sources'> {
+    if (edges === undefined) return { columns: undefined, sources: [] }
+    const sources = new Map<string, { readonly id: number; readonly from: DatasetReference }>()
+    const columns = edges.map(({ field, from, fromField, kind, subtype, description, masking }) => {
       const key = `${from.namespace}\n${from.name}`
-      const source = sources.get(key) ?? this.#mention('ol_datasets', from, taking)
+      const source = sources.get(key) ?? { id: this.#mention('ol_datasets', from, taking), from }
       sources.set(key, source)
-      return [field, source, fromField, kind, subtype, description, masking ? 1 : 0] as const
+      return [field, source.id, fromField, kind, subtype, description, masking ? 1 : 0] as const
     })
-    this.#columns.take(dataset, job, taking.at, rows)
+    return { columns, sources: [...sources.values()].map(({ from }) => from) }
   }
 
-  #facetWords(kind: number, owner: number, { raw, at }: Taking, rawAt: number): void {
-    if (rawAt === -1) return
-    for (const { name, from, to } of facetsAt(raw.text, rawAt)) {
-      const facet = raw.text.slice(from, to)
-      this.#facets.take({ kind, owner, name, at, text: isDeleted(facet) ? '' : facet })
-    }
+  #takeFacets(kind: number, owner: number, at: string, facets: Words['facets']): void {
+    for (const { name, text } of facets) this.#facets.take({ kind, owner, name, at, text })
   }
 
   #flow(job: number, dataset: number, written: 0 | 1): void {
@@ -246,6 +245,8 @@ export class CatalogueWriter {
   }
 }
 
+const noWords: Words = { facets: [], columns: undefined, sources: [], aliases: [] }
+
 /** An event while it is taken in. */
 interface Taking {
   readonly event: OpenLineageEvent
@@ -269,6 +270,12 @@ class RawEvent {
     return this.#members.get(name) ?? -1
   }
 
+  /** The facets of the job or dataset that begins at `at`, as they were sent; '' without any. */
+  facets(at: number): string {
+    const from = at === -1 ? -1 : memberValue(this.text, at, 'facets')
+    return from === -1 ? '' : this.text.slice(from, valueEnd(this.text, from))
+  }
+
   /** Where the elements of a member that is an array begin. */
   elements(name: string): number[] {
     const at = this.value(name)
@@ -276,11 +283,19 @@ class RawEvent {
   }
 }
 
-/** The facets of the object that begins at `at`. Of two that have one name the last stands, as in JSON.parse. */
-function facetsAt(text: string, at: number): Iterable<RawMember> {
-  const facets = memberValue(text, at, 'facets')
-  if (facets === -1) return []
-  return new Map(objectMembers(text, facets).map((member) => [member.name, member])).values()
+/** The facets of an object of facets; '' for one that is gone. Of two that have one name the last stands, as in JSON.parse. */
+function facetsIn(text: string): Words['facets'] {
+  const members = new Map(objectMembers(text, 0).map(({ name, from, to }) => [name, text.slice(from, to)]))
+  return [...members].map(([name, facet]) => ({ name, text: isDeleted(facet) ? '' : facet }))
+}
+
+function aliasesOf(dataset: EventDataset): DatasetReference[] {
+  const symlinks = facetOf(dataset.facets, 'symlinks')?.identifiers
+  if (!Array.isArray(symlinks)) return []
+  return symlinks.slice(0, symlinksMax).flatMap((identifier: unknown) => {
+    const { namespace, name } = (identifier ?? {}) as Record<string, unknown>
+    return typeof namespace === 'string' && typeof name === 'string' ? [{ namespace, name }] : []
+  })
 }
 
 function isDeleted(facet: string): boolean {

@@ -13,6 +13,8 @@ interface Known {
   at: string
   /** The rows as one text; undefined when they were written by an earlier process. */
   text: string | undefined
+  /** The rows themselves: the same list, said again, need not be printed. */
+  rows: readonly ColumnInput[] | undefined
 }
 
 const rememberedMax = 20_000
@@ -48,8 +50,8 @@ export class ColumnSets {
   #write(key: string, { dataset, job, at, rows }: Word): void {
     const known = this.#knownOf(key, dataset, job)
     if (known !== undefined && known.at > at) return
-    const text = JSON.stringify(rows)
-    const same = known?.text === text
+    const text = known?.rows === rows ? known.text : JSON.stringify(rows)
+    const same = known !== undefined && known.text !== undefined && known.text === text
     if (known?.at !== at) this.#sql.run('INSERT OR REPLACE INTO ol_column_sets VALUES (?, ?, ?)', dataset, job, at)
     if (!same) {
       if (known !== undefined && known.at < at)
@@ -60,13 +62,14 @@ export class ColumnSets {
     }
     if (this.#known.size >= rememberedMax) this.#known.clear()
     // Two words of one time are united in the table, which the text of one of them does not say.
-    this.#known.set(key, { at, text: known?.at === at && !same ? undefined : text })
+    const united = known?.at === at && !same
+    this.#known.set(key, { at, text: united ? undefined : text, rows: united ? undefined : rows })
   }
 
   #knownOf(key: string, dataset: number, job: number): Known | undefined {
     const remembered = this.#known.get(key)
     if (remembered !== undefined) return remembered
     const [at] = this.#sql.first<[string]>('SELECT at FROM ol_column_sets WHERE dataset = ? AND job = ?', dataset, job) ?? []
-    return at === undefined ? undefined : { at, text: undefined }
+    return at === undefined ? undefined : { at, text: undefined, rows: undefined }
   }
 }

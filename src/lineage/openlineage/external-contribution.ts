@@ -58,12 +58,22 @@ const nothingKnown: RunGraph = {
   explicit: [],
 }
 
+interface JoinedRun {
+  readonly run: RunGraph
+  readonly change: ExternalChange
+}
+/** What the first events of runs say: asked for by the catalogue and, right afterwards, by the graph. */
+const firstJoins = new WeakMap<OpenLineageEvent, JoinedRun>()
+
 /** Joins what an event says to what is known of its run. `at` is the event's time in epoch microseconds. */
-export function joinRun(
-  event: OpenLineageEvent,
-  at: number,
-  known: RunGraph = nothingKnown,
-): { readonly run: RunGraph; readonly change: ExternalChange } {
+export function joinRun(event: OpenLineageEvent, at: number, known?: RunGraph): JoinedRun {
+  if (known !== undefined) return joinTo(event, at, known)
+  const joined = firstJoins.get(event) ?? joinTo(event, at, nothingKnown)
+  firstJoins.set(event, joined)
+  return joined
+}
+
+function joinTo(event: OpenLineageEvent, at: number, known: RunGraph): JoinedRun {
   const said = saidBy(event)
   const day = Math.floor(at / microsPerDay)
   const run: RunGraph = {
