@@ -11,6 +11,7 @@ import { ProactiveLoop } from '../../dist/allocate/proactive-loop.js'
 import { ReferenceWait } from '../../dist/allocate/reference-wait.js'
 import { Rights } from '../../dist/allocate/rights.js'
 import { Timings } from '../../dist/allocate/timings.js'
+import { TrackRecord } from '../../dist/allocate/track-record.js'
 import { Arrivals } from '../../dist/predict/arrivals/arrivals.js'
 
 /** Milliseconds of one query, and what a node holds; near what `npm run demo` measures on two cores. */
@@ -24,8 +25,9 @@ const napMsMax = 5 * 60_000
  * reactive; `keepAliveMs` Infinity is always on. Gives every wait, and what was held.
  */
 export async function simulate({ history, events, mode, keepAliveMs, nodes = 1, ablate = [], from, until, heldOutShare = 0.02 }) {
+  const heldOut = new Set()
   const company = new Company(nodes, !Number.isFinite(keepAliveMs), from)
-  const proactive = mode === 'proactive' ? openLoop(company, ablate, heldOutShare) : undefined
+  const proactive = mode === 'proactive' ? openLoop(company, ablate, heldOutShare, heldOut) : undefined
   if (proactive !== undefined) {
     for (const event of history) proactive.learn(event)
   }
@@ -69,12 +71,14 @@ export async function simulate({ history, events, mode, keepAliveMs, nodes = 1, 
       lookAt = Math.max(company.at + 1000, Math.min(await proactive.loop.runOnce(signal), company.at + napMsMax))
   }
   company.at = until
-  return company.result(proactive?.ledger.totals() ?? [])
+  return company.result(proactive?.ledger.totals() ?? [], heldOut)
 }
 
-function openLoop(company, ablate, heldOutShare) {
+function openLoop(company, ablate, heldOutShare, heldOut) {
   const arrivals = new Arrivals()
-  const ledger = new Ledger(() => undefined)
+  const ledger = new Ledger(({ outcome, queryId }) => {
+    if (outcome === 'held-out' && queryId !== undefined) heldOut.add(queryId)
+  })
   const keep = (forecast) =>
     !(ablate.includes('lineage') && forecast.source === 'trigger') &&
     !(ablate.includes('arrivals') && forecast.source !== 'trigger')
@@ -96,6 +100,7 @@ function openLoop(company, ablate, heldOutShare) {
     rights: allowed,
     timings: new Timings(),
     reference: new ReferenceWait(),
+    record: new TrackRecord(),
     heldOutShare,
     nodesStop: true,
     horizonMs: 6 * hourMs,
@@ -120,6 +125,7 @@ function openLoop(company, ablate, heldOutShare) {
     ledger,
     learn: (event) => (event.load ? arrivals.written('orders', event.at) : observe(event)),
     written() {
+      if (ablate.includes('lineage')) return
       arrivals.written('orders', company.at)
       loop.datasetChanged('orders')
     },
@@ -267,7 +273,7 @@ class Company {
     const endAt = beginAt + takes
     const waitMs = endAt - this.at
     this.#waits.push(waitMs)
-    if (recurring && this.at - this.#lastAt >= firstAfterMs) this.#firstWaits.push(waitMs)
+    if (recurring && this.at - this.#lastAt >= firstAfterMs) this.#firstWaits.push({ queryId: `q-${number}`, waitMs })
     this.#lastAt = this.at
     this.running++
     pushEnding(this.ending, { endAt, stored, arrival: { queryId: `q-${number}`, tenant, template, at: this.at } })
@@ -292,11 +298,12 @@ class Company {
     this.#cpuMs += ms / 2
   }
 
-  result(ledger) {
+  /** First waits leave out the queries that were held out on purpose. */
+  result(ledger, heldOut) {
     for (const slot of this.slots) if (slot.up) this.#upMs += this.at - slot.since
     return {
       waits: this.#waits,
-      firstWaits: this.#firstWaits,
+      firstWaits: this.#firstWaits.filter(({ queryId }) => !heldOut.has(queryId)).map(({ waitMs }) => waitMs),
       byteSeconds: (this.#upMs / 1000) * costs.nodeBytes,
       cpuSeconds: this.#cpuMs / 1000,
       ledger,

@@ -13,6 +13,7 @@ import { type ForecastListener, ProactiveLoop, type ProactiveMode } from './proa
 import { ReferenceWait } from './reference-wait.js'
 import { Rights } from './rights.js'
 import { Timings } from './timings.js'
+import { TrackRecord, type TrackRecordSnapshot } from './track-record.js'
 
 export interface AllocatorOptions {
   readonly mode: ProactiveMode
@@ -38,6 +39,8 @@ export interface AllocatorState {
   readonly version: 1
   readonly entries: readonly LedgerEntry[]
   readonly timings: readonly (readonly [string, number, number])[]
+  /** Absent in what older versions kept. */
+  readonly record?: TrackRecordSnapshot
 }
 
 const horizonMs = 6 * 3_600_000
@@ -52,6 +55,7 @@ export class Allocator {
   readonly #loop: ProactiveLoop
   readonly #idle: IdleStop
   readonly #timings = new Timings()
+  readonly #record = new TrackRecord()
   readonly #rights: Rights
   readonly #arrived = new Set<string>()
   readonly #abort = new AbortController()
@@ -78,6 +82,7 @@ export class Allocator {
       rights: this.#rights,
       timings: this.#timings,
       reference: new ReferenceWait(),
+      record: this.#record,
       heldOutShare: options.heldOutShare,
       nodesStop: options.keepAliveMs > 0,
       horizonMs,
@@ -132,16 +137,17 @@ export class Allocator {
   }
 
   snapshot(): AllocatorState {
-    return { version: 1, entries: this.ledger.entries(1_000), timings: this.#timings.snapshot() }
+    return { version: 1, entries: this.ledger.entries(1_000), timings: this.#timings.snapshot(), record: this.#record.snapshot() }
   }
 
   /** Takes up what a former run learned; anything of another form is left alone. */
   restore(state: unknown): void {
     if (typeof state !== 'object' || state === null || (state as AllocatorState).version !== 1) return
-    const { entries, timings } = state as AllocatorState
+    const { entries, timings, record } = state as AllocatorState
     this.ledger.restore(entries)
     for (const entry of entries) this.#rights.record(entry)
     this.#timings.restore(timings)
+    if (record !== undefined) this.#record.restore(record)
   }
 
   #ended(status: QueryStatus): void {

@@ -11,7 +11,7 @@
  * nothing while nothing is due.
  */
 import type { Clock } from '../model/clock.js'
-import type { Forecast, HeldResources, LedgerEntry } from '../model/forecast.js'
+import type { ActionKind, Forecast, HeldResources, LedgerEntry } from '../model/forecast.js'
 import type { QueryId } from '../model/query.js'
 import type { Action, ActionCost, Actuator, Readiness } from './actions.js'
 import { type Budget, choose } from './budget.js'
@@ -22,6 +22,7 @@ import { propose } from './propose.js'
 import type { ReferenceWait } from './reference-wait.js'
 import type { Rights } from './rights.js'
 import type { Timings } from './timings.js'
+import type { TrackRecord } from './track-record.js'
 
 export type ProactiveMode = 'on' | 'forecast-only' | 'off'
 
@@ -37,6 +38,7 @@ export interface ProactiveOptions {
   readonly rights: Rights
   readonly timings: Timings
   readonly reference: ReferenceWait
+  readonly record: TrackRecord
   readonly heldOutShare: number
   /** Nodes are stopped when nothing runs, unless an allocation wants them. */
   readonly nodesStop: boolean
@@ -75,6 +77,7 @@ interface Prepared {
 }
 interface Taken {
   readonly id: string
+  readonly kind: ActionKind
   readonly expectedBenefitMs: number
   readonly cost: ActionCost
   readonly at: number
@@ -96,7 +99,6 @@ export class ProactiveLoop {
   readonly #over = new Set<string>()
   /** The last arrival of each tenant's template, epoch milliseconds. */
   readonly #lastArrivals = new Map<string, number>()
-  #missShare = 0.3
   #abort = new AbortController()
   #wake: (() => void) | undefined
   #loop: Promise<void> | undefined
@@ -153,6 +155,7 @@ export class ProactiveLoop {
     )
     if (met === undefined) return
     this.#prepared.delete(met.forecast.id)
+    this.#options.record.ended(met.forecast, true)
     this.#running.set(arrival.queryId, met)
     this.#options.onForecast?.(met.forecast, 'met', arrival.queryId)
   }
@@ -168,7 +171,7 @@ export class ProactiveLoop {
       if (met !== undefined) this.#settleHeldOut(met, completion)
       return
     }
-    this.#missShare += ((completion.answeredFromStore ? 0 : 1) - this.#missShare) * 0.05
+    if (met.taken.some(({ kind }) => kind === 'precompute')) this.#options.record.answered(completion.answeredFromStore)
     const saved = this.#options.reference.of(key, met.predictedWaitMs) - completion.waitMs
     const expected = met.taken.reduce((total, action) => total + action.expectedBenefitMs, 0)
     for (const action of met.taken) {
@@ -228,6 +231,7 @@ export class ProactiveLoop {
       readiness.coldMs + (readiness.absentNodes.length > 0 ? this.#options.timings.mean('start-node', 400) : 0)
     const heldOut = mode === 'forecast-only' || isHeldOut(forecast.id, heldOutShare)
     const prepared: Prepared = known ?? { forecast, heldOut, version: undefined, datasets: [], predictedWaitMs, taken: [] }
+    this.#discardStale(prepared)
     prepared.version = readiness.version
     prepared.datasets = readiness.datasets
     this.#prepared.set(forecast.id, prepared)
@@ -255,11 +259,12 @@ export class ProactiveLoop {
   }
 
   async #take(prepared: Prepared, readiness: Readiness, signal: AbortSignal): Promise<void> {
-    const { actuator, budget, clock, ledger, nodesStop, prices, rights, timings } = this.#options
+    const { actuator, budget, clock, ledger, nodesStop, prices, record, rights, timings } = this.#options
     const { forecast } = prepared
     const now = clock.now()
     const nodeBytes = nodesStop ? Math.max(0, ...actuator.nodes().map((node) => node.memoryLimitBytes)) : 0
-    const proposed = propose({ forecast, readiness, missShare: this.#missShare, nodeBytes, timings, now })
+    const probability = record.probability(forecast)
+    const proposed = propose({ forecast, probability, readiness, missShare: record.missShare(), nodeBytes, timings, now })
     const worthwhile = choose(
       proposed.filter((action) => rights.mayAct(action.kind)),
       budget,
@@ -285,12 +290,22 @@ export class ProactiveLoop {
         timings.observe(`${action.kind} CPU`, cost.cpuMs)
         if (action.kind === 'precompute') timings.observe(`precompute ${forecast.template}`, cost.wallMs)
         const needsNode = action.kind === 'start-node' || action.kind === 'warm-pack'
-        prepared.taken.push({ id, expectedBenefitMs: action.expectedBenefitMs, cost, at: clock.now(), needsNode })
+        const { kind, expectedBenefitMs } = action
+        prepared.taken.push({ id, kind, expectedBenefitMs, cost, at: clock.now(), needsNode })
       } catch (error) {
         this.#settle(id, { outcome: signal.aborted ? 'revoked' : 'failed', measuredBenefitMs: 0, measuredCost: noCost })
         if (!signal.aborted) this.#options.onError(error)
       }
     }
+  }
+
+  /** An answer over data that has changed since is of no use; nodes and packs are. */
+  #discardStale(prepared: Prepared): void {
+    const now = this.#options.clock.now()
+    for (const action of prepared.taken.filter(({ kind }) => kind === 'precompute')) {
+      this.#settle(action.id, { outcome: 'wasted', measuredBenefitMs: 0, measuredCost: heldSince(action, now) })
+    }
+    prepared.taken = prepared.taken.filter(({ kind }) => kind !== 'precompute')
   }
 
   #settleHeldOut(met: Prepared, completion: Completion): void {
@@ -304,6 +319,7 @@ export class ProactiveLoop {
     for (const [id, prepared] of this.#prepared) {
       if (prepared.forecast.until >= now) continue
       this.#prepared.delete(id)
+      this.#options.record.ended(prepared.forecast, false)
       this.#options.onForecast?.(prepared.forecast, 'missed')
       this.#waste(prepared, now)
     }

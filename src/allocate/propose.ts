@@ -16,6 +16,8 @@ const packCpuSecondsPerByte = 13 / 345e6
 
 export interface Proposal {
   readonly forecast: Forecast
+  /** Of the forecast, as it will be borne out, 0–1. */
+  readonly probability: number
   readonly readiness: Readiness
   /** Share of arrivals whose stored answer did not fit, 0–1. */
   readonly missShare: number
@@ -26,7 +28,7 @@ export interface Proposal {
 }
 
 export function propose(proposal: Proposal): readonly Action[] {
-  const { forecast, readiness } = proposal
+  const { forecast, probability, readiness } = proposal
   const query: ExpectedQuery = {
     sql: forecast.sql,
     params: forecast.params,
@@ -45,7 +47,7 @@ export function propose(proposal: Proposal): readonly Action[] {
     actions.push({
       kind: 'precompute',
       subject: readiness.fingerprint,
-      expectedBenefitMs: saved * forecast.probability * (1 - proposal.missShare),
+      expectedBenefitMs: saved * probability * (1 - proposal.missShare),
       expectedCost: computeCost(readiness, startWait),
       leadMs: proposal.timings.upper('precompute', startWait + readiness.coldMs),
       run: (actuator, signal) => actuator.precompute(query, signal),
@@ -55,13 +57,13 @@ export function propose(proposal: Proposal): readonly Action[] {
     actions.push({
       kind: 'start-node',
       subject: absent.node,
-      expectedBenefitMs: (startWait * forecast.probability * stored) / readiness.absentNodes.length,
+      expectedBenefitMs: (startWait * probability * stored) / readiness.absentNodes.length,
       expectedCost: { byteSeconds: absent.memoryBytes * heldSeconds, cpuSeconds: startMs / 1000 },
       leadMs: proposal.timings.upper('start-node', startMsPrior),
       run: (actuator, signal) => actuator.startNode(absent.node, absent.memoryBytes, signal),
     })
   }
-  const packSaving = Math.max(0, readiness.coldMs - readiness.warmMs) * forecast.probability * stored
+  const packSaving = Math.max(0, readiness.coldMs - readiness.warmMs) * probability * stored
   const packBytes = sum(readiness.missingPacks.map((pack) => pack.bytes)) + sum(readiness.coldPacks.map((pack) => pack.bytes))
   for (const pack of readiness.missingPacks) {
     actions.push({

@@ -7,6 +7,7 @@ import { ProactiveLoop, type ProactiveMode } from '../../src/allocate/proactive-
 import { ReferenceWait } from '../../src/allocate/reference-wait.js'
 import { Rights } from '../../src/allocate/rights.js'
 import { Timings } from '../../src/allocate/timings.js'
+import { TrackRecord } from '../../src/allocate/track-record.js'
 import type { Forecast } from '../../src/model/forecast.js'
 import { VirtualClock } from '../../src/model/virtual-clock.js'
 import { FakeActuator } from './fake-actuator.js'
@@ -31,6 +32,7 @@ function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSecon
     rights: new Rights(defaultPrices),
     timings: new Timings(),
     reference: new ReferenceWait(),
+    record: new TrackRecord(),
     heldOutShare: options.heldOutShare ?? 0,
     nodesStop: false,
     horizonMs: 60 * minute,
@@ -187,6 +189,36 @@ test('prepares again when the data that it read has changed', async () => {
   loop.datasetChanged('orders')
   await loop.runOnce()
   expect(actuator.calls.filter((call) => call.startsWith('precompute'))).toHaveLength(2)
+})
+
+test('books an answer over data that has changed since as wasted, and its successor as used', async () => {
+  const { arrive, expectAt, ledger, loop } = setUp()
+  expectAt(1_000)
+  await loop.runOnce()
+  loop.datasetChanged('orders')
+  await loop.runOnce()
+  arrive('q1', 5)
+  const answers = ledger.entries().filter((entry) => entry.action === 'precompute')
+  expect(answers.map((entry) => entry.outcome)).toEqual(['wasted', 'used'])
+})
+
+test.each([
+  ['comes every time', 1],
+  ['comes every other time', 2],
+])('expects of its actions what they bring, where a forecast of 60 %% %s', async (_, every) => {
+  const { arrive, clock, expectAt, ledger, loop } = setUp()
+  for (let day = 0; day < 80; day++) {
+    const forecast = expectAt(1_000, { id: `day-${day}`, probability: 0.6 })
+    await loop.runOnce()
+    if (day % every === 0) arrive(`q${day}`, 5)
+    clock.skipTo(forecast.until + 1)
+  }
+  await loop.runOnce()
+  const late = ledger.entries().slice(-60)
+  const expected = late.reduce((sum, entry) => sum + entry.expectedBenefitMs, 0)
+  const measured = late.reduce((sum, entry) => sum + (entry.measuredBenefitMs ?? 0), 0)
+  expect(expected / measured).toBeGreaterThan(0.8)
+  expect(expected / measured).toBeLessThan(1.2)
 })
 
 test('does nothing beyond its budget', async () => {

@@ -198,7 +198,7 @@ function promises(habit: Habit, today: number): readonly number[] {
   const everyDay = lean(sums, 0.5, 0.5)
   const weekend = lean([sums[0], sums[6]], everyDay * 0.5, 0.5)
   const working = lean(sums.slice(1, 6), everyDay, 0.5)
-  return sums.map((sum, weekday) => lean([sum], weekday === 0 || weekday === 6 ? weekend : working, 0.3))
+  return sums.map((sum, weekday) => lean([sum], weekday === 0 || weekday === 6 ? weekend : working, 1))
 }
 
 function lean(sums: readonly ({ hits: number; days: number } | undefined)[], prior: number, strength: number): number {

@@ -81,6 +81,13 @@ describe('habits', () => {
     expect(Math.abs((next[0]?.at ?? 0) - (friday + 3 * day + 6.5 * hour))).toBeLessThan(minute)
   })
 
+  it('still expects a daily dashboard on a weekday that it missed twice by chance', () => {
+    const arrivals = new Arrivals()
+    const missed = [10, 17]
+    for (let d = 0; d < 24; d++) if (!missed.includes(d)) arrive(arrivals, monday + d * day + 9 * hour)
+    expect(ahead(arrivals, monday + 24 * day)).toHaveLength(1)
+  })
+
   it('forecasts a weekly report on its weekday only', () => {
     const arrivals = new Arrivals()
     for (let week = 0; week < 4; week++) arrive(arrivals, monday + week * 7 * day + 6 * hour)
