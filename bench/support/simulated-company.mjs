@@ -27,7 +27,7 @@ const napMsMax = 5 * 60_000
 export async function simulate({ history, events, mode, keepAliveMs, nodes = 1, ablate = [], from, until, heldOutShare = 0.02 }) {
   const heldOut = new Set()
   const company = new Company(nodes, !Number.isFinite(keepAliveMs), from)
-  const proactive = mode === 'proactive' ? openLoop(company, ablate, heldOutShare, heldOut) : undefined
+  const proactive = mode === 'proactive' ? openLoop(company, ablate, heldOutShare, heldOut, keepAliveMs) : undefined
   if (proactive !== undefined) {
     for (const event of history) proactive.learn(event)
   }
@@ -74,7 +74,7 @@ export async function simulate({ history, events, mode, keepAliveMs, nodes = 1, 
   return company.result(proactive?.ledger.totals() ?? [], heldOut)
 }
 
-function openLoop(company, ablate, heldOutShare, heldOut) {
+function openLoop(company, ablate, heldOutShare, heldOut, keepAliveMs) {
   const arrivals = new Arrivals()
   const ledger = new Ledger(({ outcome, queryId }) => {
     if (outcome === 'held-out' && queryId !== undefined) heldOut.add(queryId)
@@ -103,6 +103,7 @@ function openLoop(company, ablate, heldOutShare, heldOut) {
     record: new TrackRecord(),
     heldOutShare,
     nodesStop: true,
+    lastNodeStopsAfterMs: keepAliveMs,
     horizonMs: 6 * hourMs,
     marginMs: 3000,
     onError: (error) => {

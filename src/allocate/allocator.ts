@@ -85,6 +85,7 @@ export class Allocator {
       record: this.#record,
       heldOutShare: options.heldOutShare,
       nodesStop: options.keepAliveMs > 0,
+      lastNodeStopsAfterMs: options.keepAliveMs > 0 && options.nodesMin === 0 ? options.keepAliveMs : Number.POSITIVE_INFINITY,
       horizonMs,
       marginMs,
       ...(options.onForecast === undefined ? {} : { onForecast: options.onForecast }),

@@ -18,7 +18,7 @@ import { type Budget, choose } from './budget.js'
 import { isHeldOut } from './held-out.js'
 import type { Ledger } from './ledger.js'
 import { noCost, type Prices } from './price.js'
-import { propose } from './propose.js'
+import { propose, startMsPrior } from './propose.js'
 import type { ReferenceWait } from './reference-wait.js'
 import type { Rights } from './rights.js'
 import type { Timings } from './timings.js'
@@ -42,6 +42,8 @@ export interface ProactiveOptions {
   readonly heldOutShare: number
   /** Nodes are stopped when nothing runs, unless an allocation wants them. */
   readonly nodesStop: boolean
+  /** So long after the last query the last of them is gone; Infinity where one stays. */
+  readonly lastNodeStopsAfterMs: number
   /** How far ahead forecasts are asked for. */
   readonly horizonMs: number
   /** An allocation is finished so long before its query may come. */
@@ -227,8 +229,7 @@ export class ProactiveLoop {
     const beginAt = Math.min(forecast.from, forecast.at) - this.#leadMs(forecast) - marginMs
     if (clock.now() < beginAt) return beginAt
     const readiness = await actuator.readiness(expectedQuery(forecast), signal)
-    const predictedWaitMs =
-      readiness.coldMs + (readiness.absentNodes.length > 0 ? this.#options.timings.mean('start-node', 400) : 0)
+    const predictedWaitMs = readiness.coldMs + this.#startWaitMs(forecast, readiness)
     const heldOut = mode === 'forecast-only' || isHeldOut(forecast.id, heldOutShare)
     const prepared: Prepared = known ?? { forecast, heldOut, version: undefined, datasets: [], predictedWaitMs, taken: [] }
     this.#discardStale(prepared)
@@ -255,7 +256,17 @@ export class ProactiveLoop {
 
   #leadMs(forecast: Forecast): number {
     const { timings } = this.#options
-    return timings.upper('start-node', 400) + timings.upper(`precompute ${forecast.template}`, timings.mean('precompute', 500))
+    return (
+      timings.upper('start-node', startMsPrior) +
+      timings.upper(`precompute ${forecast.template}`, timings.mean('precompute', 500))
+    )
+  }
+
+  /** What a node's start adds to the wait when nothing is done: none runs now, or the last will have stopped when the query comes. */
+  #startWaitMs(forecast: Forecast, readiness: Readiness): number {
+    const { clock, lastNodeStopsAfterMs, timings } = this.#options
+    const gone = Math.max(clock.now() + lastNodeStopsAfterMs, this.wantedUntil()) < forecast.at
+    return gone || readiness.absentNodes.length > 0 ? timings.mean('start-node', startMsPrior) : 0
   }
 
   async #take(prepared: Prepared, readiness: Readiness, signal: AbortSignal): Promise<void> {
@@ -264,7 +275,16 @@ export class ProactiveLoop {
     const now = clock.now()
     const nodeBytes = nodesStop ? Math.max(0, ...actuator.nodes().map((node) => node.memoryLimitBytes)) : 0
     const probability = record.probability(forecast)
-    const proposed = propose({ forecast, probability, readiness, missShare: record.missShare(), nodeBytes, timings, now })
+    const proposed = propose({
+      forecast,
+      probability,
+      readiness,
+      startWaitMs: this.#startWaitMs(forecast, readiness),
+      missShare: record.missShare(),
+      nodeBytes,
+      timings,
+      now,
+    })
     const worthwhile = choose(
       proposed.filter((action) => rights.mayAct(action.kind)),
       budget,

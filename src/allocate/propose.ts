@@ -10,7 +10,7 @@ import type { Action, ExpectedQuery, Readiness } from './actions.js'
 import type { Timings } from './timings.js'
 
 /** Used before any start of a node, or build of a pack, was measured. */
-const startMsPrior = 400
+export const startMsPrior = 400
 /** Measured: 13 CPU-seconds for 345 MB of Parquet. */
 const packCpuSecondsPerByte = 13 / 345e6
 
@@ -19,6 +19,8 @@ export interface Proposal {
   /** Of the forecast, as it will be borne out, 0–1. */
   readonly probability: number
   readonly readiness: Readiness
+  /** What a node's start would add to the query's wait, in milliseconds; 0 where one will run anyway. */
+  readonly startWaitMs: number
   /** Share of arrivals whose stored answer did not fit, 0–1. */
   readonly missShare: number
   /** Memory of a node that has to be kept for what is warm in it; 0 where nodes stay anyway. */
@@ -36,20 +38,20 @@ export function propose(proposal: Proposal): readonly Action[] {
     timeZone: forecast.timeZone,
   }
   const startMs = proposal.timings.mean('start-node', startMsPrior)
-  const startWait = readiness.absentNodes.length > 0 ? startMs : 0
+  const startNow = readiness.absentNodes.length > 0 ? startMs : 0
   const heldSeconds = Math.max(0, forecast.until - proposal.now) / 1000
   const precomputes = readiness.repeatable && !readiness.answerStored
   const stored = readiness.repeatable ? proposal.missShare : 1
   const actions: Action[] = []
 
   if (precomputes) {
-    const saved = startWait + readiness.coldMs - readiness.storedMs
+    const saved = proposal.startWaitMs + readiness.coldMs - readiness.storedMs
     actions.push({
       kind: 'precompute',
       subject: readiness.fingerprint,
       expectedBenefitMs: saved * probability * (1 - proposal.missShare),
-      expectedCost: computeCost(readiness, startWait),
-      leadMs: proposal.timings.upper('precompute', startWait + readiness.coldMs),
+      expectedCost: computeCost(readiness, startNow),
+      leadMs: proposal.timings.upper('precompute', startNow + readiness.coldMs),
       run: (actuator, signal) => actuator.precompute(query, signal),
     })
   }
@@ -57,7 +59,7 @@ export function propose(proposal: Proposal): readonly Action[] {
     actions.push({
       kind: 'start-node',
       subject: absent.node,
-      expectedBenefitMs: (startWait * probability * stored) / readiness.absentNodes.length,
+      expectedBenefitMs: (startNow * probability * stored) / readiness.absentNodes.length,
       expectedCost: { byteSeconds: absent.memoryBytes * heldSeconds, cpuSeconds: startMs / 1000 },
       leadMs: proposal.timings.upper('start-node', startMsPrior),
       run: (actuator, signal) => actuator.startNode(absent.node, absent.memoryBytes, signal),

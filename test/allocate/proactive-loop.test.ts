@@ -14,7 +14,7 @@ import { FakeActuator } from './fake-actuator.js'
 
 const minute = 60_000
 
-function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSeconds?: number } = {}) {
+function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSeconds?: number; stopsAfterMs?: number } = {}) {
   const clock = new VirtualClock(1_000_000_000)
   const actuator = new FakeActuator()
   const ledger = new Ledger()
@@ -35,6 +35,7 @@ function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSecon
     record: new TrackRecord(),
     heldOutShare: options.heldOutShare ?? 0,
     nodesStop: false,
+    lastNodeStopsAfterMs: options.stopsAfterMs ?? Number.POSITIVE_INFINITY,
     horizonMs: 60 * minute,
     marginMs: 2_000,
     onForecast: (forecast, state, queryId) => told.push([forecast.id, state, queryId].filter(Boolean).join(' ')),
@@ -219,6 +220,17 @@ test.each([
   const measured = late.reduce((sum, entry) => sum + (entry.measuredBenefitMs ?? 0), 0)
   expect(expected / measured).toBeGreaterThan(0.8)
   expect(expected / measured).toBeLessThan(1.2)
+})
+
+test('counts the start of a node as saved where the one that runs now will have stopped', async () => {
+  const expected = async (stopsAfterMs: number): Promise<number> => {
+    const { actuator, expectAt, ledger, loop } = setUp({ stopsAfterMs })
+    actuator.ready.add('n1')
+    expectAt(10 * minute)
+    await loop.runOnce()
+    return ledger.entries().reduce((sum, entry) => sum + entry.expectedBenefitMs, 0)
+  }
+  expect(await expected(2 * minute)).toBeGreaterThan(1.9 * (await expected(Number.POSITIVE_INFINITY)))
 })
 
 test('does nothing beyond its budget', async () => {
