@@ -134,6 +134,22 @@ describe.each(brokers)('%s', (name) => {
     await under.close()
   })
 
+  it('shows a dead letter at once, and to all who look at the same time', async () => {
+    const under = await openQueueUnderTest(name, { nodes: ['n1'] })
+    const { deadLetters } = under
+    const idsOf = async (): Promise<readonly string[]> => (await deadLetters.list()).map(({ id }) => id)
+    const reason = { code: 'NODE_LOST', message: 'n1 is gone' } as const
+    const kept = deadLetters.add({ id: 'l1', at: 1, attempts: 5, reason })
+    expect(await idsOf()).toEqual(['l1'])
+    await kept
+    expect(await Promise.all([idsOf(), idsOf(), idsOf()])).toEqual([['l1'], ['l1'], ['l1']])
+    await deadLetters.add({ id: 'l1', at: 2, attempts: 10, reason })
+    expect(await deadLetters.list()).toMatchObject([{ id: 'l1', attempts: 10 }])
+    expect(await deadLetters.remove('l1')).toBe(true)
+    expect(await deadLetters.list()).toEqual([])
+    await under.close()
+  })
+
   it('gives a task up that is given back five times', async () => {
     const under = await openQueueUnderTest(name, { nodes: ['n1'] })
     const tries: number[] = []

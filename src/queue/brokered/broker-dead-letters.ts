@@ -3,26 +3,48 @@ import type { DeadLetter, DeadLetters } from '../dead-letters.js'
 import { type Broker, streamsOf } from './broker.js'
 import { decode, encode } from './wire.js'
 
-/** Dead letters on a stream of the broker, where its own tools see them too. */
+interface OnTheWay {
+  readonly letter: DeadLetter
+  readonly kept: Promise<void>
+}
+
+/**
+ * Dead letters on a stream of the broker, where its own tools see them too. A query fails without waiting for the broker to
+ * confirm its letter, so those on the way are shown as well: who hears of the failure finds the letter.
+ */
 export class BrokerDeadLetters implements DeadLetters {
   readonly #broker: Broker
   readonly #shelf: string
+  readonly #onTheWay = new Map<string, OnTheWay>()
 
   constructor(broker: Broker, prefix: string) {
     this.#broker = broker
     this.#shelf = streamsOf(prefix).deadLetters
   }
 
-  add(letter: DeadLetter): Promise<void> {
-    return this.#broker.put(this.#shelf, { id: letter.id, body: encode(letter, `dead letter "${letter.id}"`) })
+  async add(letter: DeadLetter): Promise<void> {
+    const kept = this.#broker.put(this.#shelf, { id: letter.id, body: encode(letter, `dead letter "${letter.id}"`) })
+    const entry = { letter, kept }
+    this.#onTheWay.set(letter.id, entry)
+    try {
+      await kept
+    } finally {
+      if (this.#onTheWay.get(letter.id) === entry) this.#onTheWay.delete(letter.id)
+    }
   }
 
   async list(): Promise<readonly DeadLetter[]> {
+    // Noted before the broker is asked: one that is confirmed meanwhile is in one of the two.
+    const unconfirmed = [...this.#onTheWay.values()].map(({ letter }) => letter)
     const items = await this.#broker.list(this.#shelf)
-    return items.map(({ id, body }) => letterOf(id, body)).toSorted((a, b) => a.at - b.at)
+    const letters = new Map(items.map(({ id, body }) => [id, letterOf(id, body)]))
+    for (const letter of unconfirmed) letters.set(letter.id, letter)
+    return [...letters.values()].toSorted((a, b) => a.at - b.at)
   }
 
-  remove(id: string): Promise<boolean> {
+  async remove(id: string): Promise<boolean> {
+    // With the broker away nothing is waited for: it says itself that it cannot be asked.
+    if (this.#broker.status().connected) await this.#onTheWay.get(id)?.kept
     return this.#broker.remove(this.#shelf, id)
   }
 }

@@ -34,6 +34,8 @@ export class RabbitMqBroker implements Broker {
   #publishing: ConfirmChannel | undefined
   #status: QueueStatus
   #sequence = 0
+  /** One look at a shelf at a time: what another look holds would be missing from it. */
+  #browsing: Promise<unknown> = Promise.resolve()
   readonly #returned = new Set<string>()
 
   private constructor(address: QueueAddress) {
@@ -94,7 +96,6 @@ export class RabbitMqBroker implements Broker {
   }
 
   async put(shelf: string, item: ShelfItem): Promise<void> {
-    await this.remove(shelf, item.id).catch(() => false)
     await this.#outbox.send(shelf, item.body, item.id).confirmed
   }
 
@@ -263,19 +264,28 @@ export class RabbitMqBroker implements Broker {
   }
 
   /** Looks at every message of a shelf; those for which `take` is true are removed. The others go back in their order. */
-  async #browse(shelf: string, take: (item: ShelfItem) => boolean): Promise<boolean> {
+  #browse(shelf: string, take: (item: ShelfItem) => boolean): Promise<boolean> {
+    const looked = this.#browsing.then(() => this.#look(shelf, take))
+    this.#browsing = looked.catch(() => {})
+    return looked
+  }
+
+  async #look(shelf: string, take: (item: ShelfItem) => boolean): Promise<boolean> {
     const channel = await this.#need().createChannel()
     channel.on('error', () => {})
     let taken = false
     try {
       for (;;) {
         const message = await channel.get(shelf)
-        if (message === false) return taken
+        if (message === false) break
         const { correlationId, messageId } = message.properties
         if (!take({ id: String(correlationId ?? messageId ?? 'nameless'), body: message.content })) continue
         channel.ack(message)
         taken = true
       }
+      // Given back before the channel closes, which a quorum queue would notice only later than the next look.
+      channel.nackAll(true)
+      return taken
     } finally {
       await closed(channel)
     }
