@@ -19,14 +19,15 @@ export function fillPerformancePage() {
   writeFileSync(page, `${text.slice(0, from)}${begin}\n${sections}${text.slice(to)}`)
 }
 
-function section({ name, at, machine, versions, rows }) {
+function section({ name, at, quick, loadBefore, machine, versions, rows }) {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
   const line = (cells) => `| ${cells.join(' | ')} |`
   const cell = (value) => String(value ?? '').replaceAll('|', '\\|')
   const where = `${machine.cores} × ${machine.cpu}, ${(machine.memoryBytes / 1e9).toFixed(0)} GB, Node ${versions.node}`
+  const pass = `${quick ? 'quick pass' : 'full pass'}, load of the machine before it ${loadBefore.toFixed(1)}`
   return [
     `### ${name}`,
-    `${at.slice(0, 10)}, ${where}, DuckDB ${versions['@duckdb/node-api']}`,
+    `${at.slice(0, 10)}, ${where}, DuckDB ${versions['@duckdb/node-api']}; ${pass}`,
     '',
     line(columns),
     line(columns.map(() => '---')),

@@ -1,16 +1,19 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { quick } from './folders.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+/** Processes that wanted a core in the minute before: what else the machine had to do. */
+const [loadBefore = 0] = loadavg()
 
 /** Prints rows as a table and writes them, with the machine and the versions, to `bench/results/NAME.json`. */
 export function report(name, rows) {
   console.log(`\n${name}`)
   console.table(Object.fromEntries(rows.map(({ measure, ...rest }) => [measure, rest])))
   mkdirSync(join(root, 'bench/results'), { recursive: true })
-  const result = { name, at: new Date().toISOString(), machine: machine(), versions: versions(), rows }
+  const result = { name, at: new Date().toISOString(), quick, loadBefore, machine: machine(), versions: versions(), rows }
   writeFileSync(join(root, 'bench/results', `${name}.json`), `${JSON.stringify(result, undefined, 2)}\n`)
 }
 

@@ -53,6 +53,8 @@ export interface RunOptions {
   readonly signal: AbortSignal
   /** Keep the node free of other tasks meanwhile, to find out which one kills. */
   readonly alone?: boolean
+  /** Instead of the dispatcher's own, for a task that is known to listen in the end. */
+  readonly cancelMsMax?: number | undefined
   readonly onStart?: () => void
 }
 
@@ -114,7 +116,7 @@ export class Dispatcher {
     let kill: NodeJS.Timeout | undefined
     const attempt = this.#register(node, task, options)
     const onAbort = (): void => {
-      kill = this.#cancel(attempt)
+      kill = this.#cancel(attempt, options.cancelMsMax ?? this.#options.cancelMsMax ?? 1_000)
     }
     signal.addEventListener('abort', onAbort, { once: true })
     try {
@@ -162,8 +164,8 @@ export class Dispatcher {
     return attempt
   }
 
-  #cancel(attempt: Attempt): NodeJS.Timeout | undefined {
-    const { fleet, cancelMsMax = 1_000 } = this.#options
+  #cancel(attempt: Attempt, cancelMsMax: number): NodeJS.Timeout | undefined {
+    const { fleet } = this.#options
     if (!attempt.running) {
       this.#withdraw(attempt)
       this.#end(attempt, { error: new ForebayError('CANCELLED', 'the task was cancelled') })

@@ -16,6 +16,8 @@ interface Read {
 export interface HotColumns {
   readonly dataset: string
   readonly columns: readonly string[]
+  /** Columns that reads of the former also read, most often read first. */
+  readonly alongside: readonly string[]
   readonly segments: readonly SegmentId[]
 }
 
@@ -49,10 +51,12 @@ export class ReadHeat {
       for (const read of reads) for (const column of read.columns) counts.set(column, (counts.get(column) ?? 0) + 1)
       const columns = [...counts].filter(([, count]) => count >= readsToPack).map(([column]) => column)
       if (columns.length === 0) continue
-      const segments = new Set(
-        reads.filter((read) => read.columns.some((c) => columns.includes(c))).flatMap((read) => read.segments),
-      )
-      hot.push({ dataset, columns: columns.toSorted(), segments: [...segments] })
+      const touching = reads.filter((read) => read.columns.some((c) => columns.includes(c)))
+      const segments = new Set(touching.flatMap((read) => read.segments))
+      const alongside = [...new Set(touching.flatMap((read) => read.columns))]
+        .filter((column) => !columns.includes(column))
+        .toSorted((a, b) => (counts.get(b) ?? 0) - (counts.get(a) ?? 0) || (a < b ? -1 : 1))
+      hot.push({ dataset, columns: columns.toSorted(), alongside, segments: [...segments] })
     }
     return hot
   }

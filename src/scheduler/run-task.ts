@@ -28,6 +28,8 @@ export interface TaskContext {
   readonly onAttempt: (progress: TaskProgress) => void
   /** Keeps a task that was given up, for people to look at. */
   readonly bury: (letter: DeadLetter) => void
+  /** How long it may go on after a cancel before its node is killed; absent: as long as any task. */
+  readonly cancelMsMax?: number
 }
 
 export interface TaskProgress {
@@ -56,7 +58,13 @@ export async function runTask(task: TaskDraft, node: NodeId, context: TaskContex
     tell('queued')
     try {
       const message = { ...task, attempt, queuedAt: Date.now() }
-      const outcome = await dispatcher.run(on, message, { priority, signal, alone, onStart: () => tell('running') })
+      const outcome = await dispatcher.run(on, message, {
+        priority,
+        signal,
+        alone,
+        cancelMsMax: context.cancelMsMax,
+        onStart: () => tell('running'),
+      })
       tell('finished', outcome)
       return outcome
     } catch (error) {

@@ -363,3 +363,38 @@ describe('the most rows of an answer', () => {
     expect(await rowsMax('select max(id) from sales union all select 1')).toBeUndefined()
   })
 })
+
+describe('columns of EXISTS', () => {
+  const columnsOf = async (sql: string): Promise<readonly string[]> => {
+    const { reads } = await planner.plan(sql)
+    return reads.filter((read) => read.dataset === 'sales').flatMap((read) => read.columns.map((column) => column.name))
+  }
+
+  it('are those that its conditions read, not all that a star stands for', async () => {
+    expect(await columnsOf('select 1 from cities c where exists (select * from sales s where s.city = c.city)')).toEqual(['city'])
+    expect(await columnsOf('select 1 from cities c where not exists (from sales s where s.id = 1 and s.city = c.city)')).toEqual([
+      'id',
+      'city',
+    ])
+  })
+
+  it('are all where something refers to the star', async () => {
+    for (const inside of [
+      'select * from sales order by all limit 3',
+      'select distinct * from sales',
+      'select * exclude (id) from sales',
+    ]) {
+      expect((await columnsOf(`select exists (${inside}) from cities`)).length).toBeGreaterThanOrEqual(5)
+    }
+  })
+
+  it('go without changing the name of an answer', async () => {
+    const { columns } = await planner.plan('select exists (select * from sales) from cities')
+    expect(columns.map(({ name }) => name)).toEqual(['EXISTS(SELECT * FROM sales)'])
+  })
+
+  it('still must exist', async () => {
+    await expect(planner.plan('select exists (select nothing.* from sales)')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
+    await expect(planner.plan('select exists (select *)')).rejects.toMatchObject({ code: 'SQL_SYNTAX' })
+  })
+})

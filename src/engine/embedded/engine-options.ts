@@ -99,9 +99,6 @@ export interface EngineLimits {
   readonly answerBytesMax: number
   /** Source bytes of one pack. */
   readonly packSourceBytesMax: number
-  /** Reads of a column within `packHeatMs` that make it worth packing. */
-  readonly packReadsMin: number
-  readonly packHeatMs: number
   /** Idle time after which background work begins. */
   readonly idleMs: number
   /** Partials that one task merges. */
@@ -150,8 +147,6 @@ export const defaultLimits: EngineLimits = {
   answerCacheBytes: 64e6,
   answerBytesMax: 1e6,
   packSourceBytesMax: 128e6,
-  packReadsMin: 3,
-  packHeatMs: 10 * 60_000,
   idleMs: 2_000,
   fanInMax: 32,
   aggregateRowsMin: 10_000,

@@ -1,13 +1,16 @@
 /**
  * Builds packs of what is read often, when nothing else is to be done, merges small ones, and drops those of data that is
  * gone. Columns that were read three times within ten minutes need no forecast. A build gives way at once when a query comes
- * and is begun again later: a pack that is half built is worth nothing, but no query waits for one.
+ * and is begun again later: a pack that is half built is worth nothing, but no query waits for one. So that builds come to an
+ * end where queries leave only short gaps, one that gave way is begun again over half as many bytes, down to one segment, and
+ * each that was finished allows twice as many for the next; the small packs of busy times are merged in quiet ones.
  */
 import { randomBytes } from 'node:crypto'
 import { systemClock } from '../../model/clock.js'
 import { ForebayError } from '../../model/errors.js'
 import type { DatasetRead } from '../../model/query.js'
 import { type BaseSegment, type Pack, type SegmentId, type Snapshot, stableHash } from '../../model/segment.js'
+import type { HotColumns } from '../../scheduler/read-heat.js'
 import { elsewhere, runTask, type TaskDraft } from '../../scheduler/run-task.js'
 import type { EngineParts } from './engine-parts.js'
 import { groupBy } from './group-by.js'
@@ -33,15 +36,29 @@ const buildMsMax = 10 * 60_000
 const roundEveryMs = 1_000
 /** So many packs of one dataset with the same columns are merged if they fit into one. */
 const mergePacksMin = 4
+/**
+ * A build is our own statement and is known to end: only its checkpoint does not listen to an interrupt. Its node, whose warm
+ * blocks the next queries want, is not ended for that.
+ */
+const giveWayMsMax = 30_000
 const source = '__fb_source'
+
+/** What became of one attempt to build a pack. */
+type Attempt =
+  | { readonly state: 'built'; readonly pack: Pack; readonly cpuMs: number }
+  | { readonly state: 'known' }
+  | { readonly state: 'gave-way' }
 
 export class PackKeeper {
   readonly #parts: EngineParts
   readonly #untilIdle: (signal: AbortSignal) => Promise<void>
+  /** Source bytes of the next pack: as much as got finished lately. */
+  #pieceBytes: number
   #loop: Promise<void> = Promise.resolve()
 
   constructor(parts: EngineParts, untilIdle: (signal: AbortSignal) => Promise<void>) {
     this.#parts = parts
+    this.#pieceBytes = parts.limits.packSourceBytesMax
     this.#untilIdle = untilIdle
   }
 
@@ -68,8 +85,9 @@ export class PackKeeper {
     // Nothing is started for this: without a node, what is hot stays in its files.
     if (this.#parts.pool.ready().length === 0) return
     for (const hot of this.#parts.heat.hot(this.#parts.clock.now())) {
-      await this.build(hot, signal)
-      this.#parts.heat.packed(hot.dataset, hot.columns)
+      const wish = this.#wish(hot)
+      await this.build(wish, signal)
+      this.#parts.heat.packed(wish.dataset, wish.columns)
     }
     await this.#merge(signal)
   }
@@ -80,15 +98,36 @@ export class PackKeeper {
     const cost = { cpuMs: 0, wallMs: 0, heldBytes: 0 }
     if (snapshot === undefined) return cost
     const { segments, columns, superseded } = this.#missing(wish, snapshot)
-    for (const chunk of this.#chunks(segments, columns)) {
+    for (let rest = segments; rest.length > 0; ) {
+      const piece = this.#piece(rest, columns)
       const startedAt = performance.now()
-      const made = await this.#buildPack(snapshot, columns, chunk, signal)
+      const made = await this.#buildPack(snapshot, columns, piece, signal)
       cost.wallMs += performance.now() - startedAt
-      cost.cpuMs += made?.cpuMs ?? 0
-      cost.heldBytes += made?.pack.bytes ?? 0
+      if (made.state === 'gave-way') continue
+      rest = rest.slice(piece.length)
+      if (made.state === 'known') continue
+      cost.cpuMs += made.cpuMs
+      cost.heldBytes += made.pack.bytes
     }
     if (segments.length > 0) await this.#parts.packs.drop(superseded.map((pack) => pack.id))
     return cost
+  }
+
+  /**
+   * What is hot, and what was read along with it. A pack does not serve a read that needs one more column, and is built anew once
+   * that one is hot too, so others come along: most often read first, up to as many bytes again, which is what that would cost.
+   */
+  #wish({ dataset, columns, alongside, segments }: HotColumns): PackWish {
+    const wanted = new Set(segments)
+    const read = this.#parts.catalog.current(dataset)?.segments.filter((segment) => wanted.has(segment.id)) ?? []
+    let budget = sourceBytesOf(read, columns)
+    const taken = alongside.filter((column) => {
+      const bytes = sourceBytesOf(read, [column])
+      if (bytes > budget) return false
+      budget -= bytes
+      return true
+    })
+    return { dataset, columns: [...columns, ...taken], segments }
   }
 
   /**
@@ -114,20 +153,14 @@ export class PackKeeper {
     return { segments: snapshot.segments.filter((segment) => open.has(segment.id)), columns: [...columns].toSorted(), superseded }
   }
 
-  *#chunks(segments: readonly BaseSegment[], columns: readonly string[]): Iterable<readonly BaseSegment[]> {
-    let chunk: BaseSegment[] = []
+  /** The first segments that one build may take; at least one. */
+  #piece(segments: readonly BaseSegment[], columns: readonly string[]): readonly BaseSegment[] {
     let bytes = 0
-    for (const segment of segments) {
-      const size = sourceBytes(segment, columns)
-      if (chunk.length > 0 && bytes + size > this.#parts.limits.packSourceBytesMax) {
-        yield chunk
-        chunk = []
-        bytes = 0
-      }
-      chunk.push(segment)
-      bytes += size
-    }
-    if (chunk.length > 0) yield chunk
+    const end = segments.findIndex((segment, index) => {
+      bytes += sourceBytes(segment, columns)
+      return index > 0 && bytes > this.#pieceBytes
+    })
+    return end < 0 ? segments : segments.slice(0, end)
   }
 
   async #buildPack(
@@ -135,31 +168,31 @@ export class PackKeeper {
     columns: readonly string[],
     segments: readonly BaseSegment[],
     signal: AbortSignal,
-  ): Promise<{ readonly pack: Pack; readonly cpuMs: number } | undefined> {
-    const { packs, catalog, lineage } = this.#parts
+  ): Promise<Attempt> {
+    const { packs, catalog, lineage, limits } = this.#parts
     const ids = segments.map((segment) => segment.id)
     const id = `p-${stableHash([snapshot.dataset, ...columns, '|', ...ids])}`
-    if (packs.get(id) !== undefined) return undefined
+    if (packs.get(id) !== undefined) return { state: 'known' }
     const unpin = catalog.pin([snapshot.id])
     lineage.snapshots([snapshot])
     try {
-      for (;;) {
-        signal.throwIfAborted()
-        await this.#untilIdle(signal)
-        const built = await this.#attempt(this.#draft(id, snapshot, columns, segments), signal)
-        if (built === undefined) continue
-        const bytes = segments.reduce((sum, segment) => sum + sourceBytes(segment, columns), 0)
-        await packs.add(built.pack, bytes * savedMsPerByte)
-        this.#parts.prefetched.made(id, built.pack.bytes)
+      await this.#untilIdle(signal)
+      const bytes = sourceBytesOf(segments, columns)
+      const built = await this.#attempt(this.#draft(id, snapshot, columns, segments), signal)
+      if (built.state !== 'built') {
+        this.#pieceBytes = bytes / 2
         return built
       }
+      this.#pieceBytes = Math.min(limits.packSourceBytesMax, Math.max(bytes, this.#pieceBytes) * 2)
+      await packs.add(built.pack, bytes * savedMsPerByte)
+      this.#parts.prefetched.made(id, built.pack.bytes)
+      return built
     } finally {
       unpin()
     }
   }
 
-  /** Undefined when a query came first. */
-  async #attempt(task: TaskDraft, signal: AbortSignal): Promise<{ readonly pack: Pack; readonly cpuMs: number } | undefined> {
+  async #attempt(task: TaskDraft, signal: AbortSignal): Promise<Attempt> {
     const { admission, pool, dispatcher, quarantine } = this.#parts
     const giveWay = new AbortController()
     const both = AbortSignal.any([signal, giveWay.signal])
@@ -185,14 +218,15 @@ export class PackKeeper {
           readyNodes: (until) => pool.want(1, false, until),
           onAttempt: () => {},
           bury: this.#parts.bury,
+          cancelMsMax: giveWayMsMax,
         })
         if (outcome.result.to !== 'pack') throw new ForebayError('INTERNAL', `a pack came back as "${outcome.result.to}"`)
-        return { pack: outcome.result.pack, cpuMs: outcome.report.cpuMs }
+        return { state: 'built', pack: outcome.result.pack, cpuMs: outcome.report.cpuMs }
       } finally {
         release()
       }
     } catch (error) {
-      if (giveWay.signal.aborted && !signal.aborted) return undefined
+      if (giveWay.signal.aborted && !signal.aborted) return { state: 'gave-way' }
       throw error
     }
   }
@@ -241,18 +275,28 @@ export class PackKeeper {
   }
 
   async #merge(signal: AbortSignal): Promise<void> {
-    const { packs, catalog, limits } = this.#parts
+    const { packs, catalog } = this.#parts
     for (const group of groupBy(packs.packs(), (pack) => JSON.stringify([pack.dataset, pack.columns]))) {
       const [first] = group
       const snapshot = first === undefined ? undefined : catalog.current(first.dataset)
       if (first === undefined || snapshot === undefined || group.length < mergePacksMin) continue
-      const ids = new Set(group.flatMap((pack) => pack.segments))
+      const small = this.#fitting(group, snapshot)
+      if (small.length < mergePacksMin) continue
+      const ids = new Set(small.flatMap((pack) => pack.segments))
       const segments = snapshot.segments.filter((segment) => ids.has(segment.id))
-      const bytes = segments.reduce((sum, segment) => sum + sourceBytes(segment, first.columns), 0)
-      if (bytes > limits.packSourceBytesMax) continue
       const made = await this.#buildPack(snapshot, first.columns, segments, signal)
-      if (made !== undefined) await packs.drop(group.map((pack) => pack.id))
+      if (made.state === 'built') await packs.drop(small.map((pack) => pack.id))
     }
+  }
+
+  /** The smallest of some packs with the same columns that fit into one. */
+  #fitting(group: readonly Pack[], snapshot: Snapshot): readonly Pack[] {
+    const bytes = new Map(snapshot.segments.map((segment) => [segment.id, sourceBytes(segment, group[0]?.columns ?? [])]))
+    const sized = group
+      .map((pack) => ({ pack, bytes: pack.segments.reduce((sum, id) => sum + (bytes.get(id) ?? 0), 0) }))
+      .toSorted((a, b) => a.bytes - b.bytes)
+    let left = this.#parts.limits.packSourceBytesMax
+    return sized.filter((each) => (left -= each.bytes) >= 0).map(({ pack }) => pack)
   }
 
   async #dropStale(): Promise<void> {
@@ -268,6 +312,10 @@ export class PackKeeper {
 
 function sourceBytes(segment: BaseSegment, columns: readonly string[]): number {
   return columns.reduce((sum, column) => sum + (segment.columnBytes[column] ?? 0), 0)
+}
+
+function sourceBytesOf(segments: readonly BaseSegment[], columns: readonly string[]): number {
+  return segments.reduce((sum, segment) => sum + sourceBytes(segment, columns), 0)
 }
 
 function freeName(name: string, taken: readonly string[]): string {

@@ -11,6 +11,7 @@ import { planningError } from '../duckdb-errors.js'
 import { characterOffset, type DuckDBSession } from '../duckdb-session.js'
 import type { PlanRequest } from '../planner.js'
 import { Pruner } from '../prune/prune.js'
+import { bareExists } from '../resolve/bare-exists.js'
 import { bindValues, checkParameters, checkSessionColumns, columnNames } from '../resolve/bind-values.js'
 import { type Moment, readsClock } from '../resolve/clock-functions.js'
 import type { Definitions } from '../resolve/definitions.js'
@@ -132,7 +133,8 @@ export class StatementPlanner {
     const clock = usesClock(described, isColumn)
     const moment = clock ? await this.#moment(request.nowMs) : noMoment
     const bound = bindValues(described, { params: request.params, moment, isColumn })
-    const node = header?.kind === 'insert' ? await this.#insertNode(bound.node, header, body) : bound.node
+    const settled = bareExists(bound.node)
+    const node = header?.kind === 'insert' ? await this.#insertNode(settled, header, body) : settled
     const short = withShortLists(node)
     const [sql = '', template = '', shortSql = ''] = await this.#session.print([
       node,
