@@ -17,6 +17,7 @@ const names = [
   'input',
   'bit-flips',
   'disk',
+  'disk-calls',
   'folders',
   'clock',
   'stalls',

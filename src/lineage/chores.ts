@@ -16,6 +16,21 @@ export type Chore<T> = Generator<void, T>
 const eventsPerSlice = 200
 const rowsPerSlice = 2000
 
+/**
+ * Whether the graph lacks what only the checkpoint still tells: its file was lost, or a rebuild did not come to its end. Nothing may be
+ * projected into it then, since the events before the log's first one would be missing for ever, and no checkpoint taken of it.
+ */
+export function isBehindCheckpoint(log: LineageLog, graph: GraphDatabase): boolean {
+  return graph.offset() < Math.max(log.from(), log.fact('checkpointOffset') ?? 0)
+}
+
+/** Empties a graph that lacks what the checkpoint tells, and loads the checkpoint; does nothing to any other. */
+export function* catchUpWithCheckpoint(log: LineageLog, graph: GraphDatabase): Chore<void> {
+  if (!isBehindCheckpoint(log, graph)) return
+  graph.change(() => graph.clear())
+  yield* loadCheckpoint(log, graph)
+}
+
 /** Writes a checkpoint, then truncates the log up to an offset, never beyond the checkpoint. Gives how many events went. */
 export function* checkpointAndTruncate(
   log: LineageLog,
@@ -23,6 +38,7 @@ export function* checkpointAndTruncate(
   graphPath: string,
   upTo: LogOffset,
 ): Chore<{ readonly offset: number; readonly truncated: number }> {
+  yield* catchUpWithCheckpoint(log, graph)
   const offset = yield* writeCheckpoint(log, graphPath)
   const from = log.from()
   const end = Math.min(upTo, offset)

@@ -5,8 +5,15 @@
  */
 import { mkdirSync } from 'node:fs'
 import { ForebayError, toErrorRecord } from '../model/errors.js'
-import { loadCheckpoint } from './checkpoint.js'
-import { type Chore, checkpointAndTruncate, offsetAt, rebuildGraph, verifyGraph } from './chores.js'
+import {
+  type Chore,
+  catchUpWithCheckpoint,
+  checkpointAndTruncate,
+  isBehindCheckpoint,
+  offsetAt,
+  rebuildGraph,
+  verifyGraph,
+} from './chores.js'
 import { fromSqliteError, inTransaction } from './database.js'
 import { GraphDatabase } from './graph-database.js'
 import { LineageLog, lineageFiles } from './lineage-log.js'
@@ -84,8 +91,7 @@ export class RecorderCore {
     this.#graphPath = files.graph
     this.#logEvents = this.#log.next() - this.#log.from()
     inTransaction(this.#log.database, () => failInterrupted(this.#log.sql, data.now))
-    // A graph that is behind what the log still has (its file was lost, or a rebuild was cut off) starts from the checkpoint.
-    if (this.#graph.offset() < Math.max(this.#log.from(), this.#log.fact('checkpointOffset') ?? 0)) this.#startOver()
+    if (isBehindCheckpoint(this.#log, this.#graph)) this.#startOver()
     this.#stores = data.stores.map((store) => new StoreSupervisor(store, data.folder, () => this.#report(false)))
     this.#schedule()
   }
@@ -198,13 +204,21 @@ export class RecorderCore {
     try {
       return this.#advance(budgetMs)
     } catch {
-      this.#projectAfter = performance.now() + retryMs
-      setTimeout(() => this.#schedule(), retryMs + 1).unref()
-      return false
+      return this.#projectLater()
     }
   }
 
+  #projectLater(): boolean {
+    this.#projectAfter = performance.now() + retryMs
+    setTimeout(() => this.#schedule(), retryMs + 1).unref()
+    return false
+  }
+
   #advance(budgetMs: number): boolean {
+    if (isBehindCheckpoint(this.#log, this.#graph)) {
+      this.#startOver()
+      return true
+    }
     const left = this.#log.next() - this.#graph.offset()
     if (left <= 0) return false
     const startedAt = performance.now()
@@ -270,15 +284,15 @@ export class RecorderCore {
     })
   }
 
-  /** Empties the graph and fills it from the log, before anything else is projected. */
+  /** Loads the checkpoint before anything else is projected; one that cannot be loaded now is tried again later. */
   #startOver(): void {
-    const log = this.#log
-    const graph = this.#graph
-    const run = function* (): Chore<void> {
-      graph.change(() => graph.clear())
-      yield* loadCheckpoint(log, graph)
-    }
-    this.#chores.push({ run: run(), projects: true, done: () => {} })
+    this.#chores.push({
+      run: catchUpWithCheckpoint(this.#log, this.#graph),
+      projects: true,
+      done: (error) => {
+        if (error !== undefined) this.#projectLater()
+      },
+    })
   }
 
   #answer(call: CallMessage): void {

@@ -112,7 +112,7 @@ export interface TaskMessage {
 export type ToNode =
   | { readonly type: 'run'; readonly task: TaskMessage }
   | { readonly type: 'cancel'; readonly taskId: TaskId; readonly dispatch?: number }
-  /** Bytes of these derived segments may go. */
+  /** Bytes of these derived segments may go: all files of a segment's id, or the one file of a name in the spool. */
   | { readonly type: 'drop-segments'; readonly segments: readonly string[] }
   /** Detach these packs if attached; answered by `packs-detached`. */
   | { readonly type: 'detach-packs'; readonly packs: readonly string[] }

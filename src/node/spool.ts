@@ -55,13 +55,17 @@ export class Spool {
     return name === undefined || (name !== idOrName && idOrName !== segmentOf(name)) ? undefined : join(this.folder, name)
   }
 
-  /** Removes every file of these segments. */
-  async drop(segments: readonly SegmentId[]): Promise<void> {
-    for (const segment of segments) {
-      const names = this.#files.get(segment) ?? []
-      this.#files.delete(segment)
-      await Promise.all([...names].map((name) => rm(join(this.folder, basename(name)), { force: true })))
-    }
+  /** Removes every file of these segments; of one that is given as a file's name, that file alone. */
+  async drop(idsOrNames: readonly string[]): Promise<void> {
+    const gone = idsOrNames.flatMap((idOrName) => {
+      const names = this.#files.get(segmentOf(idOrName))
+      if (names === undefined) return []
+      const dropped = [...names].filter((name) => idOrName === segmentOf(name) || idOrName === name)
+      for (const name of dropped) names.delete(name)
+      if (names.size === 0) this.#files.delete(segmentOf(idOrName))
+      return dropped
+    })
+    await Promise.all(gone.map((name) => rm(join(this.folder, basename(name)), { force: true })))
   }
 
   #note(name: string): void {

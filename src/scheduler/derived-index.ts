@@ -20,6 +20,8 @@ export interface DerivedIndexOptions {
   readonly bytesMax: number
   /** The bytes of these are no longer wanted. */
   readonly onEvict: (evicted: readonly StoredSegment[]) => void
+  /** A second file of a segment that is there already: nobody will look for it. */
+  readonly onDuplicate: (duplicate: StoredSegment) => void
 }
 
 export class DerivedIndex {
@@ -27,10 +29,12 @@ export class DerivedIndex {
   readonly #byWork = new Map<string, Set<SegmentId>>()
   readonly #kept: GreedyDual<SegmentId>
   readonly #onEvict: DerivedIndexOptions['onEvict']
+  readonly #onDuplicate: DerivedIndexOptions['onDuplicate']
 
   constructor(options: DerivedIndexOptions) {
     this.#kept = new GreedyDual(options.bytesMax)
     this.#onEvict = options.onEvict
+    this.#onDuplicate = options.onDuplicate
   }
 
   get bytes(): number {
@@ -46,10 +50,17 @@ export class DerivedIndex {
     return [...this.#entries.values()]
   }
 
-  /** Adds a segment whose bytes exist now; what is worth least goes when the budget is full. */
+  /**
+   * Adds a segment whose bytes exist now, after whoever made it has read it; what is worth least goes when the budget is full. Of one
+   * that is there the first file stays, since somebody may be reading it, and the second goes.
+   */
   add(entry: DerivedEntry): void {
     const { stored, work } = entry
-    this.#forget(stored.id)
+    const known = this.#entries.get(stored.id)
+    if (known !== undefined) {
+      if (known.stored.path !== stored.path) this.#onDuplicate(stored)
+      return
+    }
     this.#entries.set(stored.id, entry)
     if (work !== undefined) {
       const ids = this.#byWork.get(work) ?? new Set()

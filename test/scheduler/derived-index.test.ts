@@ -15,8 +15,13 @@ const stored = (id: string, bytes = 10, node = 'n1'): StoredSegment => ({
 
 function setUp(bytesMax = 1_000) {
   const evicted: string[] = []
-  const index = new DerivedIndex({ bytesMax, onEvict: (gone) => evicted.push(...gone.map((segment) => segment.id)) })
-  return { index, evicted }
+  const duplicates: string[] = []
+  const index = new DerivedIndex({
+    bytesMax,
+    onEvict: (gone) => evicted.push(...gone.map((segment) => segment.id)),
+    onDuplicate: (duplicate) => duplicates.push(duplicate.path),
+  })
+  return { index, evicted, duplicates }
 }
 
 test('finds an answer by its id', () => {
@@ -24,6 +29,16 @@ test('finds an answer by its id', () => {
   index.add({ stored: stored('d-1'), covers: [], savedMs: 5 })
   expect(index.find('d-1')?.id).toBe('d-1')
   expect(index.find('d-2')).toBeUndefined()
+})
+
+test('keeps one file of a segment that was made twice, and says which one may go', () => {
+  const { index, duplicates } = setUp()
+  index.add({ stored: stored('d-1'), covers: [], savedMs: 5 })
+  index.add({ stored: stored('d-1'), covers: [], savedMs: 5 })
+  expect(duplicates).toEqual([])
+  index.add({ stored: { ...stored('d-1'), path: '/spool/d-1.1-2' }, covers: [], savedMs: 5 })
+  expect([index.find('d-1')?.path, duplicates]).toEqual(['/spool/d-1', ['/spool/d-1.1-2']])
+  expect(index.bytes).toBe(10)
 })
 
 test('covers grown data with what is stored and leaves the rest', () => {

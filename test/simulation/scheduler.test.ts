@@ -233,17 +233,21 @@ class Simulation {
   }
 }
 
-it(`answers rightly or not at all, under faults, with seeds ${first} to ${first + seeds - 1}`, async () => {
-  for (let seed = first; seed < first + seeds; seed++) {
-    try {
-      await new Simulation(seed).run()
-    } catch (error) {
-      throw new Error(
-        `seed ${seed}: SIMULATION_SEED=${seed} SIMULATION_SEEDS=1 npx vitest run test/simulation/scheduler.test.ts`,
-        {
-          cause: error,
-        },
-      )
+it(
+  `answers rightly or not at all, under faults, with seeds ${first} to ${first + seeds - 1}`,
+  async () => {
+    for (let seed = first; seed < first + seeds; seed++) {
+      try {
+        await new Simulation(seed).run()
+      } catch (error) {
+        throw new Error(
+          `seed ${seed}: SIMULATION_SEED=${seed} SIMULATION_SEEDS=1 npx vitest run test/simulation/scheduler.test.ts`,
+          {
+            cause: error,
+          },
+        )
+      }
     }
-  }
-}, 120_000)
+  },
+  Math.max(120_000, seeds * 1_000),
+)

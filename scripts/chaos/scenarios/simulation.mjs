@@ -6,7 +6,7 @@ const seedsMax = 10_000
 async function run({ seed, seconds, check }) {
   const seeds = Math.min(seedsMax, Math.max(200, Math.round((seedsMax * seconds) / scenario.seconds)))
   const first = 1 + (seed % 1_000_000)
-  const { status, stdout, stderr } = spawnSync('npx', ['vitest', 'run', 'test/simulation', '--testTimeout=1800000'], {
+  const { status, stdout, stderr } = spawnSync('npx', ['vitest', 'run', 'test/simulation'], {
     env: { ...process.env, SIMULATION_SEEDS: String(seeds), SIMULATION_SEED: String(first) },
     encoding: 'utf8',
     maxBuffer: 1e8,

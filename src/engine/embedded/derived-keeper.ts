@@ -4,7 +4,7 @@
  * whoever reads them, so that a spool need not be trusted.
  */
 import { readdir, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { NodeFleet } from '../../allocate/node-fleet.js'
 import { systemClock } from '../../model/clock.js'
 import type { StoredSegment } from '../../model/segment.js'
@@ -39,6 +39,11 @@ export class DerivedKeeper {
     for (const { id, node, path } of evicted) {
       if (!fleet.send(node, { type: 'drop-segments', segments: [id] })) void rm(path, { force: true })
     }
+  }
+
+  /** One file of a segment goes, whatever others it has; for lineage the segment is where it was. */
+  discard({ node, path }: StoredSegment): void {
+    if (!this.#options.fleet.send(node, { type: 'drop-segments', segments: [basename(path)] })) void rm(path, { force: true })
   }
 
   /** Takes up what a former run left, before any node starts. */

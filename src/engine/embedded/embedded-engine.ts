@@ -133,6 +133,7 @@ export class EmbeddedEngine implements Engine {
       quarantine: new Quarantine(systemClock),
       derived: new DerivedIndex({
         bytesMax: options.diskBytes * derivedShare,
+        onDuplicate: (duplicate) => this.#derivedKeeper.discard(duplicate),
         onEvict: (evicted) => {
           for (const { id } of evicted) prefetched.gone(id)
           this.#derivedKeeper.evict(evicted)

@@ -44,8 +44,8 @@ export class LineageFeed {
     if (news.length === 0) return
     if (this.#known.size > snapshotsKnownMax) this.#known.clear()
     for (const snapshot of news) this.#known.add(snapshot.id)
-    this.record(
-      news.map((snapshot) => ({
+    const events = news.map(
+      (snapshot): LineageEvent => ({
         kind: 'snapshot',
         id: `snapshot:${snapshot.id}`,
         at: this.micros(),
@@ -53,8 +53,14 @@ export class LineageFeed {
         dataset: snapshot.dataset,
         segments: snapshot.segments.map(({ id, rows, bytes, columnBytes }) => ({ id, rows, bytes, columnBytes })),
         locations: snapshot.segments.map(({ file }) => ({ path: file.path, version: `${file.footerHash}-${file.mtimeNs}` })),
-      })),
+      }),
     )
+    const forget = (error: unknown): void => {
+      // One that is not in the log is logged again with the next query that names it: without it no edge of its segments is known.
+      for (const { id } of news) this.#known.delete(id)
+      this.#options.onError(error)
+    }
+    this.#track(this.#options.recorder.record(events).catch(forget))
   }
 
   /** A write was committed: these files are the new segments of the table's snapshot. */

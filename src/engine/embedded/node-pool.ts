@@ -67,21 +67,31 @@ export class NodePool {
   }
 
   /**
-   * Ready nodes, at least one. Starts absent slots so that `count` run; with `all` it waits for every one of them, else for
-   * the first. Rejects only with the signal's reason.
+   * Ready nodes, at least one. Starts absent slots so that `count` run; with `all` it waits for every process that starts now,
+   * once: one that ends meanwhile is not waited for again, or nodes that keep dying would hold up whoever asks for all of them.
+   * Rejects only with the signal's reason.
    */
   async want(count: number, all: boolean, signal: AbortSignal): Promise<readonly NodeId[]> {
+    const awaited = new Map<NodeId, number>()
     for (;;) {
       signal.throwIfAborted()
+      this.#startAbsent(count, signal)
       const nodes = this.all()
       const ready = nodes.filter((node) => node.state === 'ready').map((node) => node.id)
-      const coming = nodes.filter((node) => node.state !== 'absent' && node.state !== 'draining' && node.state !== 'stopping')
-      const absent = nodes.filter((node) => node.state === 'absent')
-      for (const { id } of absent.slice(0, Math.max(0, count - coming.length))) {
-        this.start(id, this.#sizes.get(id) ?? this.memoryBytesPerNode, signal).catch(() => {})
-      }
-      if (ready.length >= (all ? Math.min(count, nodes.length) : 1)) return ready
+      const starting = nodes.filter((node) => node.state === 'starting')
+      for (const { id, incarnation } of starting) if (!awaited.has(id)) awaited.set(id, incarnation)
+      const more = all && ready.length < count && starting.some((node) => awaited.get(node.id) === node.incarnation)
+      if (ready.length > 0 && !more) return ready
       await this.#change(signal)
+    }
+  }
+
+  #startAbsent(count: number, signal: AbortSignal): void {
+    const nodes = this.all()
+    const coming = nodes.filter((node) => node.state !== 'absent' && node.state !== 'draining' && node.state !== 'stopping')
+    const absent = nodes.filter((node) => node.state === 'absent')
+    for (const { id } of absent.slice(0, Math.max(0, count - coming.length))) {
+      this.start(id, this.#sizes.get(id) ?? this.memoryBytesPerNode, signal).catch(() => {})
     }
   }
 
