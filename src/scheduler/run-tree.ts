@@ -9,7 +9,7 @@ import { ForebayError } from '../model/errors.js'
 import type { DerivedSource, TaskId } from '../model/messages.js'
 import type { NodeId } from '../model/node.js'
 import type { StoredSegment } from '../model/segment.js'
-import type { TaskOutcome } from './dispatcher.js'
+import { NodeLostError, type TaskOutcome } from './dispatcher.js'
 import { elsewhere, runTask, type TaskContext, type TaskDraft } from './run-task.js'
 import { aggregatorWidths, evenRuns, type TreeQuestion } from './tree.js'
 
@@ -34,7 +34,16 @@ export interface TreeWork {
 }
 
 /** What a merge says when it cannot have a partial, or not as it was made. */
-export const unreadable: readonly string[] = ['FILE_UNREADABLE', 'CHECKSUM_MISMATCH', 'UNAVAILABLE', 'NODE_LOST']
+const unreadableCodes: readonly string[] = ['FILE_UNREADABLE', 'CHECKSUM_MISMATCH', 'UNAVAILABLE', 'NODE_LOST']
+
+/**
+ * Whether something that was stored may be at fault, so that it helps to make it again. A task that was given up because it lost
+ * node after node is not: made again it would take as many more with it.
+ */
+export function unreadable(error: unknown): error is ForebayError {
+  return error instanceof ForebayError && !(error instanceof NodeLostError) && unreadableCodes.includes(error.code)
+}
+
 /** A leaf is slow when it takes so many times the median of those that have finished, and at least `slowMsMin`. */
 const slowFactor = 3
 const slowMsMin = 1_000
@@ -47,7 +56,7 @@ export async function runTree(work: TreeWork, context: TaskContext): Promise<Tas
       return await mergeUp(work, [...work.reused.map((source) => source.stored), ...partials], context, round)
     } catch (error) {
       // With partials of earlier queries among them the query is begun anew without those instead.
-      const lost = error instanceof ForebayError && unreadable.includes(error.code) && work.reused.length === 0
+      const lost = unreadable(error) && work.reused.length === 0
       if (!lost || round > 1 || context.signal.aborted) throw error
     }
   }

@@ -3,7 +3,6 @@
  * have nodes, choose the shape, run, and keep what was made. Called again with a new plan when its segments changed.
  */
 import { basename } from 'node:path'
-import { ForebayError } from '../../model/errors.js'
 import type { DerivedSource, TaskOutput } from '../../model/messages.js'
 import type { NodeStatus } from '../../model/node.js'
 import type { Plan, QueryId, QueryRequest } from '../../model/query.js'
@@ -225,7 +224,7 @@ async function runSplit(
     )
   } catch (error) {
     // Which of them it was is not worth finding out: they are made again.
-    if (error instanceof ForebayError && unreadable.includes(error.code)) loseStored(parts, cover.found)
+    if (unreadable(error)) loseStored(parts, cover.found)
     throw error
   } finally {
     for (const { id } of cover.found) parts.derived.unpin(id)

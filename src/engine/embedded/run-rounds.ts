@@ -56,7 +56,7 @@ export async function runRounds(
         await parts.catalog.confirm(plan.reads)
         plan = await confirmedPlan(parts, query.request, query.signal)
         onPlanned(plan)
-      } else if (code !== undefined && unreadable.includes(code) && trustStored) {
+      } else if (unreadable(error) && trustStored) {
         // It may have been a pack or a partial: without them it comes from the files, or the files are at fault.
         trustStored = false
         parts.onError(error)
