@@ -2,11 +2,11 @@ import { readdir, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { availableParallelism, totalmem } from 'node:os'
 import { ForebayError, toErrorRecord } from '../model/errors.js'
-import { readConfiguration, readCredentials, type ServerConfiguration } from '../server/configuration.js'
+import { readCredentials, type ServerConfiguration } from '../server/configuration.js'
 import { openStateFolder } from '../server/state-folder.js'
-import { type CommandContext, text } from './context.js'
+import type { CommandContext } from './context.js'
 import { bytesText, printJson, printTable } from './output.js'
-import { configurationFlags } from './serve.js'
+import { toldConfiguration } from './serve.js'
 
 interface Finding {
   readonly check: string
@@ -21,17 +21,12 @@ const warning = (detail: string, hint: string): Verdict => ({ state: 'warning', 
 
 /** `forebay doctor`: fails when something is in the way of a server. */
 export async function doctor(context: CommandContext): Promise<void> {
-  const { options, output, environment } = context
-  const file = text(options['config'])
+  const { output } = context
   const findings: Finding[] = [await check('Node', node)]
   let configuration: ServerConfiguration | undefined
   findings.push(
     await check('configuration', async () => {
-      configuration = readConfiguration({
-        flags: configurationFlags(options),
-        environment,
-        ...(file === undefined ? {} : { file }),
-      })
+      configuration = toldConfiguration(context)
       readCredentials(configuration)
       return ok('every key is understood')
     }),

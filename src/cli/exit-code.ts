@@ -24,6 +24,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   NAME_NOT_FOUND: 'forebay tables lists the tables and their columns',
   UNAUTHORIZED: 'add --token-file FILE, or set FOREBAY_TOKEN_FILE',
   CONFIGURATION_INVALID: 'forebay serve --help lists the flags',
+  FILE_UNREADABLE: 'write the file again, or move it out of the data folder; the other tables answer meanwhile',
   STATE_IN_USE: 'stop the other server, or use another folder with --state DIR',
   QUEUE_FULL: 'try again in a moment',
   DEADLINE_EXCEEDED: 'give it more time with --timeout, or ask for less',
@@ -37,9 +38,14 @@ export function report(error: unknown, stderr: { write(text: string): unknown })
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.fine : exitCodes.wrongUsage
   const message = error instanceof Error ? error.message : String(error)
   const hint = hintOf(error)
-  stderr.write(`error: ${oneLine(message)}\n`)
+  stderr.write(`error: ${oneLine(message)}${place(error)}\n`)
   if (hint !== undefined) stderr.write(`try: ${oneLine(hint)}\n`)
   return error instanceof UsageError ? exitCodes.wrongUsage : exitCodes.failed
+}
+
+/** Where in the SQL text it is, counted from 1 as editors do. */
+function place(error: unknown): string {
+  return error instanceof ForebayError && error.position !== undefined ? ` (at character ${error.position + 1})` : ''
 }
 
 function hintOf(error: unknown): string | undefined {

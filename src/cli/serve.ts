@@ -1,9 +1,11 @@
-import { readConfiguration } from '../server/configuration.js'
+import { ForebayError } from '../model/errors.js'
+import { readConfiguration, type ServerConfiguration } from '../server/configuration.js'
 import { openServer, serverLog } from '../server/open-server.js'
 import { type CommandContext, text } from './context.js'
+import { UsageError } from './exit-code.js'
 
 /** Flags of `forebay serve` and `forebay doctor` by the key of the configuration that they set. */
-export function configurationFlags(options: CommandContext['options']): Record<string, unknown> {
+function configurationFlags(options: CommandContext['options']): Record<string, unknown> {
   const { data, state, host, port, nodes, tree, memory, disk, tokenFile, engine, lineage, queue, proactive, logLevel } = options
   const { provisioner } = options
   const tls = { certFile: options['tlsCert'], keyFile: options['tlsKey'] }
@@ -27,18 +29,23 @@ export function configurationFlags(options: CommandContext['options']): Record<s
   }
 }
 
+/** What the command was told, checked; a wrong flag, variable or key is wrong usage. */
+export function toldConfiguration({ options, environment }: CommandContext): ServerConfiguration {
+  const file = text(options['config'])
+  try {
+    return readConfiguration({ flags: configurationFlags(options), environment, ...(file === undefined ? {} : { file }) })
+  } catch (error) {
+    throw error instanceof ForebayError ? new UsageError(error.message, error.hint) : error
+  }
+}
+
 /** Time for closing everything after the last query has ended. */
 const closeMsMax = 15_000
 
 /** `forebay serve`: resolves when the server has been stopped. */
 export async function serve(context: CommandContext): Promise<void> {
-  const { options, output, environment } = context
-  const file = text(options['config'])
-  const configuration = readConfiguration({
-    flags: configurationFlags(options),
-    environment,
-    ...(file === undefined ? {} : { file }),
-  })
+  const { output } = context
+  const configuration = toldConfiguration(context)
   const log = serverLog(configuration)
   // A promise that nobody waited for failed: a fault to report, but no reason to end every query that runs.
   process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled failure'))

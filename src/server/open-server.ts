@@ -11,7 +11,7 @@ import { parseProvisioner, refusalOfEmbedded } from '../allocate/provisioner-url
 import { openCatalog } from '../catalog/catalog.js'
 import { ImportStaging } from '../catalog/import-staging.js'
 import { snapshotEvent } from '../catalog/snapshot.js'
-import { openEmbeddedEngine } from '../engine/embedded/embedded-engine.js'
+import { type EmbeddedEngine, openEmbeddedEngine } from '../engine/embedded/embedded-engine.js'
 import { openLineageReader } from '../lineage/lineage-reader.js'
 import { IntakeWorker } from '../lineage/openlineage/intake-worker.js'
 import { openReporter } from '../lineage/openlineage/out/open-reporter.js'
@@ -64,6 +64,7 @@ export interface Server {
 }
 
 const queueMsMax = 30_000
+const firstAnswerMsMax = 30_000
 
 /** JSON lines on stderr. */
 export function serverLog({ logLevel }: Pick<ServerConfiguration, 'logLevel'>): Logger {
@@ -273,7 +274,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     staging,
   }
   const app = await buildApp(rooms, log)
-  await Promise.all([listen(app, configuration), engine.probe(AbortSignal.timeout(30_000))])
+  await Promise.all([listen(app, configuration), answerFirst(engine)])
   health.probed = true
   const url = urlOf(configuration, app.server.address() as AddressInfo)
   await state.announce(url)
@@ -333,6 +334,20 @@ function refuseUnavailable(configuration: ServerConfiguration): void {
       hint: `leave --${missing} away: the embedded one is used then`,
     },
   )
+}
+
+/** A planner and a node answer. Throws UNAVAILABLE when they do not in time. */
+async function answerFirst(engine: EmbeddedEngine): Promise<void> {
+  const signal = AbortSignal.timeout(firstAnswerMsMax)
+  try {
+    await engine.probe(signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    throw new ForebayError('UNAVAILABLE', `no node has answered ${firstAnswerMsMax / 1000} s after the start`, {
+      hint: 'the machine is too busy, or has too little memory, for so many nodes: start fewer with --nodes',
+      cause: error,
+    })
+  }
 }
 
 /** A broker that starts beside us has a while to come up; what is wrong with it is said at once. */

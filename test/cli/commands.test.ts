@@ -175,8 +175,8 @@ describe('query', () => {
 
 it('fails with 1, says what is wrong and what to try', async () => {
   const failing: readonly (readonly [readonly string[], RegExp])[] = [
-    [['query', 'SELECT * FROM salez'], /^error: table "salez" does not exist\ntry: .*sales/],
-    [['query', 'SELEC 1'], /^error: .*\ntry: /],
+    [['query', 'SELECT * FROM salez'], /^error: table "salez" does not exist \(at character 15\)\ntry: .*sales/],
+    [['query', 'SELEC 1'], /^error: .* \(at character 1\)\ntry: .*position/],
     [['query', "SELECT * FROM read_csv('/etc/passwd')"], /^error: .*read_csv/],
     [['query', 'DELETE FROM kept'], /^error: .*DELETE/],
     [['query', 'INSERT INTO sales SELECT * FROM sales'], /^error: .*sales.*\n/],
@@ -187,7 +187,6 @@ it('fails with 1, says what is wrong and what to try', async () => {
     [['status', 'q-nowhere-000001'], /^error: .*q-nowhere-000001/],
     [['import', 'forebay.yaml', '--table', 'sales'], /^error: /],
     [['nodes', '--url', 'http://127.0.0.1:9'], /^error: no server answers at http:\/\/127.0.0.1:9\ntry: .*forebay serve/],
-    [['serve', '--memory', 'lots', '--state', join(root, 'none')], /^error: configuration key "memory".*\ntry: /],
   ]
   writeFileSync(join(root, 'forebay.yaml'), '')
   for (const [index, [args, { code, stdout, stderr }]] of (await all(failing.map(([each]) => each))).entries()) {
@@ -218,6 +217,8 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['demo', '--workload', 'lucky'], /error: .*--workload/],
     [['nodes', '--url', 'ftp://x'], /error: --url/],
     [['serve', '--tree', 'perhaps'], /error: .*--tree/],
+    [['serve', '--nodes', 'x', '--state', join(root, 'none')], /^error: configuration key "nodes".*\ntry: /],
+    [['serve', '--memory', 'lots', '--state', join(root, 'none')], /^error: configuration key "memory".*\ntry: /],
   ]
   for (const [index, [args, { code, stdout, stderr }]] of (await all(wrong.map(([each]) => each))).entries()) {
     expect([args, code, stdout, stderr]).toEqual([args, 2, '', expect.stringMatching(wrong[index]?.[1] ?? /never/)])
