@@ -245,8 +245,9 @@ export class NodeProcess {
   async #sendVitalSigns(): Promise<void> {
     const { user, system } = process.cpuUsage()
     const instances = await this.#openInstances()
-    const attached = [...this.#packs].filter(([, path]) => instances.some((instance) => instance.attachments.has(path)))
     if (this.#active.size === 0) this.#warmBytes = await bufferBytes(instances)
+    // Listed last: a pack that was read while the rest was asked for has been reported by now, and must not be missing here.
+    const attached = [...this.#packs].filter(([, path]) => instances.some((instance) => instance.attachments.has(path)))
     this.#send({
       type: 'vital-signs',
       cpuSeconds: (user + system) / 1e6,

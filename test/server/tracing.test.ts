@@ -139,7 +139,8 @@ describe('a traced server', () => {
     for (const task of children(root1()).filter(({ name }) => name.startsWith('task'))) {
       expect(task.end).toBeGreaterThanOrEqual(task.start)
       expect(task.start).toBeGreaterThan(start - 5)
-      expect(task.end).toBeLessThan(end + 5)
+      // It goes on when the answer has left: its rows are kept for later queries.
+      expect(task.start).toBeLessThan(end)
     }
   })
 

@@ -57,7 +57,7 @@ export class Warmth {
     return [...new Set(this.#packs.holding(segment).flatMap((pack) => this.ofPack(pack)))]
   }
 
-  /** What a node says is attached is what can be warm there; a pack that it read a moment ago may not be in its report yet. */
+  /** What a node says is attached is what can be warm there; it lists what it has read before it reports. */
   #keep(node: NodeId, attached: ReadonlySet<PackId>): void {
     for (const [pack, nodes] of this.#columns) {
       if (!attached.has(pack)) nodes.delete(node)
