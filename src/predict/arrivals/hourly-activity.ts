@@ -2,8 +2,10 @@
  * Will a tenant be active in the next hour? A pooled logistic regression over what its past says of that hour: decayed
  * frequencies by hour of day and by hour of week, the same hours around it, yesterday and last week, how long it has slept. The
  * plain rule max(hour of day, hour of week) ≥ 0.2 is one of its regressors, so it starts from there and learns how far to trust
- * each part. Learned online (AdaGrad), for all tenants together: what makes an hour likely is alike for all, when is not.
+ * each part. The log says no time zone, so a clock that moves against UTC is found by how the last days fit the habits. Learned online (AdaGrad), for all tenants together: what makes an hour likely is alike for all, when is not.
  */
+import { ClockShift } from './clock-shift.js'
+
 const hoursPerWeek = 168
 /** Weight that a frequency loses in an hour: half-life 7 days. */
 const hourlyDecay = 0.5 ** (1 / hoursPerWeek)
@@ -21,6 +23,12 @@ class TenantHours {
   readonly #kindKnown = new Float64Array(48)
   readonly #wakeHits = new Float64Array(sleepMax)
   readonly #wakeKnown = new Float64Array(sleepMax)
+  /** By hour of day of its kind, of the last few occurrences: what began or stopped. */
+  readonly #lateHits = new Float64Array(48)
+  readonly #lateKnown = new Float64Array(48)
+  readonly #clock = new ClockShift()
+  /** Active hours of today beyond what its hours usually have: a day off or a long day. */
+  #surprise = 0
   readonly #active: number[] = []
   #lastActive: number | undefined
   #rate = 0
@@ -42,6 +50,9 @@ class TenantHours {
   add(hour: number, active: boolean): void {
     const day = hour % 24
     const week = hour % hoursPerWeek
+    this.#surprise = surpriseDecay * this.#surprise + (active ? 1 : 0) - this.hourOfKind(hour)
+    this.#clock.add(active, (shift) => this.hourOfKind(hour + shift))
+    step(this.#lateHits, this.#lateKnown, kindOf(hour), lateDecay, active)
     step(this.#dayHits, this.#dayKnown, day, hourlyDecay ** 24, active)
     step(this.#weekHits, this.#weekKnown, week, hourlyDecay ** hoursPerWeek, active)
     step(this.#kindHits, this.#kindKnown, kindOf(hour), hourlyDecay ** 48, active)
@@ -91,6 +102,10 @@ class TenantHours {
     const waking = this.waking(hour)
     const beforeWeek = (this.hourOfWeek(hour - 1) + this.hourOfWeek(hour + 1)) / 2
     const beforeDay = (this.hourOfDay(hour - 1) + this.hourOfDay(hour + 1)) / 2
+    const shifted = hour + this.#clock.shift
+    const aligned = Math.max(this.hourOfKind(shifted), this.hourOfWeek(shifted))
+    const late = share(this.#lateHits, this.#lateKnown, kindOf(hour))
+    const likely = Math.max(kind, week, waking)
     const yesterday = this.#ago(24)
     const lastWeek = this.#ago(168)
     out.set([
@@ -118,7 +133,7 @@ class TenantHours {
       Math.log1p(Math.min(this.known, 2000)) / 4,
       kind,
       waking,
-      Math.max(kind, week, waking),
+      likely,
       kind * week,
       waking * Math.max(day, week),
       (this.hourOfKind(hour - 1) + this.hourOfKind(hour + 1)) / 2,
@@ -128,10 +143,27 @@ class TenantHours {
       Math.sqrt(kind * week),
       Math.max(kind, week) > 0.5 ? 1 : 0,
       waking > 0.5 ? 1 : 0,
+      aligned,
+      this.#clock.shift === 0 ? 0 : aligned - Math.max(kind, week),
+      late,
+      late * likely,
+      this.#surprise,
+      this.#surprise * likely,
+      logOdds(kind),
+      logOdds(week),
+      logOdds(waking),
     ])
   }
 }
-const featureCount = 34
+const featureCount = 43
+
+/** What an occurrence of an hour weighs after the next one, and a surprise after the next hour. */
+const lateDecay = 0.5
+const surpriseDecay = 0.85
+
+function logOdds(probability: number): number {
+  return Math.log((probability + 0.02) / (1.02 - probability)) / 4
+}
 
 /** Hours of sleep that are told apart, and what an observation of one weighs after the next. */
 const sleepMax = 60
@@ -170,6 +202,8 @@ export class HourlyActivity {
   readonly #weights = new Float64Array(featureCount)
   readonly #squares = new Float64Array(featureCount).fill(1e-2)
   readonly #x = new Float64Array(featureCount)
+  /** Whose hour `#x` describes: what is expected and then observed is described once. */
+  #described: { readonly past: TenantHours; readonly hour: number } | undefined
 
   constructor() {
     // Starts as the plain rule: even odds at 0.35.
@@ -179,7 +213,7 @@ export class HourlyActivity {
 
   expect(tenant: string, hour: number): HourForecast {
     const past = this.#pastOf(tenant)
-    past.features(hour, this.#x)
+    this.#describe(past, hour)
     return {
       probability: this.#probability(),
       baseRate: past.asleepRate,
@@ -193,9 +227,15 @@ export class HourlyActivity {
   /** The hour is over: whether there was a query. Every hour of a tenant is to be told, in order. */
   observe(tenant: string, hour: number, active: boolean): void {
     const past = this.#pastOf(tenant)
-    past.features(hour, this.#x)
+    this.#describe(past, hour)
     if (past.known >= 24) this.#learn(active, past.idle(hour))
     past.add(hour, active)
+  }
+
+  #describe(past: TenantHours, hour: number): void {
+    if (this.#described?.past === past && this.#described.hour === hour) return
+    past.features(hour, this.#x)
+    this.#described = { past, hour }
   }
 
   #pastOf(tenant: string): TenantHours {

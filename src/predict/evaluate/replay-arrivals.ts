@@ -36,7 +36,8 @@ const thresholds = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
  * often than any hour of sleep would (they are lucky guesses), next to nothing.
  */
 const extraTarget = { steady: 0.08, bursty: 0.115, withoutSkill: 0.01 }
-const burstiness = { from: 0.25, until: 0.33 }
+/** First queries after idle per active hour: bursty is a fleet whose spells of activity last less than two and a half hours. */
+const burstiness = { from: 0.4, until: 0.5 }
 /** A forecast must be so much likelier than the tenant's usual hour of sleep, and all of them come true so much more often. */
 const liftMin = { each: 1.3, all: 2 }
 
