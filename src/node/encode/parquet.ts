@@ -1,11 +1,14 @@
+/**
+ * The SELECT whose rows DuckDB writes as the client's Parquet file. What Parquet has no type for, at any depth, goes as one that
+ * keeps the value: left alone, DuckDB would write 128-bit integers, which `sum` of integers gives, as DOUBLE and lose digits, would
+ * cut INTERVAL to milliseconds and refuse negative ones, and would drop the zone of TIME WITH TIME ZONE.
+ */
 import type { Column } from '../../model/segment.js'
 import { distinctNames } from '../carrier.js'
 import { quoteName } from '../quote.js'
+import { parseType, type TypeTree } from '../type-tree.js'
 
-/**
- * The SELECT whose rows DuckDB writes as the client's Parquet file. 128-bit integers, which `sum` of integers gives, become
- * DECIMAL(38,0): left alone, DuckDB would write them as DOUBLE and lose digits.
- */
+/** `sql` with every column in a type that Parquet keeps: DECIMAL(38,0) for 128-bit integers, text (DuckDB's) for the rest. */
 export function parquetSql(sql: string, columns: readonly Column[]): string {
   const names = distinctNames(columns).map(quoteName)
   const inner = columns.map((_, index) => `c${index}`)
@@ -14,6 +17,46 @@ export function parquetSql(sql: string, columns: readonly Column[]): string {
 }
 
 function portable(name: string, type: string): string {
-  if (type === 'HUGEINT' || type === 'UHUGEINT') return `CAST(${name} AS DECIMAL(38,0))`
-  return /^(UNION|VARIANT|BIT$|BIGNUM)/.test(type) ? `CAST(${name} AS VARCHAR)` : name
+  const tree = parseType(type)
+  return isPortable(tree) ? name : `CAST(${name} AS ${portableType(tree)})`
+}
+
+const wholeNumbers = new Set(['HUGEINT', 'UHUGEINT'])
+const asText = new Set(['BIT', 'BIGNUM', 'VARIANT', 'INTERVAL', 'TIME WITH TIME ZONE'])
+
+function isPortable(tree: TypeTree): boolean {
+  switch (tree.kind) {
+    case 'scalar':
+      return !wholeNumbers.has(tree.name) && !asText.has(tree.name)
+    case 'enum':
+      return true
+    case 'list':
+    case 'array':
+      return isPortable(tree.element)
+    case 'map':
+      return isPortable(tree.key) && isPortable(tree.value)
+    case 'struct':
+      return tree.fields.every((field) => isPortable(field.type))
+    case 'union':
+      return false
+  }
+}
+
+function portableType(tree: TypeTree): string {
+  switch (tree.kind) {
+    case 'scalar':
+      if (wholeNumbers.has(tree.name)) return 'DECIMAL(38,0)'
+      return asText.has(tree.name) ? 'VARCHAR' : tree.name
+    case 'enum':
+    case 'union':
+      return 'VARCHAR'
+    case 'list':
+      return `${portableType(tree.element)}[]`
+    case 'array':
+      return `${portableType(tree.element)}[${tree.size}]`
+    case 'map':
+      return `MAP(${portableType(tree.key)}, ${portableType(tree.value)})`
+    case 'struct':
+      return `STRUCT(${tree.fields.map((field) => `${quoteName(field.name)} ${portableType(field.type)}`).join(', ')})`
+  }
 }

@@ -221,4 +221,34 @@ describe('Parquet', () => {
     writeFileSync(path, outcome.result.inline)
     expect(await duckdb(`SELECT s::VARCHAR, "S_1" FROM '${path}'`)).toEqual([['12345678901234567890123', 'x']])
   })
+
+  it('keeps values that Parquet has no type for, at any depth', async () => {
+    const columns = [
+      { name: 'l', type: 'HUGEINT[]' },
+      { name: 's', type: 'STRUCT(a HUGEINT, "b c" MAP(VARCHAR, UHUGEINT))' },
+      { name: 'i', type: 'INTERVAL' },
+      { name: 'n', type: 'INTERVAL[]' },
+      { name: 't', type: 'TIME WITH TIME ZONE' },
+      { name: 'u', type: 'UNION(k INTEGER)[]' },
+    ]
+    const sql = `SELECT [12345678901234567890123::HUGEINT, NULL],
+      {a: 12345678901234567890123::HUGEINT, 'b c': MAP {'k': 12345678901234567890124::UHUGEINT}},
+      INTERVAL '1 month 5.000001 seconds', [INTERVAL '-3 days'], TIMETZ '12:00:00+02', [union_value(k := 5)]`
+    const outcome = await node.finished(task(sql, toClient(columns, { format: 'parquet' })))
+    if (outcome.result.to !== 'client' || outcome.result.inline === undefined) throw new Error('no answer')
+    const path = `${folder.path}/nested.parquet`
+    writeFileSync(path, outcome.result.inline)
+    const read = `SELECT l::VARCHAR, s::VARCHAR, (i::INTERVAL = INTERVAL '1 month 5.000001 seconds')::VARCHAR,
+      (n[1]::INTERVAL)::VARCHAR, t::VARCHAR, u::VARCHAR FROM '${path}'`
+    expect(await duckdb(read)).toEqual([
+      [
+        '[12345678901234567890123, NULL]',
+        "{'a': 12345678901234567890123, 'b c': {k=12345678901234567890124}}",
+        'true',
+        '-3 days',
+        '12:00:00+02',
+        '[5]',
+      ],
+    ])
+  })
 })
