@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type ErrorRecord, ForebayError, toErrorRecord } from '../model/errors.js'
+import { type ErrorRecord, fileUnreadable, toErrorRecord } from '../model/errors.js'
 import { type FileStamp, type FileSystem, type FolderEntry, inBatches } from './file-system.js'
 import { byBytes } from './hive-partitions.js'
 
@@ -155,9 +155,9 @@ function clash(first: FoundTable, second: FoundTable): ErrorRecord {
 
 function unlistable(path: string, cause: unknown): ErrorRecord {
   const why = cause instanceof Error ? cause.message : String(cause)
-  return toErrorRecord(new ForebayError('FILE_UNREADABLE', `folder "${path}" is not readable: ${why}`))
+  return toErrorRecord(fileUnreadable(`folder "${path}" is not readable: ${why}`, cause))
 }
 
 function unreadable(path: string, why: string): ErrorRecord {
-  return { code: 'FILE_UNREADABLE', message: `file "${path}" is not readable: ${why}` }
+  return toErrorRecord(fileUnreadable(`file "${path}" is not readable: ${why}`))
 }

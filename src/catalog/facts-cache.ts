@@ -1,5 +1,5 @@
 import type { FooterResult } from '../model/catalogue.js'
-import { type ErrorRecord, ForebayError } from '../model/errors.js'
+import { type ErrorRecord, fileUnreadable, toErrorRecord } from '../model/errors.js'
 import { type FileVersion, stableHash } from '../model/segment.js'
 import { type FileFacts, factsFormat, factsOf } from './file-facts.js'
 import { type FileStamp, inBatches } from './file-system.js'
@@ -99,6 +99,5 @@ function bucketOf(path: string): number {
 }
 
 function unanswered(path: string): FactsResult {
-  const error = new ForebayError('FILE_UNREADABLE', `file "${path}" is not readable: its footer was not answered`)
-  return { path, error: { code: error.code, message: error.message } }
+  return { path, error: toErrorRecord(fileUnreadable(`file "${path}" is not readable: its footer was not answered`)) }
 }

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { RelationDefinition } from '../model/catalogue.js'
 import type { Clock } from '../model/clock.js'
-import { ForebayError, toErrorRecord } from '../model/errors.js'
+import { ForebayError, fileUnreadable, fromErrorRecord, toErrorRecord } from '../model/errors.js'
 import { type Column, type Snapshot, stableHash } from '../model/segment.js'
 import type { FactsCache } from './facts-cache.js'
 import { type FileStamp, type FileSystem, inBatches } from './file-system.js'
@@ -210,8 +210,7 @@ export class WrittenTables {
         createdAt: this.#options.clock.now(),
       }
       const definition = await this.#load(table, new AbortController().signal)
-      if (definition.kind !== 'dataset')
-        throw new ForebayError('FILE_UNREADABLE', definition.kind === 'broken' ? definition.error.message : name)
+      if (definition.kind !== 'dataset') throw fileUnreadable(definition.kind === 'broken' ? definition.error.message : name)
       const tables = [...this.#manifest.tables.filter((other) => other !== current), table]
       await this.#replace({ tables }, what, options)
       this.#define(table.name, definition)
@@ -316,12 +315,12 @@ export class WrittenTables {
       const stamps = await inBatches(table.files, statsAtOnce, async (file) => {
         const path = join(folder, file.path)
         const stamp = await fileSystem.stat(path)
-        if (stamp?.kind !== 'file') throw new ForebayError('FILE_UNREADABLE', `file "${path}" of table "${table.name}" is gone`)
+        if (stamp?.kind !== 'file') throw fileUnreadable(`file "${path}" of table "${table.name}" is gone`)
         await this.#checkSeen(file, stamp, table.name)
         return stamp
       })
       const files = (await facts.facts(`written/${table.name.toLowerCase()}`, stamps, signal)).map((result) => {
-        if ('error' in result) throw new ForebayError('FILE_UNREADABLE', result.error.message)
+        if ('error' in result) throw fromErrorRecord(result.error)
         return { facts: result, relativePath: this.#below(result.version.path) }
       })
       const declared = JSON.stringify(table.columns)

@@ -24,7 +24,6 @@ const hints: Partial<Record<ErrorCode, string>> = {
   NAME_NOT_FOUND: 'forebay tables lists the tables and their columns',
   UNAUTHORIZED: 'add --token-file FILE, or set FOREBAY_TOKEN_FILE',
   CONFIGURATION_INVALID: 'forebay serve --help lists the flags',
-  FILE_UNREADABLE: 'write the file again, or move it out of the data folder; the other tables answer meanwhile',
   STATE_IN_USE: 'stop the other server, or use another folder with --state DIR',
   QUEUE_FULL: 'try again in a moment',
   DEADLINE_EXCEEDED: 'give it more time with --timeout, or ask for less',

@@ -66,6 +66,12 @@ export class ForebayError extends Error {
   }
 }
 
+/** FILE_UNREADABLE of a file that a table is made of; `message` names it. */
+export function fileUnreadable(message: string, cause?: unknown): ForebayError {
+  const hint = 'write the file again, or move it out of its folder; the other tables answer meanwhile'
+  return new ForebayError('FILE_UNREADABLE', message, { hint, cause })
+}
+
 /** What of an error travels between processes and to clients. */
 export interface ErrorRecord {
   readonly code: ErrorCode

@@ -1,4 +1,4 @@
-import { ForebayError } from '../model/errors.js'
+import { ForebayError, fileUnreadable } from '../model/errors.js'
 import { withPlainPaths } from './read-paths.js'
 
 /** What an error may be about: the files and packs that the statement read. */
@@ -38,12 +38,12 @@ export function fromDuckDBError(error: unknown, scene: ErrorScene): ForebayError
   }
   const file = scene.files.find((path) => message.includes(path))
   if (file !== undefined && kind !== 'Conversion Error') {
-    return failure('FILE_UNREADABLE', `file "${file}" is not readable: ${firstLine(rest)}`)
+    return fileUnreadable(`file "${file}" is not readable: ${firstLine(rest)}`, error)
   }
   // "Invalid Error" is what the libraries below DuckDB throw, e.g. Thrift on a page header; it never names the file.
   const aboutFiles = kind === 'Invalid Error' || (/^(IO|Invalid Input|Serialization) Error$/.test(kind) && isAboutParquet(lower))
   if (scene.files.length > 0 && aboutFiles) {
-    return failure('FILE_UNREADABLE', `file ${named(scene.files)} is not readable: ${firstLine(rest)}`)
+    return fileUnreadable(`file ${named(scene.files)} is not readable: ${firstLine(rest)}`, error)
   }
   if (scene.packs.length > 0 && (kind === 'IO Error' || kind === 'Serialization Error')) {
     return failure('CHECKSUM_MISMATCH', `pack ${named(scene.packs)} is not readable: ${firstLine(rest)}`)

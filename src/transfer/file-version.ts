@@ -1,6 +1,6 @@
 import { type BigIntStats, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { ForebayError } from '../model/errors.js'
+import { ForebayError, fileUnreadable } from '../model/errors.js'
 import type { BaseSegment, FileVersion } from '../model/segment.js'
 
 /** So few files are checked at once without waiting: a call of 5 µs each is cheaper than a thread's turn. */
@@ -55,9 +55,5 @@ function isMissing(error: unknown): boolean {
 }
 
 function unreadable(path: string, cause: unknown): ForebayError {
-  return new ForebayError(
-    'FILE_UNREADABLE',
-    `file "${path}" is not readable: ${cause instanceof Error ? cause.message : cause}`,
-    { cause },
-  )
+  return fileUnreadable(`file "${path}" is not readable: ${cause instanceof Error ? cause.message : cause}`, cause)
 }

@@ -190,6 +190,7 @@ describe('a file', () => {
     const { error } = await node.failed(task('SELECT sum(i) FROM __fb0', toClient([]), [input]))
     expect(error.code).toBe('FILE_UNREADABLE')
     expect(error.message).toContain(path)
+    expect(error.hint).toContain('write the file again')
     await node.finished(task('SELECT 1', toClient([])))
   })
 })

@@ -28,7 +28,7 @@ describe('tables', () => {
     expect([...byName.keys()]).toEqual(['broken', 'by_day', 'empty', 'numbers', 'sales'])
     expect(byName.get('sales')).toMatchObject({ kind: 'discovered', segments: 3, rows: 2500 })
     expect(byName.get('by_day')).toMatchObject({ partitionColumns: ['day'], rows: 300 })
-    expect(byName.get('broken')).toMatchObject({ kind: 'broken', error: { code: 'FILE_UNREADABLE' } })
+    expect(byName.get('broken')).toMatchObject({ kind: 'broken', error: { code: 'FILE_UNREADABLE', hint: expect.any(String) } })
   })
 
   it('shows one table with its snapshot and segments', async () => {
@@ -44,6 +44,7 @@ describe('tables', () => {
     await expect(server.query('SELECT * FROM broken')).rejects.toMatchObject({
       code: 'FILE_UNREADABLE',
       message: expect.stringContaining('broken.parquet'),
+      hint: expect.stringContaining('write the file again'),
     })
   })
 

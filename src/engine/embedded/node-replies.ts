@@ -1,6 +1,6 @@
 /** Waits for what nodes say besides the outcomes of tasks. Every wait ends: with the answer, with the node's end, or in time. */
 import type { NodeFleet } from '../../allocate/node-fleet.js'
-import { ForebayError, fromErrorRecord } from '../../model/errors.js'
+import { ForebayError, fileUnreadable, fromErrorRecord } from '../../model/errors.js'
 import type { FromNode } from '../../model/messages.js'
 import type { NodeId } from '../../model/node.js'
 import type { BaseSegment, Pack, PackId, StoredSegment } from '../../model/segment.js'
@@ -87,9 +87,7 @@ export class NodeReplies {
     this.#send(node, { type: 'record-checksums', requestId, segment, columns })
     const { ok, error } = await reply
     if (ok) return
-    throw error === undefined
-      ? new ForebayError('FILE_UNREADABLE', `no checksums of "${segment.file.path}"`)
-      : fromErrorRecord(error)
+    throw error === undefined ? fileUnreadable(`no checksums of "${segment.file.path}"`) : fromErrorRecord(error)
   }
 
   #send(node: NodeId, message: Parameters<NodeFleet['send']>[1]): void {

@@ -36,6 +36,7 @@ export async function* readLog(
     }
   } catch (cause) {
     throw new ForebayError('FILE_UNREADABLE', `query log "${path}" breaks off after line ${line}: ${(cause as Error).message}`, {
+      hint: 'cut the log off after the last whole line, or export it again',
       cause,
     })
   }

@@ -68,6 +68,7 @@ export async function importLog(
   } catch (cause) {
     if (cause instanceof ForebayError) throw cause
     throw new ForebayError('FILE_UNREADABLE', `query log "${path}" breaks off after line ${line}: ${(cause as Error).message}`, {
+      hint: 'cut the log off after the last whole line, or export it again',
       cause,
     })
   }

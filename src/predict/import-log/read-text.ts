@@ -28,6 +28,9 @@ async function peek(path: string): Promise<{ size: number; zipped: boolean }> {
       await file.close()
     }
   } catch (cause) {
-    throw new ForebayError('FILE_UNREADABLE', `query log "${path}" cannot be read: ${(cause as Error).message}`, { cause })
+    throw new ForebayError('FILE_UNREADABLE', `query log "${path}" cannot be read: ${(cause as Error).message}`, {
+      hint: 'name a file that this user can read',
+      cause,
+    })
   }
 }

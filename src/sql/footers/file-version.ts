@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import { ForebayError } from '../../model/errors.js'
+import { ForebayError, fileUnreadable } from '../../model/errors.js'
 import type { FileVersion } from '../../model/segment.js'
 
 const tailBytes = 8
@@ -9,7 +9,7 @@ const footerBytesMax = 256 * 1024 * 1024
 /** The version of a Parquet file's bytes as they are now. Throws FILE_UNREADABLE for what is no Parquet file by its ends. */
 export async function fileVersion(path: string): Promise<FileVersion> {
   const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
-    throw new ForebayError('FILE_UNREADABLE', `file "${path}" is not readable: ${reason(cause)}`, { cause })
+    throw fileUnreadable(`file "${path}" is not readable: ${reason(cause)}`, cause)
   })
   try {
     const { size, mtimeNs, ino } = await file.stat({ bigint: true })
@@ -21,7 +21,7 @@ export async function fileVersion(path: string): Promise<FileVersion> {
 }
 
 async function hashFooter(file: FileHandle, path: string, size: number): Promise<string> {
-  const broken = (why: string): ForebayError => new ForebayError('FILE_UNREADABLE', `file "${path}" is not readable: ${why}`)
+  const broken = (why: string): ForebayError => fileUnreadable(`file "${path}" is not readable: ${why}`)
   if (size < 12) throw broken('it is too short for a Parquet file')
   const tail = Buffer.alloc(tailBytes)
   await file.read(tail, 0, tailBytes, size - tailBytes)

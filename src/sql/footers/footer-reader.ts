@@ -1,6 +1,6 @@
 import type { FooterResult } from '../../model/catalogue.js'
 import { entryPoint } from '../../model/entry-point.js'
-import { ForebayError } from '../../model/errors.js'
+import { ForebayError, fileUnreadable, toErrorRecord } from '../../model/errors.js'
 import { Child } from '../planner/child.js'
 import type { FromFooterReader, ToFooterReader } from '../planner/messages.js'
 import type { UnionResult } from '../planner.js'
@@ -44,9 +44,7 @@ export class FooterReader {
     return this.#inTurn(async () => {
       const answer = await this.#ask({ type: 'describe', id: ++this.#lastId, paths }, signal)
       if (answer?.type === 'described') return answer.result
-      return {
-        error: { code: 'FILE_UNREADABLE', message: `one of ${paths.length} files cannot be read: the reader crashed on them` },
-      }
+      return { error: toErrorRecord(fileUnreadable(`one of ${paths.length} files cannot be read: the reader crashed on them`)) }
     })
   }
 
@@ -63,9 +61,7 @@ export class FooterReader {
     if (only !== undefined && more.length === 0) {
       // The process may have died of something else: a file is named only after it did it twice.
       if (!isRetry) return this.#readSome(paths, signal, true)
-      return [
-        { path: only, error: { code: 'FILE_UNREADABLE', message: `file "${only}" is not readable: it crashed the reader` } },
-      ]
+      return [{ path: only, error: toErrorRecord(fileUnreadable(`file "${only}" is not readable: it crashed the reader`)) }]
     }
     const half = paths.length >> 1
     return [...(await this.#readSome(paths.slice(0, half), signal)), ...(await this.#readSome(paths.slice(half), signal))]

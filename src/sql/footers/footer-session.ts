@@ -1,6 +1,6 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import type { FooterResult, FooterRowGroup } from '../../model/catalogue.js'
-import { ForebayError, toErrorRecord } from '../../model/errors.js'
+import { ForebayError, fileUnreadable, toErrorRecord } from '../../model/errors.js'
 import type { Column, FileVersion } from '../../model/segment.js'
 import { quoteText } from '../ast-walk.js'
 import type { UnionResult } from '../planner.js'
@@ -96,8 +96,8 @@ export class FooterSession {
       return { columns: await this.#describe(`read_parquet([${list}], union_by_name = true, hive_partitioning = true)`) }
     } catch (error) {
       const message = firstLine(error)
-      const code = /mismatch|conflict|Cannot (mix|combine|cast)|different/i.test(message) ? 'FILES_DISAGREE' : 'FILE_UNREADABLE'
-      return { error: { code, message } }
+      const disagree = /mismatch|conflict|Cannot (mix|combine|cast)|different/i.test(message)
+      return { error: disagree ? { code: 'FILES_DISAGREE', message } : toErrorRecord(fileUnreadable(message, error)) }
     }
   }
 
@@ -149,7 +149,7 @@ function sum(rowGroups: readonly FooterRowGroup[]): number {
 
 function unreadable(path: string, error: unknown): ForebayError {
   if (error instanceof ForebayError) return error
-  return new ForebayError('FILE_UNREADABLE', `file "${path}" is not readable: ${firstLine(error)}`, { cause: error })
+  return fileUnreadable(`file "${path}" is not readable: ${firstLine(error)}`, error)
 }
 
 function firstLine(error: unknown): string {
