@@ -145,19 +145,19 @@ it('refuses what it cannot open, with an error and what to try', async () => {
   writeFileSync(join(newer, 'version'), '99\n')
   const yaml = join(root, 'forebay.yaml')
   writeFileSync(yaml, 'limits:\n  diskFree: 900TB\n')
-  const cases: readonly (readonly [readonly string[], string])[] = [
+  const cases: readonly (readonly [readonly string[], string, code?: number])[] = [
     [['--state', file], 'not writable'],
     [['--state', newer], 'has version "99"'],
     [['--state', join(root, 'disk'), '--config', yaml], 'bytes free'],
-    [['--state', join(root, 's'), '--memory', 'lots'], '"memory"'],
+    [['--state', join(root, 's'), '--memory', 'lots'], '"memory"', 2],
     [['--state', join(root, 's'), '--host', '0.0.0.0'], 'needs a token and TLS'],
     [['--state', join(root, 's'), '--queue', 'redis://x'], '"queue"'],
-    [['--state', join(root, 's'), '--config', join(root, 'none.yaml')], 'cannot be read'],
+    [['--state', join(root, 's'), '--config', join(root, 'none.yaml')], 'cannot be read', 2],
     [['--state', join(root, 's'), '--data', file], 'data folder'],
   ]
-  for (const [flags, message] of cases) {
+  for (const [flags, message, expected = 1] of cases) {
     const { code, stderr, stdout } = await serve(...flags)
-    expect([flags, code, stdout]).toEqual([flags, 1, ''])
+    expect([flags, code, stdout]).toEqual([flags, expected, ''])
     expect(stderr).toMatch(/^error: /m)
     expect(stderr).toContain(message)
   }
