@@ -34,10 +34,10 @@ export interface ReplayOptions {
   readonly withoutHistory: boolean
   /** Milliseconds with a fraction. */
   readonly monotonic: () => number
-  /** Told of every prediction as it is made, at the log's time `at`. */
   /** Queries that the model must not learn from, and what it said of each at arrival, from the end of the warm-up on. */
   readonly heldOut?: (query: RunTimeQuery) => boolean
   readonly onHeldOut?: (predictedLog: number, actualLog: number) => void
+  /** Told of every prediction as it is made, at the log's time `at`. */
   readonly onPrediction?: (at: number, prediction: RunTimePrediction) => void
 }
 
