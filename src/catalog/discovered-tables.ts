@@ -71,10 +71,12 @@ export class DiscoveredTables {
   /** Looks cheaply whether what these reads stand on is still so, and lists anew what is not. */
   async refresh(reads: readonly DatasetRead[], signal: AbortSignal): Promise<void> {
     const { fileSystem } = this.#options
-    if (!this.#root.stamp || !(await isUnchanged(fileSystem, this.#root.stamp))) {
-      const before = new Set(this.#tables.keys())
-      await this.#scanRoot()
-      for (const found of this.#root.tables) if (!before.has(found.name.toLowerCase())) await this.#scanTable(found, signal)
+    const rootChanged = !this.#root.stamp || !(await isUnchanged(fileSystem, this.#root.stamp))
+    if (rootChanged) await this.#scanRoot()
+    // A folder that held no file may hold one by now, which leaves the time of the data folder as it was.
+    if (rootChanged || reads.length === 0) {
+      for (const found of this.#root.tables)
+        if (this.#tables.get(found.name.toLowerCase())?.found === undefined) await this.#scanTable(found, signal)
     }
     for (const table of this.#toCheck(reads)) {
       const read = reads.find((candidate) => sameName(candidate.dataset, table))

@@ -114,6 +114,24 @@ describe('what changes while it runs', () => {
     expect(catalog.table('new')).toBeUndefined()
   })
 
+  it('sees a file come into a folder that held none', async () => {
+    mkdirSync(join(lake.data, 'late'))
+    const catalog = await openAged()
+    expect(await catalog.confirm([])).toBe(true)
+    await lake.write('late/a.parquet', 'SELECT 1 AS x')
+    expect(await catalog.confirm([])).toBe(false)
+    expect(catalog.current('late')?.segments).toHaveLength(1)
+  })
+
+  it('sees at once that one of two files of one name has gone', async () => {
+    await lake.write('t.parquet', 'SELECT 1 AS x')
+    const catalog = await openAged()
+    expect(errorOf(catalog, 't')?.code).toBe('FILES_DISAGREE')
+    rmSync(join(lake.data, 't.parquet'))
+    expect(await catalog.confirm([])).toBe(false)
+    expect(catalog.current('t')?.segments).toHaveLength(2)
+  })
+
   it('sees a new partition folder at any depth', async () => {
     await lake.write('p/k=1/j=1/a.parquet', 'SELECT 1 AS x')
     const folders = ['p', 'p/k=1', 'p/k=1/j=1'].map((folder) => join(lake.data, folder))
