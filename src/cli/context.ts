@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { Interrupted } from './exit-code.js'
+import { parseDurationMs } from '../model/units.js'
+import { Interrupted, UsageError } from './exit-code.js'
 import { HttpClient } from './http-client.js'
 import type { Output } from './output.js'
 
@@ -37,6 +38,15 @@ export function makeContext(options: Record<string, unknown>, from: NodeJS.Proce
 
 /** An option's text, when it was given. */
 export const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+/** A flag's duration in milliseconds, at least one; what is none is wrong usage. */
+export function durationMs(given: string, flag: string, example: string): number {
+  try {
+    return Math.max(1, parseDurationMs(given, flag))
+  } catch (error) {
+    throw new UsageError((error as Error).message, `${flag} ${example}`)
+  }
+}
 
 /** Version of this package. */
 export function packageVersion(): string {

@@ -1,10 +1,13 @@
 import type { CommandContext } from './context.js'
 import { runDemo } from './demo/run-demo.js'
 import type { WorkloadKind } from './demo/workload.js'
+import { Interrupted } from './exit-code.js'
 
-/** `forebay demo`. */
+/** `forebay demo`. SIGTERM ends it as Ctrl-C does: it has processes to end and a folder to remove. */
 export async function demo(context: CommandContext): Promise<void> {
-  const { options, output, signal } = context
+  const { options, output } = context
+  const terminated = new AbortController()
+  process.once('SIGTERM', () => terminated.abort(new Interrupted()))
   await runDemo({
     kind: options['workload'] === 'random' ? ('random' satisfies WorkloadKind) : 'dashboard',
     keep: options['keep'] === true,
@@ -13,6 +16,6 @@ export async function demo(context: CommandContext): Promise<void> {
     progress: (line) => {
       if (output.stderr.isTTY) output.stderr.write(line === '' ? '\r\u001b[K' : `\r\u001b[K${line}`)
     },
-    signal,
+    signal: AbortSignal.any([context.signal, terminated.signal]),
   })
 }

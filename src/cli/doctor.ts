@@ -5,6 +5,7 @@ import { ForebayError, toErrorRecord } from '../model/errors.js'
 import { readCredentials, type ServerConfiguration } from '../server/configuration.js'
 import { openStateFolder } from '../server/state-folder.js'
 import type { CommandContext } from './context.js'
+import { UsageError } from './exit-code.js'
 import { bytesText, printJson, printTable } from './output.js'
 import { toldConfiguration } from './serve.js'
 
@@ -52,14 +53,16 @@ export async function doctor(context: CommandContext): Promise<void> {
   }
   const failed = findings.filter(({ state }) => state === 'failed')
   if (failed.length > 0)
-    throw new ForebayError('UNAVAILABLE', `${failed.map(({ check: name }) => name).join(', ')}: not in order`)
+    throw new ForebayError('UNAVAILABLE', `${failed.map(({ check: name }) => name).join(', ')}: not in order`, {
+      hint: failed.find(({ hint }) => hint !== undefined)?.hint ?? 'mend what the lines above name',
+    })
 }
 
 async function check(name: string, run: () => Promise<Verdict> | Verdict): Promise<Finding> {
   try {
     return { check: name, ...(await run()) }
   } catch (error) {
-    const { message, hint } = toErrorRecord(error)
+    const { message, hint } = error instanceof UsageError ? error : toErrorRecord(error)
     return { check: name, state: 'failed', detail: message, ...(hint === undefined ? {} : { hint }) }
   }
 }

@@ -5,7 +5,7 @@ import { renderHtml } from '../predict/evaluate/render-html.js'
 import { type Ablation, runEvaluate } from '../predict/evaluate/run-evaluate.js'
 import type { ImportFormat } from '../predict/import-log/import-log.js'
 import type { CommandContext } from './context.js'
-import { UsageError } from './exit-code.js'
+import { UsageError, unreadable } from './exit-code.js'
 import { printJson, printLines } from './output.js'
 import { withProgress } from './progress.js'
 
@@ -13,7 +13,7 @@ import { withProgress } from './progress.js'
 export async function evaluate(context: CommandContext, trace = ''): Promise<void> {
   const { options, output, signal } = context
   await access(trace, constants.R_OK).catch((error: Error) => {
-    throw new UsageError(`trace ${trace} cannot be read: ${error.message}`)
+    throw unreadable(`trace ${trace}`, error)
   })
   let share = 0
   const running = runEvaluate({
@@ -34,7 +34,7 @@ export async function evaluate(context: CommandContext, trace = ''): Promise<voi
 /** Under its final name only when it is whole. */
 async function writeWhole(path: string, text: string): Promise<void> {
   await writeFile(`${path}.part`, text).catch((error: Error) => {
-    throw new UsageError(`report ${path} cannot be written: ${error.message}`)
+    throw new UsageError(`report ${path} cannot be written: ${error.message}`, 'look at the path of --html')
   })
   await rename(`${path}.part`, path)
 }

@@ -15,6 +15,11 @@ export class UsageError extends Error {
   }
 }
 
+/** A file that the user named cannot be read. */
+export function unreadable(file: string, cause: Error): UsageError {
+  return new UsageError(`${file} cannot be read: ${cause.message}`, `look at the path; a relative one begins in ${process.cwd()}`)
+}
+
 /** The user pressed Ctrl-C: exit 130, nothing to say. */
 export class Interrupted extends Error {}
 

@@ -1,6 +1,4 @@
-import { parseDurationMs } from '../model/units.js'
-import { type CommandContext, text } from './context.js'
-import { UsageError } from './exit-code.js'
+import { type CommandContext, durationMs, text } from './context.js'
 import { printJson, printLines, printTable } from './output.js'
 
 interface ForecastLine {
@@ -15,7 +13,7 @@ interface ForecastLine {
 /** `forebay forecast`. */
 export async function forecast(context: CommandContext): Promise<void> {
   const { options, output, signal } = context
-  const horizon = horizonMs(text(options['horizon']) ?? '24h')
+  const horizon = durationMs(text(options['horizon']) ?? '24h', '--horizon', '6h')
   const answer = await context.client().json<readonly ForecastLine[]>(`/v1/forecast?horizonMs=${horizon}`, { signal })
   if (output.json) return printJson(output, answer)
   if (answer.length === 0) return printLines(output, ['nothing is expected: no habit is strong enough to act on'])
@@ -30,12 +28,4 @@ export async function forecast(context: CommandContext): Promise<void> {
       why,
     ]),
   )
-}
-
-function horizonMs(given: string): number {
-  try {
-    return Math.max(1, parseDurationMs(given, '--horizon'))
-  } catch (error) {
-    throw new UsageError((error as Error).message, '--horizon 6h')
-  }
 }

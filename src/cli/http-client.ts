@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { type ErrorRecord, ForebayError, fromErrorRecord } from '../model/errors.js'
-import { UsageError } from './exit-code.js'
+import { UsageError, unreadable } from './exit-code.js'
 
 export interface ClientOptions {
   readonly url: string
@@ -110,7 +110,7 @@ function readToken(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim()
   } catch (error) {
-    throw new UsageError(`--token-file cannot be read: ${(error as Error).message}`)
+    throw unreadable('--token-file', error as Error)
   }
 }
 

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { type CommandContext, text } from './context.js'
-import { UsageError } from './exit-code.js'
+import { UsageError, unreadable } from './exit-code.js'
 import { bytesText, printJson, printTable } from './output.js'
 import { withProgress } from './progress.js'
 
@@ -41,16 +41,16 @@ export async function importFiles(context: CommandContext, ...files: readonly st
   if (output.json) return printJson(output, { table, imported })
   await printTable(
     output,
-    ['file', 'rows', 'segments'],
-    imported.map(({ file, rows, segments }) => [file, rows, Array.isArray(segments) ? segments.length : segments]),
+    ['file', 'rows', 'segments of the table'],
+    imported.map(({ file, rows, segments }) => [file, rows, segments]),
   )
 }
 
 async function sizeOf(file: string): Promise<number> {
   const found = await stat(file).catch((error: Error) => {
-    throw new UsageError(`file ${file} cannot be read: ${error.message}`)
+    throw unreadable(`file ${file}`, error)
   })
-  if (!found.isFile()) throw new UsageError(`${file} is not a file`)
+  if (!found.isFile()) throw new UsageError(`${file} is not a file`, 'name the files themselves')
   return found.size
 }
 

@@ -5,7 +5,7 @@ import type { BadLines } from '../predict/evaluate/read-log.js'
 import { type ImportFormat, importLog } from '../predict/import-log/import-log.js'
 import type { LoggedQuery } from '../predict/log-line.js'
 import type { CommandContext } from './context.js'
-import { UsageError } from './exit-code.js'
+import { unreadable } from './exit-code.js'
 import { outline } from './explain.js'
 import { bytesText, printJson, printLines } from './output.js'
 import { withProgress } from './progress.js'
@@ -14,7 +14,7 @@ import { withProgress } from './progress.js'
 export async function learn(context: CommandContext, trace = ''): Promise<void> {
   const { output, signal } = context
   const { size } = await stat(trace).catch((error: Error) => {
-    throw new UsageError(`trace ${trace} cannot be read: ${error.message}`)
+    throw unreadable(`trace ${trace}`, error)
   })
   const from = context.options['from'] as ImportFormat | undefined
   if (from !== undefined) return learnImported(context, trace, from)

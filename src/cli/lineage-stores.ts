@@ -1,8 +1,7 @@
 import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import { parseDurationMs } from '../model/units.js'
-import { type CommandContext, text } from './context.js'
+import { type CommandContext, durationMs, text } from './context.js'
 import { printJson, printLines, printTable } from './output.js'
 
 interface Report {
@@ -70,7 +69,7 @@ export async function exportGraph(context: CommandContext): Promise<void> {
 export async function prune(context: CommandContext): Promise<void> {
   const { options, output, signal } = context
   const olderThan = text(options['olderThan'])
-  const body = olderThan === undefined ? {} : { olderThanMs: parseDurationMs(olderThan, '--older-than') }
+  const body = olderThan === undefined ? {} : { olderThanMs: durationMs(olderThan, '--older-than', '7d') }
   const pruned = await context
     .client()
     .json<{ offset: number; truncated: number }>('/v1/lineage/prune', { method: 'POST', body, signal })

@@ -4,9 +4,8 @@ import { readFile, rename, rm, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { type ErrorRecord, ForebayError, fromErrorRecord } from '../model/errors.js'
-import { parseDurationMs } from '../model/units.js'
-import { type CommandContext, text } from './context.js'
-import { Interrupted, UsageError } from './exit-code.js'
+import { type CommandContext, durationMs, text } from './context.js'
+import { Interrupted, UsageError, unreadable } from './exit-code.js'
 import type { HttpClient } from './http-client.js'
 import { durationText, printTable, write } from './output.js'
 import { type ProgressReading, withProgress } from './progress.js'
@@ -67,7 +66,7 @@ async function statementOf(context: CommandContext, argument: string | undefined
     throw new UsageError('the statement is given twice, as an argument and with -f')
   if (file !== undefined && file !== '-') {
     return readFile(file, 'utf8').catch((error: Error) => {
-      throw new UsageError(`-f ${file} cannot be read: ${error.message}`)
+      throw unreadable(`-f ${file}`, error)
     })
   }
   if (argument === '-' || file === '-') {
@@ -85,19 +84,11 @@ function bodyOf(options: CommandContext['options'], sql: string): Record<string,
     sql,
     priority: options['priority'],
     params: Object.fromEntries((options['param'] as readonly string[]).map(parseParameter)),
-    ...(timeout === undefined ? {} : { timeoutMs: timeoutMs(timeout) }),
+    ...(timeout === undefined ? {} : { timeoutMs: durationMs(timeout, '--timeout', '60s') }),
     ...(options['timeZone'] === undefined ? {} : { timeZone: options['timeZone'] }),
     ...(options['tenant'] === undefined ? {} : { tenant: options['tenant'] }),
     ...(options['tree'] === undefined ? {} : { tree: options['tree'] }),
     ...(options['reuse'] === false ? { reuse: false } : {}),
-  }
-}
-
-function timeoutMs(given: string): number {
-  try {
-    return Math.max(1, parseDurationMs(given, '--timeout'))
-  } catch (error) {
-    throw new UsageError((error as Error).message, '--timeout 60s')
   }
 }
 

@@ -25,15 +25,23 @@ export function parseBytes(text: string, key: string): number {
   return Math.round(Number(match[1]) * factor)
 }
 
-const durationUnits: Readonly<Record<string, number>> = { '': 1000, ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 }
+const durationUnits: Readonly<Record<string, number>> = {
+  '': 1000,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
 
-/** Milliseconds of a duration such as `60s`, `500ms`, `5m`; a bare number is seconds. */
+/** Milliseconds of a duration such as `60s`, `500ms`, `5m`, `7d`; a bare number is seconds. */
 export function parseDurationMs(text: string, key: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
   const factor = durationUnits[(match?.[2] ?? '?').toLowerCase()]
   if (match === null || factor === undefined) {
     throw new ForebayError('CONFIGURATION_INVALID', `"${key}" is not a duration: ${JSON.stringify(text)}`, {
-      hint: 'write a number and a unit, e.g. 500ms, 60s or 5m',
+      hint: 'write a number and a unit, e.g. 500ms, 60s, 5m or 7d',
     })
   }
   return Math.round(Number(match[1]) * factor)

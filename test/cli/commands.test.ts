@@ -103,6 +103,7 @@ it('answers every command that asks a server, as text without colour and as JSON
     [['nodes'], 'n1\tduckdb', (a) => a.some((node: { id: string }) => node.id === 'n2'), true],
     [['hot', '--limit', '5'], 'segment\tdataset', (a) => a.length <= 5, true],
     [['lineage', `query:${queryId}`], 'sales', (a) => a.edges.length > 0, true],
+    [['lineage', 'prune', '--older-than', '7d'], '0 events let go', (a) => a.truncated, 0],
     [['lineage', 'table:kept', '--column', 'amount'], 'amount', (a) => a.edges.length > 0, true],
     [['lineage', `segment:${segment}`, '--direction', 'downstream'], 'storage', (a) => a.truncated, false],
     [['forecast', '--horizon', '6h'], 'nothing is expected', (a) => a, []],
@@ -199,6 +200,16 @@ it('fails with 1, says what is wrong and what to try', async () => {
   }
 }, 30_000)
 
+it('says what doctor found, and what to try where something is in the way', async () => {
+  const file = inRoot('wrong.yaml', 'memory: lots')
+  const { code, stdout, stderr } = await forebay(['doctor', '--config', file])
+  expect([code, stdout, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^configuration\tfailed\t.*"memory".*\t.*wrong\.yaml/m),
+    expect.stringMatching(/^error: configuration: not in order\ntry: .*wrong\.yaml/),
+  ])
+})
+
 it('ends with 2 at wrong usage, and names it', async () => {
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
     [['frobnicate'], /error: unknown command 'frobnicate'/],
@@ -206,16 +217,18 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['query', 'SELECT 1', '--timeout', 'soon'], /error: .*soon/],
     [['query', 'SELECT 1', '--param', 'n'], /error: .*n/],
     [['query', 'SELECT 1', '-f', 'also.sql'], /error: .*twice/],
-    [['query', '-f', join(root, 'absent.sql')], /error: .*absent.sql/],
+    [['query', '-f', join(root, 'absent.sql')], /error: .*absent.sql.*\ntry: /],
     [['query'], /error: /],
     [['predict'], /error: missing required argument 'sql'/],
     [['hot', '--limit', 'many'], /error: .*many/],
     [['import', 'absent.csv'], /error: required option '--table <name>'/],
-    [['import', 'absent.csv', '--table', 't'], /error: .*absent.csv/],
+    [['import', 'absent.csv', '--table', 't'], /error: .*absent.csv.*\ntry: /],
+    [['import', root, '--table', 't'], /error: .* is not a file\ntry: /],
+    [['lineage', 'prune', '--older-than', 'long'], /error: .*long.*\ntry: /],
     [['forecast', '--horizon', 'long'], /error: .*long/],
     [['lineage', 'query:q', '--column', 'c'], /error: .*--column/],
-    [['evaluate', 'absent.ndjson'], /error: .*absent.ndjson/],
-    [['learn', 'absent.ndjson'], /error: .*absent.ndjson/],
+    [['evaluate', 'absent.ndjson'], /error: .*absent.ndjson.*\ntry: /],
+    [['learn', 'absent.ndjson'], /error: .*absent.ndjson.*\ntry: /],
     [['demo', '--workload', 'lucky'], /error: .*--workload/],
     [['nodes', '--url', 'ftp://x'], /error: --url/],
     [['serve', '--tree', 'perhaps'], /error: .*--tree/],

@@ -49,7 +49,7 @@ interface Facts {
   readonly qErrorP50: number
 }
 
-/** Runs the demo and prints its report. Throws when the two runs disagree on a single row. */
+/** Runs the demo and prints its report. Throws when the two runs disagree on a single row, and soon after the signal. */
 export async function runDemo(options: DemoOptions): Promise<void> {
   const { print } = options
   const folder = await mkdtemp(join(tmpdir(), 'forebay-demo-'))
@@ -57,7 +57,7 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   let kept: Server | undefined
   try {
     options.progress('making the sample lake')
-    await makeLake(join(folder, 'lake'))
+    await makeLake(join(folder, 'lake'), options.signal)
     const proactive = await run(options, folder, 'proactive', shortKeepAliveMs)
     const keepAliveMs = keepAliveFor(
       (proactive.week.held.byteSeconds / memoryBytes) * 1000,
@@ -74,10 +74,14 @@ export async function runDemo(options: DemoOptions): Promise<void> {
     if (options.json) print(JSON.stringify(result, null, 2))
     else for (const line of describe(result, proactive, reactive)) print(line)
     if (options.keep) {
-      kept = await openServer(configurationOf(join(folder, 'lake-reactive'), join(folder, 'state-kept'), 'on', 0, 4180))
+      kept = await openKept(join(folder, 'lake-reactive'), join(folder, 'state-kept'))
       print(`\nforebay ready ${kept.url}   (Ctrl-C ends it)`)
       await once(options.signal, 'abort')
     }
+  } catch (error) {
+    // What breaks after Ctrl-C breaks because of it.
+    options.signal.throwIfAborted()
+    throw error
   } finally {
     options.progress('')
     await kept?.close()
@@ -85,9 +89,20 @@ export async function runDemo(options: DemoOptions): Promise<void> {
   }
 }
 
-async function makeLake(folder: string): Promise<void> {
+/** On the port that everybody knows, or on a free one when that is taken. */
+async function openKept(lake: string, state: string): Promise<Server> {
+  const open = (port: number): Promise<Server> => openServer(configurationOf(lake, state, 'on', 0, port))
+  return open(4180).catch((error: Error) => {
+    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE') return open(0)
+    throw error
+  })
+}
+
+async function makeLake(folder: string, signal: AbortSignal): Promise<void> {
   const firstDay = isoDay(weekStart - historyDays * dayMs)
-  const child = fork(entryPoint('./make-lake.js', import.meta.url), [folder, firstDay, String(historyDays - 1), '8'])
+  const child = fork(entryPoint('./make-lake.js', import.meta.url), [folder, firstDay, String(historyDays - 1), '8'], {
+    signal,
+  })
   const [code] = (await once(child, 'exit')) as [number]
   if (code !== 0) throw new Error(`the sample lake could not be made: exit code ${code}`)
 }
@@ -124,6 +139,7 @@ async function run(options: DemoOptions, folder: string, name: 'proactive' | 're
       lake,
       events,
       until,
+      signal: options.signal,
       onProgress: (share) => options.progress(`${name} week: ${(share * 100).toFixed(0)} %`),
     })
     return { week, ledger: server.ledger(), facts: await askFacts(server.url, week) }

@@ -53,11 +53,13 @@ export interface WeekOptions {
   readonly lake: string
   readonly events: readonly WorkloadEvent[]
   readonly until: number
+  /** Ends the week at once: it is thrown. */
+  readonly signal: AbortSignal
   readonly onProgress: (share: number) => void
 }
 
 export async function runWeek(options: WeekOptions): Promise<Week> {
-  const { server, clock, events, lake, until } = options
+  const { server, clock, events, lake, until, signal } = options
   const from = clock.now()
   const meter = new ResourceMeter(from)
   const pending = new Set<Promise<void>>()
@@ -67,6 +69,7 @@ export async function runWeek(options: WeekOptions): Promise<Week> {
 
   const advanceTo = async (at: number): Promise<void> => {
     while (clock.now() < at) {
+      signal.throwIfAborted()
       meter.sample(clock.now(), server.nodes())
       if (pending.size > 0 || !server.quiet() || server.nodes().some(isChanging)) {
         await realSleep(5)
@@ -91,7 +94,7 @@ export async function runWeek(options: WeekOptions): Promise<Week> {
     }
     const firstAfterIdle = event.at - lastActivityAt >= idleMs
     lastActivityAt = event.at
-    const question = ask(server.url, clock, event, firstAfterIdle)
+    const question = ask(server.url, clock, event, firstAfterIdle, signal)
       .then((answer) => {
         asked.push(answer)
         lastActivityAt = Math.max(lastActivityAt, answer.endedAt)
@@ -124,12 +127,14 @@ async function ask(
   clock: VirtualClock,
   event: Extract<WorkloadEvent, { kind: 'query' }>,
   firstAfterIdle: boolean,
+  signal: AbortSignal,
 ): Promise<Asked> {
   const startedAt = clock.monotonic()
   const response = await request(`${url}/v1/query`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ sql: event.sql, tenant: event.tenant }),
+    signal,
   })
   const answer = (await response.body.json()) as {
     queryId: string

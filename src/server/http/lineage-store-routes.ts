@@ -6,7 +6,7 @@ import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
 import { untilClosed } from './until-closed.js'
 
-const store = z.strictObject({ store: z.string().min(1).max(1_000).default('sqlite') })
+const store = z.strictObject({ store: z.string().min(1).max(1_000).optional() }).nullish()
 const types = {
   ndjson: 'application/x-ndjson',
   openlineage: 'application/x-ndjson',
@@ -36,7 +36,7 @@ export function lineageStoreRoutes(app: App, rooms: Rooms): void {
     const summary =
       action === 'rebuild' ? 'Drops a graph and makes it again from the log.' : 'Compares a graph with what the log gives.'
     app.post(`/v1/lineage/${action}`, { schema: { summary, body: store } }, (request) =>
-      recorder[action](findStore(lineageStores, request.body.store)),
+      recorder[action](findStore(lineageStores, request.body?.store ?? 'sqlite')),
     )
   }
 
@@ -45,10 +45,10 @@ export function lineageStoreRoutes(app: App, rooms: Rooms): void {
     {
       schema: {
         summary: 'Lets old events go, after a checkpoint of the graph.',
-        body: z.strictObject({ olderThanMs: z.number().int().min(0).optional() }),
+        body: z.strictObject({ olderThanMs: z.number().int().min(0).optional() }).nullish(),
       },
     },
-    (request) => recorder.checkpoint(request.body.olderThanMs),
+    (request) => recorder.checkpoint(request.body?.olderThanMs),
   )
 
   app.get(
