@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { QueryPredictor } from '../../src/engine/embedded/engine-options.js'
 import { openUnderTest, requestOf, type UnderTest, until } from './engine-under-test.js'
 
@@ -126,4 +126,22 @@ describe('nodes', () => {
     await execution.result
     expect(execution.status().state).toBe('finished')
   }, 60_000)
+})
+
+it('says how long a query was given also where a node notices first that the time is over', async () => {
+  const timeoutMs = 787
+  const setTimer = globalThis.setTimeout
+  // The engine's own timer for this query never comes.
+  const held = vi
+    .spyOn(globalThis, 'setTimeout')
+    .mockImplementation(((call: () => void, ms?: number) => setTimer(call, ms === timeoutMs ? 60_000 : ms)) as typeof setTimeout)
+  try {
+    const slow = requestOf('SELECT count(*) FROM range(1e12::BIGINT)', { timeoutMs })
+    await expect(under.engine.submit('late', slow).result).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: 'the query did not finish within 787 ms',
+    })
+  } finally {
+    held.mockRestore()
+  }
 })

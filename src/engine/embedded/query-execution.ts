@@ -45,10 +45,7 @@ export class QueryExecution implements Execution {
       this.#resolveEnded = resolve
     })
     this.#progress = new QueryProgress(options.queryId, request, parts.clock.now())
-    this.#deadline = setTimeout(
-      () => this.#abort.abort(new ForebayError('DEADLINE_EXCEEDED', `the query did not finish within ${request.timeoutMs} ms`)),
-      Math.min(request.timeoutMs, 2 ** 31 - 1),
-    )
+    this.#deadline = setTimeout(() => this.#abort.abort(late(request)), Math.min(request.timeoutMs, 2 ** 31 - 1))
     this.#deadline.unref()
     this.#tell()
     this.result = this.#run()
@@ -211,9 +208,10 @@ export class QueryExecution implements Execution {
   }
 
   #fail(error: unknown): ForebayError {
-    const { parts } = this.#options
-    const aborted = this.#abort.signal.aborted
-    const record = { ...toErrorRecord(aborted ? this.#abort.signal.reason : error), queryId: this.queryId }
+    const { parts, request } = this.#options
+    const told = toErrorRecord(this.#abort.signal.aborted ? this.#abort.signal.reason : error)
+    // A node that notices first knows the deadline and not how long the query was given.
+    const record = { ...(told.code === 'DEADLINE_EXCEEDED' ? toErrorRecord(late(request)) : told), queryId: this.queryId }
     const failure = new ForebayError(record.code, record.message, { ...record, cause: error })
     if (this.#ended) return failure
     if (record.code === 'INTERNAL') parts.onError(error)
@@ -250,4 +248,8 @@ export class QueryExecution implements Execution {
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
   if (bytes.length > 0) yield bytes
+}
+
+function late({ timeoutMs }: QueryRequest): ForebayError {
+  return new ForebayError('DEADLINE_EXCEEDED', `the query did not finish within ${timeoutMs} ms`)
 }
