@@ -13,8 +13,6 @@ export interface TouchedSegment {
   readonly rows: number
   /** Nodes that hold it warm now. */
   readonly warmOn: readonly NodeId[]
-  /** Decayed weighted degree from the graph; absent: taken from `work`. */
-  readonly hotness?: number
 }
 
 /** One node's decayed PROCESSED_BY count, as the lineage graph gives it (same shape as the lineage store's). */
@@ -51,7 +49,7 @@ export interface PredictionInput {
   /** Operators of the whole statement (of leaf, merge and root stages together where it is split). */
   readonly operators: readonly Operator[]
   readonly segments: readonly TouchedSegment[]
-  /** Of these segments; absent on a graph that has not answered: then the prior leans on history alone. */
+  /** Of these segments, never changed afterwards; empty where the graph has not answered: then the prior leans on history alone. */
   readonly work: readonly NodeWork[]
   readonly placement: readonly PlacedWork[]
   /** Queries that run and that wait now, this one not counted. */

@@ -7,7 +7,7 @@ import { BoundedMap } from './bounded-map.js'
 import { Contention, type ContentionSnapshot } from './contention.js'
 import { historyLevels } from './cost-history.js'
 import { evidence } from './evidence.js'
-import { hotFrom, hotness, loadScores } from './load-score.js'
+import { heatOf } from './load-score.js'
 import type { Identity, LoggedQuery } from './log-line.js'
 import { NeedModel, type NeedModelSnapshot, type NodeResource, nodeResources } from './need-model.js'
 import type { Miss, NodeNeed, NodeWork, PlacedWork, Prediction, PredictionInput, QueryOutcome } from './prediction.js'
@@ -86,8 +86,8 @@ export class Predictor {
     const total = eachResource((name) =>
       estimate(given.logs[name], name === 'wallMs' ? stretch : 0, this.#models[name].interval.coverage),
     )
-    const degrees = hotness(input.work, input.segments)
-    const segments = input.segments.map((segment) => ({ ...segment, hot: (degrees.get(segment.id) ?? 0) >= hotFrom }))
+    const { hot } = heatOf(input.work)
+    const segments = input.segments.map((segment) => ({ ...segment, hot: hot.has(segment.id) }))
     const said: Prediction = {
       fingerprint: input.fingerprint,
       segments,
@@ -176,7 +176,7 @@ export class Predictor {
 
   /** Load score per node of some work, as the graph gave it. */
   loadScores(work: readonly NodeWork[]): ReadonlyMap<NodeId, number> {
-    return loadScores(work)
+    return heatOf(work).scores
   }
 
   /** How well the intervals hold, per resource. */
@@ -189,7 +189,7 @@ export class Predictor {
 
   #consider(input: PredictionInput): Given {
     const asked = question(input)
-    const scores = loadScores(input.work, hotness(input.work, input.segments))
+    const { scores } = heatOf(input.work)
     const placed = nodesOf(input.placement)
     const query = runTimeQuery(input, asked)
     const prediction = this.#runTime.predict(query, input.at, 'arrival')

@@ -7,7 +7,7 @@ import { BoundedMap } from '../../src/predict/bounded-map.js'
 import { complexity, complexityOfText } from '../../src/predict/complexity.js'
 import { ConformalInterval, sideOf } from '../../src/predict/conformal.js'
 import { RecursiveLeastSquares } from '../../src/predict/least-squares.js'
-import { loadScores } from '../../src/predict/load-score.js'
+import { heatOf } from '../../src/predict/load-score.js'
 import { NeedModel } from '../../src/predict/need-model.js'
 import { SlidingQuantiles } from '../../src/predict/sliding-quantiles.js'
 import { normal, seeded } from './seeded.js'
@@ -26,7 +26,7 @@ describe('load score', () => {
       { node: 'n1', segment: 'b', transformation: 'scan', detail: 't', decayedCount: 0.2 },
       { node: 'n2', segment: 'a', transformation: 'scan', detail: 't', decayedCount: 1 },
     ]
-    expect(Object.fromEntries(loadScores(work))).toEqual({ n1: 6, n2: 1 })
+    expect(Object.fromEntries(heatOf(work).scores)).toEqual({ n1: 6, n2: 1 })
   })
 })
 
