@@ -1,19 +1,32 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement, LIST, listValue, VARCHAR } from '@duckdb/node-api'
 import { ForebayError } from '../model/errors.js'
 import type { Column } from '../model/segment.js'
+import { AnswerMemo } from './answer-memo.js'
 import { type AstObject, parseAst, printAst } from './ast-text.js'
 import { child, children, isObject, quoteName, textOf } from './ast-walk.js'
+
+const memoCharactersMax = 8_000_000
 
 /**
  * DuckDB as a planner uses it: to parse, to print and to bind, never to run a user's statement over data. It has no files,
  * no extensions and no settings to change but the time zone; what a user's SQL may call is decided before it comes here.
+ *
+ * None of its answers depends on data, so they are kept: when a table has grown, the same statement is planned anew without a
+ * question to DuckDB.
  */
 export class DuckDBSession {
   readonly #connection: DuckDBConnection
   readonly #serialize: DuckDBPreparedStatement
   readonly #print: DuckDBPreparedStatement
   readonly #plan: DuckDBPreparedStatement
+  /** Definitions of stand-ins by name: those that the statement being planned means, and those that exist. */
+  readonly #meant = new Map<string, string>()
   readonly #standIns = new Map<string, string>()
+  readonly #parsed = new AnswerMemo<string>(memoCharactersMax)
+  readonly #printed = new AnswerMemo<string>(memoCharactersMax)
+  readonly #described = new AnswerMemo<readonly Column[]>(memoCharactersMax)
+  readonly #bound = new AnswerMemo<AstObject>(memoCharactersMax)
+  readonly #constants = new AnswerMemo<readonly (readonly unknown[])[]>(memoCharactersMax)
   #timeZone = ''
 
   private constructor(
@@ -57,8 +70,8 @@ export class DuckDBSession {
 
   /** The node of the one SELECT in the text; SQL_SYNTAX with its character position within the text otherwise. */
   async parse(sql: string): Promise<AstObject> {
-    this.#serialize.bindVarchar(1, sql)
-    const answer = parseAst((await this.#firstValue(this.#serialize)) as string)
+    // As text: whoever gets the tree changes it.
+    const answer = parseAst(this.#parsed.find(sql) ?? (await this.#serialized(sql)))
     if (!isObject(answer)) throw new ForebayError('INTERNAL', 'the parser gave no tree')
     if (answer.error === true) throw syntaxError(answer, sql)
     const [statement, second] = children(answer, 'statements')
@@ -71,45 +84,73 @@ export class DuckDBSession {
   /** SQL text of each query node. */
   async print(nodes: readonly AstObject[]): Promise<readonly string[]> {
     const documents = nodes.map((node) => printAst({ error: false, statements: [{ node, named_param_map: [] }] }))
-    this.#print.bindList(1, listValue(documents), LIST(VARCHAR))
-    const list = (await this.#firstValue(this.#print)) as { readonly items: readonly string[] }
-    return list.items
+    const open = [...new Set(documents)].filter((document) => this.#printed.find(document) === undefined)
+    const texts = new Map<string, string>()
+    if (open.length > 0) {
+      this.#print.bindList(1, listValue(open), LIST(VARCHAR))
+      const list = (await this.#firstValue(this.#print)) as { readonly items: readonly string[] }
+      for (const [index, document] of open.entries()) {
+        const text = list.items[index] ?? ''
+        texts.set(document, this.#printed.keep(document, text, text.length))
+      }
+    }
+    return documents.map((document) => texts.get(document) ?? this.#printed.find(document) ?? '')
   }
 
   /** Names and types of the answer, as DuckDB's DESCRIBE has them. */
   async describe(sql: string): Promise<readonly Column[]> {
+    const question = this.#question(sql)
+    const known = this.#described.find(question)
+    if (known !== undefined) return known
+    await this.#makeStandIns(sql)
     const rows = await this.rows(`DESCRIBE ${sql}`)
-    return rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
+    const columns = rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
+    return this.#keepColumns(question, columns)
   }
 
   /** The same for several statements in one round trip. */
   async describeAll(statements: readonly string[]): Promise<readonly (readonly Column[])[]> {
-    const parts = statements.map((sql, index) => `SELECT ${index}, column_name, column_type FROM (DESCRIBE ${sql})`)
-    const rows = await this.rows(parts.join(' UNION ALL '))
-    return statements.map((_, index) =>
-      rows.flatMap(([part, name, type]) => (part === index ? [{ name: String(name), type: String(type) }] : [])),
-    )
+    const open = statements.filter((sql) => this.#described.find(this.#question(sql)) === undefined)
+    const answers = new Map<string, readonly Column[]>()
+    if (open.length > 0) {
+      for (const sql of open) await this.#makeStandIns(sql)
+      const parts = open.map((sql, index) => `SELECT ${index}, column_name, column_type FROM (DESCRIBE ${sql})`)
+      const rows = await this.rows(parts.join(' UNION ALL '))
+      for (const [index, sql] of open.entries()) {
+        const mine = rows.filter(([part]) => part === index)
+        const columns = mine.map(([, name, type]) => ({ name: String(name), type: String(type) }))
+        answers.set(sql, this.#keepColumns(this.#question(sql), columns))
+      }
+    }
+    return statements.map((sql) => answers.get(sql) ?? this.#described.find(this.#question(sql)) ?? [])
   }
 
   /** The unoptimised bound plan's root operator. */
   async boundPlan(sql: string): Promise<AstObject> {
+    const question = this.#question(sql)
+    const known = this.#bound.find(question)
+    if (known !== undefined) return known
+    await this.#makeStandIns(sql)
     this.#plan.bindVarchar(1, sql)
-    const answer = parseAst((await this.#firstValue(this.#plan)) as string)
+    const text = (await this.#firstValue(this.#plan)) as string
+    const answer = parseAst(text)
     if (!isObject(answer)) throw new ForebayError('INTERNAL', 'the binder gave no plan')
     if (answer.error === true)
       throw new Error(`${titleCase(textOf(answer, 'error_type'))} Error: ${textOf(answer, 'error_message')}`)
     const root = children(answer, 'plans')[0]
     if (root === undefined) throw new ForebayError('INTERNAL', 'the binder gave no plan')
-    return root
+    return this.#bound.keep(question, root, text.length)
   }
 
-  /** Makes an empty table of this name and columns, so that SQL over it can be bound. */
-  async standIn(name: string, columns: readonly Column[]): Promise<void> {
-    const definition = columns.map((column) => `${quoteName(column.name)} ${column.type}`).join(', ')
-    if (this.#standIns.get(name) === definition) return
-    this.#standIns.delete(name)
-    await this.#connection.run(`CREATE OR REPLACE TEMP TABLE ${quoteName(name)} (${definition})`)
-    this.#standIns.set(name, definition)
+  /** From now on this name means a table of these columns, so that SQL over it can be bound. */
+  standIn(name: string, columns: readonly Column[]): void {
+    this.#meant.set(name, columns.map((column) => `${quoteName(column.name)} ${column.type}`).join(', '))
+  }
+
+  /** Rows of a SELECT over constants alone. */
+  async constants(sql: string): Promise<readonly (readonly unknown[])[]> {
+    const question = this.#question(sql)
+    return this.#constants.find(question) ?? this.#constants.keep(question, await this.rows(sql), sql.length)
   }
 
   /** Lower-case names of every function that DuckDB has. */
@@ -123,6 +164,38 @@ export class DuckDBSession {
     const result = await this.#connection.run(sql)
     // The result is there as a whole: its chunks are taken at once, not by a turn of the thread pool each.
     return Array.from({ length: result.chunkCount }, (_, index) => result.getChunk(index).getRows()).flat()
+  }
+
+  async #serialized(sql: string): Promise<string> {
+    this.#serialize.bindVarchar(1, sql)
+    const tree = (await this.#firstValue(this.#serialize)) as string
+    return this.#parsed.keep(sql, tree, tree.length)
+  }
+
+  #keepColumns(question: string, columns: readonly Column[]): readonly Column[] {
+    const length = columns.reduce((sum, { name, type }) => sum + name.length + type.length, 0)
+    return this.#described.keep(question, columns, length)
+  }
+
+  /** All that an answer about this text depends on. */
+  #question(sql: string): string {
+    const meant = this.#namesIn(sql).map((name) => `${name} (${this.#meant.get(name)})`)
+    return [this.#timeZone, ...meant, sql].join('\n')
+  }
+
+  async #makeStandIns(sql: string): Promise<void> {
+    for (const name of this.#namesIn(sql)) {
+      const definition = this.#meant.get(name) ?? ''
+      if (this.#standIns.get(name) === definition) continue
+      this.#standIns.delete(name)
+      await this.#connection.run(`CREATE OR REPLACE TEMP TABLE ${quoteName(name)} (${definition})`)
+      this.#standIns.set(name, definition)
+    }
+  }
+
+  /** The stand-ins that a text may name; one too many does no harm. */
+  #namesIn(sql: string): readonly string[] {
+    return [...this.#meant.keys()].filter((name) => sql.includes(name))
   }
 
   async #firstValue(statement: DuckDBPreparedStatement): Promise<unknown> {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { RelationDefinition } from '../../src/model/catalogue.js'
 import { dataset, type InProcessPlanner, openInProcessPlanner, view } from './in-process-planner.js'
 
 const nowMs = Date.UTC(2026, 0, 31, 23, 30, 0, 250)
@@ -396,5 +397,39 @@ describe('columns of EXISTS', () => {
   it('still must exist', async () => {
     await expect(planner.plan('select exists (select nothing.* from sales)')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
     await expect(planner.plan('select exists (select *)')).rejects.toMatchObject({ code: 'SQL_SYNTAX' })
+  })
+})
+
+describe('a statement that is planned again', () => {
+  const sql = 'select city, sum(amount), avg(id) from facts where id > 3 and city <> upper($p) group by all order by 1'
+  const parts = (count: number) => Array.from({ length: count }, () => ({ bytes: 5e6, rows: 100_000 }))
+  const facts = (type: string, count: number) =>
+    dataset('facts', { id: type, amount: 'DECIMAL(15,2)', city: 'VARCHAR' }, parts(count))
+  const again = async (used: InProcessPlanner): Promise<unknown> => {
+    const { planMs: _, ...plan } = await used.plan(sql, { params: { p: 'x' } })
+    return plan
+  }
+  const fresh = async (table: RelationDefinition): Promise<unknown> => again(await openInProcessPlanner([table]))
+
+  it('has the plan that a new planner makes, after its data has grown and after its columns have changed', async () => {
+    const used = await openInProcessPlanner([facts('BIGINT', 2)])
+    for (const definition of [facts('BIGINT', 2), facts('BIGINT', 3), facts('DOUBLE', 3), facts('BIGINT', 40)]) {
+      used.definitions.define(definition)
+      const expected = await fresh(definition)
+      expect(await again(used)).toEqual(expected)
+      expect(await again(used)).toEqual(expected)
+      // Another statement gives the same placeholder to another table.
+      await used.plan('select 1 from (values (1)) as v(a)')
+    }
+    used.definitions.define(dataset('others', { id: 'INTEGER', amount: 'BIGINT', city: 'VARCHAR' }))
+    await used.plan(sql.replace('facts', 'others').replace('avg(id)', 'max(id)'), { params: { p: 'x' } })
+    expect(await again(used)).toEqual(await fresh(facts('BIGINT', 40)))
+  })
+
+  it('keeps no error', async () => {
+    const used = await openInProcessPlanner([facts('VARCHAR', 1)])
+    await expect(again(used)).rejects.toMatchObject({ code: expect.any(String) })
+    used.definitions.define(facts('BIGINT', 1))
+    expect(await again(used)).toEqual(await fresh(facts('BIGINT', 1)))
   })
 })

@@ -7,9 +7,13 @@ import type { UnionResult } from '../planner.js'
 import { fileVersion, sameVersion } from './file-version.js'
 import { type ChunkRow, rowGroupsOf } from './row-groups.js'
 
+const schemasMax = 1_000
+
 /** DuckDB as it reads footers: it may read files, but runs nothing that a user wrote. */
 export class FooterSession {
   readonly #connection: DuckDBConnection
+  /** Columns by Parquet schema, since most new files are like one that was seen before. */
+  readonly #described = new Map<string, readonly Column[]>()
 
   private constructor(connection: DuckDBConnection) {
     this.#connection = connection
@@ -77,16 +81,22 @@ export class FooterSession {
       byFile.set(row.file, known)
       known.push(row)
     }
-    const described = new Map<string, readonly Column[]>()
     const contents = new Map<string, Content>()
     for (const path of paths) {
-      const schema = schemaOf.get(path) ?? path
-      const columns =
-        described.get(schema) ?? (await this.#describe(`read_parquet(${quoteText(path)}, hive_partitioning = false)`))
-      described.set(schema, columns)
+      const columns = await this.#columnsOf(path, schemaOf.get(path))
       contents.set(path, { columns, rowGroups: rowGroupsOf(byFile.get(path) ?? [], columns) })
     }
     return contents
+  }
+
+  async #columnsOf(path: string, schema = ''): Promise<readonly Column[]> {
+    const known = this.#described.get(schema)
+    if (known !== undefined) return known
+    const columns = await this.#describe(`read_parquet(${quoteText(path)}, hive_partitioning = false)`)
+    if (schema === '') return columns
+    if (this.#described.size >= schemasMax) this.#described.clear()
+    this.#described.set(schema, columns)
+    return columns
   }
 
   /** Columns of the files read together, partition columns included. */

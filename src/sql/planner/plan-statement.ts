@@ -122,7 +122,7 @@ export class StatementPlanner {
     await this.#views.load(parsed)
     const resolver = new NameResolver(this.#definitions, this.#views.trees, locate)
     const resolved = resolver.resolve(parsed)
-    for (const { relation, snapshot } of resolver.relations) await this.#session.standIn(relation, snapshot.columns)
+    for (const { relation, snapshot } of resolver.relations) this.#session.standIn(relation, snapshot.columns)
     const described = await this.#bind(() => this.#metadata.fill(resolved), resolved, body)
     const names = columnNames(
       described,

@@ -16,10 +16,10 @@ export interface Pruning {
   readonly prunedBy: readonly string[]
 }
 
-/** What pruning asks of DuckDB: the text of a tree, and rows of a SELECT without tables. */
+/** What pruning asks of DuckDB: the text of a tree, and rows of a SELECT over constants alone. */
 export interface ConstantEvaluator {
   print(nodes: readonly AstObject[]): Promise<readonly string[]>
-  rows(sql: string): Promise<readonly (readonly unknown[])[]>
+  constants(sql: string): Promise<readonly (readonly unknown[])[]>
 }
 
 /**
@@ -78,7 +78,7 @@ export class Pruner {
     try {
       const select = { ...emptySelect, select_list: open.map(({ node }) => ({ ...node, alias: '' })) }
       const [printed = ''] = await this.#evaluator.print([select])
-      const [answers = []] = await this.#evaluator.rows(constantsQuery(printed, open))
+      const [answers = []] = await this.#evaluator.constants(constantsQuery(printed, open))
       for (const [index, use] of open.entries()) values.set(use.node, answeredValue(use, answers.slice(index * 4, index * 4 + 4)))
     } catch {
       // A constant that cannot be computed (overflow, a bad text) prunes nothing; the query itself will say what is wrong.
