@@ -260,11 +260,17 @@ class TaskRun {
 }
 
 const smallBytesMax = 1 << 20
-/** So few rows are computed at once: a streamed statement is bound twice, which over Parquet costs a millisecond. */
+/** So few rows are computed at once: a streamed statement is bound twice, which costs a merge of averages tens of milliseconds. */
 const smallRowsMax = 1_000
 
 function isSmallAnswer(message: TaskMessage, { rowsMax = Number.POSITIVE_INFINITY }: ClientOutput): boolean {
-  return rowsMax <= smallRowsMax || isReusedAnswer(message)
+  return rowsMax <= smallRowsMax || isReusedAnswer(message) || mergesFewRows(message)
+}
+
+function mergesFewRows({ inputs }: TaskMessage): boolean {
+  const sources = inputs.flatMap((input) => (input.kind === 'derived' ? input.sources : []))
+  const rows = sources.reduce((sum, { stored }) => sum + stored.rows, 0)
+  return sources.length > 0 && rows <= smallRowsMax && inputs.every((input) => input.kind === 'derived')
 }
 
 /** True for a stored answer that is given again as it is. */
