@@ -10,6 +10,8 @@ export interface StopLimits {
 }
 
 const stopLimits: StopLimits = { stuckAfterMs: 800, interruptEveryMs: 40 }
+/** The checkpoint at the end of a pack listens to no interrupt, but it ends; the coordinator has the last word on how long. */
+const packStopLimits: StopLimits = { ...stopLimits, stuckAfterMs: 60_000 }
 
 /**
  * A task's way of being stopped: by cancel, by its deadline, or by the memory watch. The first reason wins. `interrupt()` only
@@ -26,7 +28,7 @@ export class RunningTask {
   #timers: NodeJS.Timeout[] = []
   #reason: ForebayError | undefined
 
-  constructor(message: TaskMessage, onStuck: () => void, limits: StopLimits = stopLimits) {
+  constructor(message: TaskMessage, onStuck: () => void, limits = message.output.to === 'pack' ? packStopLimits : stopLimits) {
     this.message = message
     this.#onStuck = onStuck
     this.#limits = limits

@@ -58,6 +58,18 @@ describe('cancel', () => {
     },
   )
 
+  it('lets a pack come to its end, whose checkpoint does not listen', async () => {
+    const node = await open({ memoryBytes: 4 * 2 ** 30 })
+    const pack = { id: 'p', path: join(folder.path, 'packs', 'deaf.duckdb'), dataset: 'd', columns: ['a'], segments: [] }
+    const deafPack = 'SELECT len(list_transform(range(5000000), x -> x::VARCHAR)) AS a, 0 AS o'
+    const message = task(deafPack, { to: 'pack', pack: { ...pack, ordinalColumn: 'o' } }, [], { threads: 'all' })
+    const outcome = node.outcome(message)
+    await settled(200)
+    node.send({ type: 'cancel', taskId: message.taskId })
+    await Promise.race([outcome, node.exited])
+    await node.finished(task('SELECT 1', toClient([])))
+  })
+
   it('of a task that is not here changes nothing', async () => {
     const node = await open()
     node.send({ type: 'cancel', taskId: 'nobody' })
