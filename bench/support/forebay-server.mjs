@@ -33,8 +33,11 @@ export async function serve({ data, state, flags = [], limits, nodeOptions }) {
     startMs,
     pid: child.pid,
     /** The parsed JSON answer of a query; throws when it is an error. */
-    ask: (sql, more = {}) => post(pool, '/v1/query', { sql, ...more }),
-    post: (path, body) => post(pool, path, body),
+    ask: async (sql, more = {}) => parse(await postFor(pool, '/v1/query', { sql, ...more }), sql),
+    /** The answer's text to the last byte; `answerOf` reads it, which is the client's work and not the server's. */
+    receive: (sql, more = {}) => postFor(pool, '/v1/query', { sql, ...more }),
+    answerOf: (text, sql) => parse(text, sql),
+    post: async (path, body) => parse(await postFor(pool, path, body), path),
     /** Posts JSON lines. */
     postLines: async (path, body) => {
       const headers = { 'content-type': 'application/x-ndjson' }
@@ -93,14 +96,10 @@ function statOf(pid) {
   }
 }
 
-async function post(pool, path, body) {
-  const response = await pool.request({
-    path,
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  })
-  return parse(await response.body.text(), body.sql ?? path)
+async function postFor(pool, path, body) {
+  const headers = { 'content-type': 'application/json' }
+  const response = await pool.request({ path, method: 'POST', headers, body: JSON.stringify(body) })
+  return response.body.text()
 }
 
 function parse(text, what) {
