@@ -1,10 +1,11 @@
 import type { SegmentId } from '../model/segment.js'
 import { type Database, inTransaction, openDatabase } from './database.js'
+import { GraphDelta } from './graph-delta.js'
 import { LineageIndex } from './lineage-index.js'
 import type { LineageLog } from './lineage-log.js'
 import type { LineageBatch, LogOffset } from './lineage-store.js'
 import type { MarkedEvent } from './marked-event.js'
-import { project } from './projector.js'
+import { type ProjectionContext, projectEvent } from './projector.js'
 import { SqliteGraph } from './sqlite/sqlite-graph.js'
 
 /** The SQLite graph with its index: the first projection of the log, which also works out the marks for all others. */
@@ -69,7 +70,9 @@ export class GraphDatabase {
   }
 
   #batch(marked: readonly MarkedEvent[], from: LogOffset, to: LogOffset): LineageBatch {
-    return projectFromLog(this.#log, this.index, marked, from, to)
+    const delta = new GraphDelta()
+    projectFromLog(delta, this.#log, this.index, marked)
+    return delta.batch(from, to)
   }
 
   #inTransaction(work: () => void): void {
@@ -83,19 +86,18 @@ export class GraphDatabase {
   }
 }
 
-/** Projects marked events with the log and the index at hand. An event that has left the log contributes nothing. */
+/** Adds what marked events change, with the log and the index at hand. An event that has left the log contributes nothing. */
 export function projectFromLog(
+  delta: GraphDelta,
   log: LineageLog,
   index: Pick<LineageIndex, 'snapshots'>,
   marked: readonly MarkedEvent[],
-  from: LogOffset,
-  to: LogOffset,
-): LineageBatch {
-  const present = marked.map((event) => withoutMissing(event, log))
-  return project(present, from, to, {
+): void {
+  const context: ProjectionContext = {
     snapshot: (id) => index.snapshots.segments(id),
     event: (offset) => log.event(offset) as NonNullable<ReturnType<LineageLog['event']>>,
-  })
+  }
+  for (const event of marked) projectEvent(delta, withoutMissing(event, log), context)
 }
 
 function withoutMissing(marked: MarkedEvent, log: LineageLog): MarkedEvent {

@@ -1,7 +1,7 @@
 import type { NodeId, Role } from '../model/node.js'
 import { clientNode, storageNode } from '../model/node.js'
 import type { SegmentId } from '../model/segment.js'
-import { foldedVertex } from './folding.js'
+import { foldedVertex, isDerived } from './folding.js'
 import type { EdgeTotals, LineageBatch, LineageEdge, LogOffset, NodeVertex, SegmentVertex, Vertex } from './lineage-store.js'
 import { jobPrefix } from './openlineage/external-vertex.js'
 
@@ -9,7 +9,9 @@ import { jobPrefix } from './openlineage/external-vertex.js'
 export class GraphDelta {
   readonly #segments = new Map<SegmentId, SegmentVertex>()
   readonly #nodes = new Map<NodeId, NodeVertex>()
-  #edges = new Map<string, LineageEdge>()
+  readonly #edges = new Map<string, LineageEdge>()
+  /** Keys of the edges that each segment which may fold is an end of. */
+  readonly #edgesOf = new Map<SegmentId, Set<string>>()
   readonly #folds: { from: SegmentId; into: SegmentId }[] = []
 
   segment(vertex: SegmentVertex): void {
@@ -28,6 +30,14 @@ export class GraphDelta {
     const key = edgeKey(edge)
     const known = this.#edges.get(key)
     this.#edges.set(key, known === undefined ? edge : joinEdges(known, edge))
+    if (known !== undefined) return
+    this.#remember(edge.from, key)
+    if (edge.type === 'TRANSFORMED_INTO') this.#remember(edge.to, key)
+  }
+
+  /** How many edges change. */
+  get edgeCount(): number {
+    return this.#edges.size
   }
 
   /** What the delta knows of `from` goes to `into`; whatever a store has of it follows when the batch is applied. */
@@ -35,14 +45,27 @@ export class GraphDelta {
     this.#segments.delete(from)
     this.segment(foldedVertex(into))
     this.#folds.push({ from, into })
-    const touched = [...this.#edges.values()].filter((edge) => edge.from === from || edge.to === from)
-    for (const edge of touched) this.#edges.delete(edgeKey(edge))
-    for (const edge of touched) this.edge(renameEdge(edge, from, into))
+    const keys = this.#edgesOf.get(from) ?? []
+    this.#edgesOf.delete(from)
+    for (const key of keys) {
+      const edge = this.#edges.get(key)
+      // The fold of its other end may have given it another key.
+      if (edge === undefined) continue
+      this.#edges.delete(key)
+      this.edge(renameEdge(edge, from, into))
+    }
   }
 
   batch(from: LogOffset, to: LogOffset): LineageBatch {
     const vertices: Vertex[] = [...this.#segments.values(), ...this.#nodes.values()]
     return { from, to, vertices, edges: [...this.#edges.values()], folds: this.#folds }
+  }
+
+  #remember(segment: SegmentId, key: string): void {
+    if (!isDerived(segment)) return
+    const keys = this.#edgesOf.get(segment)
+    if (keys === undefined) this.#edgesOf.set(segment, new Set([key]))
+    else keys.add(key)
   }
 }
 

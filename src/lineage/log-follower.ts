@@ -2,11 +2,16 @@ import { checkpointBatches } from './checkpoint.js'
 import { fill } from './chores.js'
 import { type Database, openReadOnly, Statements } from './database.js'
 import { GraphDatabase, projectFromLog } from './graph-database.js'
+import { GraphDelta } from './graph-delta.js'
 import type { GraphDigest } from './graph-digest.js'
 import { KnownSnapshots } from './known-snapshots.js'
 import { LineageLog, lineageFiles } from './lineage-log.js'
 import type { LineageBatch, LogOffset } from './lineage-store.js'
 import { SqliteExport } from './sqlite/sqlite-export.js'
+
+/** A batch is added up from reads of so many events, so that only its edges are in memory, and from so many events at most. */
+const eventsPerRead = 500
+const eventsMax = 50_000
 
 /**
  * The log as another graph sees it, beside its writer. It follows the SQLite graph, which works out the marks: what that one has
@@ -53,15 +58,25 @@ export class LogFollower {
     return offset >= this.#log.from()
   }
 
-  /** The next changes of a graph that has come to an offset, from at most `count` events; undefined when there are none yet. */
-  batch(from: LogOffset, count: number): LineageBatch | undefined {
+  /**
+   * The next changes of a graph that has come to an offset, added up over as many events as there are until so many edges change;
+   * undefined when there are none yet.
+   */
+  batch(from: LogOffset, edgesWanted: number): LineageBatch | undefined {
     // One moment of the graph's file: its offset and the snapshots belong together.
     this.#graph.exec('BEGIN')
     try {
-      const events = this.#log.read(from, Math.min(count, this.next() - from))
-      const last = events.at(-1)
-      if (last === undefined || events[0]?.offset !== from) return undefined
-      return projectFromLog(this.#log, { snapshots: this.#snapshots }, events, from, last.offset + 1)
+      const delta = new GraphDelta()
+      const end = Math.min(this.next(), from + eventsMax)
+      let to = from
+      while (to < end && delta.edgeCount < edgesWanted) {
+        const events = this.#log.read(to, Math.min(eventsPerRead, end - to))
+        const last = events.at(-1)
+        if (last === undefined || events[0]?.offset !== to) break
+        projectFromLog(delta, this.#log, { snapshots: this.#snapshots }, events)
+        to = last.offset + 1
+      }
+      return to === from ? undefined : delta.batch(from, to)
     } finally {
       this.#graph.exec('COMMIT')
     }

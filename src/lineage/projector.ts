@@ -5,8 +5,8 @@
  */
 import type { LineageEvent } from '../model/lineage-event.js'
 import { addAnswer, addSnapshot, addTask, addWritten, type SnapshotLookup } from './contribution.js'
-import { GraphDelta } from './graph-delta.js'
-import type { LineageBatch, LogOffset } from './lineage-store.js'
+import type { GraphDelta } from './graph-delta.js'
+import type { LogOffset } from './lineage-store.js'
 import type { MarkedEvent, Renames } from './marked-event.js'
 import { addExternal } from './openlineage/external-contribution.js'
 import { parsedEvent } from './openlineage/parsed-event.js'
@@ -18,19 +18,8 @@ export interface ProjectionContext {
   readonly event: (offset: LogOffset) => LineageEvent
 }
 
-/** The changes that consecutive events of the log make: `to` is the offset after the last of them. */
-export function project(
-  events: readonly MarkedEvent[],
-  from: LogOffset,
-  to: LogOffset,
-  context: ProjectionContext,
-): LineageBatch {
-  const delta = new GraphDelta()
-  for (const marked of events) projectEvent(delta, marked, context)
-  return delta.batch(from, to)
-}
-
-function projectEvent(delta: GraphDelta, { event, marks }: MarkedEvent, context: ProjectionContext): void {
+/** Adds the changes that an event of the log makes to those of the events before it. */
+export function projectEvent(delta: GraphDelta, { event, marks }: MarkedEvent, context: ProjectionContext): void {
   if (event.kind === 'openlineage') addExternal(delta, parsedEvent(event), event.at, marks.external)
   else if (marks.deferred === undefined) contribute(delta, event, marks.renames ?? {}, context.snapshot)
   for (const release of marks.releases ?? []) {

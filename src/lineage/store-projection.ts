@@ -14,6 +14,9 @@ export interface ProjectionWatcher {
   state(failure?: string): void
 }
 
+/** What a turn has left to do: nothing, what came in meanwhile, or more than fits into a batch. */
+type Left = 'none' | 'little' | 'much'
+
 interface Job {
   /** Whether it replaces whatever the store holds. */
   readonly rebuilds: boolean
@@ -23,11 +26,18 @@ interface Job {
 }
 
 /**
- * Edges that a batch should have: a store that is far behind takes many events at once, since they add up to few edges; small
- * enough for one message to a server (about 3 MB).
+ * Edges that a batch should have: a store that is far behind takes many events at once, since they add up to few edges. The most is
+ * what one message to a server carries (about 4 MB); it begins with few, since a server that has just started is slow, and has
+ * fewer again after each failure.
  */
-const edgesWanted = 10_000
-const eventsMax = 20_000
+const edgesWantedMin = 1_000
+const edgesWantedMax = 30_000
+/** A batch that took longer is not followed by a larger one. */
+const applyMsWanted = 5_000
+/** A store that is kept up gets what came in so long as one batch: the same edges again and again cost once. */
+const gatherMs = 200
+/** Events behind at which it does not wait for more of them. */
+const gatherEventsMax = 10_000
 const applyTimeoutMs = 30_000
 /** For what goes through a whole graph: emptying it, reading all of it. */
 const wholeGraphTimeoutMs = 1_800_000
@@ -46,7 +56,8 @@ export class StoreProjection {
   readonly #jobs: Job[] = []
   #store: LineageStore | undefined
   #offset: LogOffset = 0
-  #eventsPerBatch = 500
+  #edgesWanted = edgesWantedMin
+  #appliedAt = 0
   #wake: () => void = () => {}
   #woken = false
   #running: Promise<void> | undefined
@@ -72,7 +83,7 @@ export class StoreProjection {
     return this.#ask(true, async (store) => {
       await this.#refill(store)
       const end = this.#log.next()
-      while (this.#offset < end && (await this.#advance(store))) continue
+      while (this.#offset < end && (await this.#advance(store)) !== 'none') continue
       return this.#compare(store)
     })
   }
@@ -91,8 +102,8 @@ export class StoreProjection {
     this.#log.close()
   }
 
-  /** One turn: opens the store if need be, then a job or at most one batch. True when there may be more. */
-  async runOnce(): Promise<boolean> {
+  /** One turn: opens the store if need be, then a job or at most one batch. Says whether there may be more. */
+  async runOnce(): Promise<Left> {
     const store = await this.#opened()
     const job = this.#jobs.shift()
     if (job === undefined) return this.#advance(store)
@@ -102,7 +113,7 @@ export class StoreProjection {
       job.reject(error instanceof Error ? error : new Error(String(error)))
       throw error
     }
-    return true
+    return 'much'
   }
 
   async #run(): Promise<void> {
@@ -110,16 +121,18 @@ export class StoreProjection {
     while (!this.#closing.signal.aborted) {
       try {
         this.#woken = false
-        const more = await this.runOnce()
+        const left = await this.runOnce()
         retryMs = retryMsMin
         this.#watcher.state()
-        if (!more && !this.#woken) await this.#sleep(60_000)
+        if (left === 'little') await this.#gather()
+        else if (left === 'none' && !this.#woken) await this.#sleep(60_000)
       } catch (error) {
         if (this.#closing.signal.aborted) return
         const why = error instanceof Error ? error.message : String(error)
         this.#watcher.state(why)
         const message = `lineage store "${this.#configuration.name}": ${why}`
         for (const job of this.#jobs.splice(0)) job.reject(new ForebayError('UNAVAILABLE', message, { cause: error }))
+        this.#edgesWanted = Math.max(edgesWantedMin, Math.floor(this.#edgesWanted / 2))
         await this.#abandon()
         await this.#sleep(retryMs)
         retryMs = Math.min(retryMs * 2, retryMsMax)
@@ -154,18 +167,20 @@ export class StoreProjection {
     if (isEmpty || this.#log.mustRefill(this.#offset)) await this.#refill(store)
   }
 
-  async #advance(store: LineageStore): Promise<boolean> {
-    const batch = this.#log.batch(this.#offset, this.#eventsPerBatch)
+  async #advance(store: LineageStore): Promise<Left> {
+    const batch = this.#log.batch(this.#offset, this.#edgesWanted)
     if (batch === undefined) {
-      if (this.#log.has(this.#offset)) return false
+      if (this.#log.has(this.#offset)) return 'none'
       await this.#refill(store)
-      return true
+      return 'much'
     }
+    const startedAt = performance.now()
     await store.apply(batch, this.#signal())
+    this.#appliedAt = performance.now()
     this.#setOffset(batch.to)
-    const perEvent = Math.max(1, batch.edges.length) / (batch.to - batch.from)
-    this.#eventsPerBatch = Math.max(1, Math.min(eventsMax, 2 * this.#eventsPerBatch, Math.floor(edgesWanted / perEvent)))
-    return true
+    if (batch.edges.length < this.#edgesWanted) return this.#log.next() - batch.to > gatherEventsMax ? 'much' : 'little'
+    if (this.#appliedAt - startedAt < applyMsWanted) this.#edgesWanted = Math.min(edgesWantedMax, 2 * this.#edgesWanted)
+    return 'much'
   }
 
   /** From nothing to the checkpoint; the tail follows by itself. */
@@ -210,6 +225,15 @@ export class StoreProjection {
 
   #bounded<T>(promise: Promise<T>, timeoutMs = applyTimeoutMs): Promise<T> {
     return untilAborted(promise, this.#signal(timeoutMs))
+  }
+
+  /** Lets events come in. A job or the end is not kept waiting. */
+  async #gather(): Promise<void> {
+    const until = this.#appliedAt + gatherMs
+    for (let left = gatherMs; left > 0 && this.#jobs.length === 0; left = until - performance.now()) {
+      if (this.#closing.signal.aborted) return
+      await this.#sleep(left)
+    }
   }
 
   #sleep(ms: number): Promise<void> {

@@ -22,13 +22,14 @@ for (const { name, server, url } of [
   describe(`a recorder with ${server}`, () => {
     it(
       `loses and doubles nothing when the server is killed ${kills} times and away for ${downMs} ms`,
-      async () => {
+      async ({ signal }) => {
         const recorder = await openTestRecorder({ stores: lineageStores([url()]) })
         await recorder.rebuild(name)
-        const load = new Load(recorder)
+        const load = new Load(recorder, signal)
         const calm = await load.during(() => pause(3_000))
         const troubled = await load.during(async () => {
           for (let kill = 0; kill < kills; kill++) {
+            signal.throwIfAborted()
             await pause(500 + ((kill * 379) % 1_000))
             signalServer(server, 'SIGKILL')
             await startServer(server)
@@ -52,7 +53,7 @@ for (const { name, server, url } of [
 }
 
 describe('a graph database that accepts and never answers', () => {
-  it('keeps nobody waiting but its own projection', async () => {
+  it('keeps nobody waiting but its own projection', async ({ signal }) => {
     const sockets: Socket[] = []
     const hanging = createServer((socket) => {
       sockets.push(socket)
@@ -63,7 +64,7 @@ describe('a graph database that accepts and never answers', () => {
     const recorder = await openTestRecorder({
       stores: lineageStores([`neo4j://a:b@127.0.0.1:${port}`, `gremlin://127.0.0.1:${port}`]),
     })
-    const load = new Load(recorder)
+    const load = new Load(recorder, signal)
     await load.during(() => pause(2_000))
     await recorder.projected()
     expect(sockets.length).toBeGreaterThan(1)
@@ -77,13 +78,15 @@ describe('a graph database that accepts and never answers', () => {
   })
 })
 
-/** Records events at a steady rate, as nodes do: each call waits for its own fsync, none for another. */
+/** Records events at a steady rate, as nodes do: each call waits for its own fsync, none for another. Ends with its test. */
 class Load {
   readonly #recorder: Recorder
+  readonly #signal: AbortSignal
   sent = 0
 
-  constructor(recorder: Recorder) {
+  constructor(recorder: Recorder, signal: AbortSignal) {
     this.#recorder = recorder
+    this.#signal = signal
   }
 
   /** Events in the log. */
@@ -95,25 +98,33 @@ class Load {
   async during(work: () => Promise<unknown>): Promise<{ readonly p50: number; readonly p99: number }> {
     await this.#recorder.record([snapshotEvent('S1', 't', 64)])
     const waits: number[] = []
-    const pending = new Set<Promise<void>>()
+    const pending = new Set<Promise<unknown>>()
     const began = performance.now()
     const before = this.sent
     const ended = new AbortController()
+    const refused: unknown[] = []
     const done = work().finally(() => ended.abort())
     done.catch(() => {}) // it is awaited below, when the load has ended
-    while (!ended.signal.aborted) {
+    while (!ended.signal.aborted && !this.#signal.aborted && refused.length === 0) {
       const due = before + Math.floor(((performance.now() - began) / 1000) * eventsPerSecond)
       const events = [...Array(Math.max(0, due - this.sent)).keys()].map(() => someTask(this.sent++))
       const from = performance.now()
-      const recorded = this.#recorder.record(events).then(() => {
-        if (events.length > 0) waits.push(performance.now() - from)
-        pending.delete(recorded)
-      })
+      const recorded = this.#recorder
+        .record(events)
+        .then(
+          () => {
+            if (events.length > 0) waits.push(performance.now() - from)
+          },
+          (error: unknown) => refused.push(error),
+        )
+        .finally(() => pending.delete(recorded))
       pending.add(recorded)
       await pause(tickMs)
     }
-    await done
     await Promise.all(pending)
+    if (refused.length > 0) throw refused[0]
+    this.#signal.throwIfAborted()
+    await done
     const sorted = waits.toSorted((a, b) => a - b)
     return { p50: sorted[Math.floor(sorted.length / 2)] ?? 0, p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0 }
   }

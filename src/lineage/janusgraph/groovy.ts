@@ -143,6 +143,7 @@ def joinDays = { String a, String b ->
   counts.collect { it.key + ':' + it.value }.join(' ')
 }
 for (row in batch.edges) {
+  for (int i = 0; i < 8; i++) row[i] = batch.texts[row[i]]
   String type = row[1]
   def a = segments[row[0]]
   def b = type == 'PROCESSED_BY' ? nodes[row[2]] : segments[row[2]]

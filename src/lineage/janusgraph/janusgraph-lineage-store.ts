@@ -15,9 +15,10 @@ import type {
   Vertex,
 } from '../lineage-store.js'
 import { withMovedEdges } from '../moved-edges.js'
+import { TextPlaces } from '../text-places.js'
 import * as groovy from './groovy.js'
 import { JanusGraphConnection } from './janusgraph-connection.js'
-import { type EdgeValues, edgeOf, edgeValues, type VertexValues, vertexOf } from './janusgraph-rows.js'
+import { type EdgeValues, edgeOf, edgeRow, type VertexValues, vertexOf } from './janusgraph-rows.js'
 
 type Kind = readonly [direction: 'out' | 'in', type: LineageEdge['type']]
 const processedBy: Kind = ['out', 'PROCESSED_BY']
@@ -132,6 +133,7 @@ export class JanusGraphLineageStore implements LineageStore {
       if (edge.type === 'PROCESSED_BY') nodeNames.add(edge.to)
       else segmentNames.add(edge.to)
     }
+    const texts = new TextPlaces()
     return JSON.stringify({
       expected,
       to: batch.from === batch.to ? null : batch.to,
@@ -148,7 +150,8 @@ export class JanusGraphLineageStore implements LineageStore {
         location,
       ]),
       nodes: nodes.map(({ id, kind, host, roles }) => [id, kind, host, roles]),
-      edges: edges.map(edgeValues),
+      edges: edges.map((edge) => edgeRow(edge, texts)),
+      texts: texts.texts,
     })
   }
 

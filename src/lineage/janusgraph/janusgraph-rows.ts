@@ -1,6 +1,7 @@
 import type { NodeKind, Role } from '../../model/node.js'
 import type { LineageEdge, Vertex } from '../lineage-store.js'
 import { parseDays, printDays } from '../sqlite/days.js'
+import type { TextPlaces } from '../text-places.js'
 
 export type EdgeValues = [
   from: string,
@@ -26,18 +27,17 @@ export type VertexValues =
   | ['DataSegment', [string, 'base' | 'derived' | 'external', string | null, string | null, number, number, string | null]]
   | ['ProcessingNode', [string, NodeKind, string, string]]
 
-/** An edge as the scripts take it and give it. */
-export function edgeValues(edge: LineageEdge): EdgeValues {
+/** An edge as the script takes it: `EdgeValues`, of which the first eight are places of texts. */
+export function edgeRow(edge: LineageEdge, texts: TextPlaces): readonly (number | string)[] {
   const { transformation, totals } = edge
   const { rows, bytes, cpuMicros, peakMemoryBytes, queueMicros, transferMicros } = totals
-  return [
-    ...([edge.from, edge.type, edge.to, transformation.type, transformation.detail, transformation.shape] as const),
-    ...([edge.sourceNode, edge.destinationNode, edge.firstAt, edge.lastAt, edge.count] as const),
-    ...([rows, bytes, cpuMicros, peakMemoryBytes, queueMicros, transferMicros, printDays(edge.days)] as const),
-  ]
+  const { type, detail, shape } = transformation
+  const words = [edge.from, edge.type, edge.to, type, detail, shape, edge.sourceNode, edge.destinationNode]
+  const numbers = [edge.firstAt, edge.lastAt, edge.count, rows, bytes, cpuMicros, peakMemoryBytes, queueMicros, transferMicros]
+  return [...words.map((text) => texts.place(text)), ...numbers, printDays(edge.days)]
 }
 
-/** Such an edge in the words of the port. */
+/** An edge that a script gives, in the words of the port. */
 export function edgeOf(values: EdgeValues): LineageEdge {
   const [from, type, to, transformation, detail, shape, sourceNode, destinationNode, firstAt, lastAt, count, ...rest] = values
   const [rows, bytes, cpuMicros, peakMemoryBytes, queueMicros, transferMicros, days] = rest

@@ -2,6 +2,7 @@ import type { NodeKind, Role } from '../../model/node.js'
 import { stableHash } from '../../model/segment.js'
 import { isoTime } from '../lineage-answer.js'
 import type { LineageEdge, NodeVertex, SegmentVertex, Vertex } from '../lineage-store.js'
+import { TextPlaces } from '../text-places.js'
 
 type Properties = Readonly<Record<string, unknown>>
 
@@ -11,27 +12,12 @@ export interface Rows {
   readonly rows: string
 }
 
-class Texts {
-  readonly strings: (string | null)[] = [null]
-  readonly #places = new Map<string, number>()
-
-  place(text: string | null): number {
-    if (text === null) return 0
-    let place = this.#places.get(text)
-    if (place === undefined) {
-      place = this.strings.push(text) - 1
-      this.#places.set(text, place)
-    }
-    return place
-  }
-}
-
 export function segmentRows(vertices: readonly SegmentVertex[]): Rows {
-  const texts = new Texts()
+  const texts = new TextPlaces()
   const rows = vertices.map(({ id, kind, dataset, version, rows: count, bytes, location }) =>
     [...[id, kind, dataset, version, location].map((text) => texts.place(text)), count, bytes].join(' '),
   )
-  return { strings: texts.strings, rows: rows.join(';') }
+  return { strings: texts.texts, rows: rows.join(';') }
 }
 
 export function nodeRow({ id, kind, roles, host }: NodeVertex): Properties {
@@ -40,7 +26,7 @@ export function nodeRow({ id, kind, roles, host }: NodeVertex): Properties {
 
 /** `key` tells edges of the same ends apart; short, so that it is kept in the edge's own record. */
 export function edgeRows(edges: readonly LineageEdge[]): Rows {
-  const texts = new Texts()
+  const texts = new TextPlaces()
   const rows = edges.map((edge) => {
     const { transformation, totals, sourceNode, destinationNode } = edge
     const { type, detail, shape } = transformation
@@ -70,7 +56,7 @@ export function edgeRows(edges: readonly LineageEdge[]): Rows {
       edge.days.map(([, count]) => count).join(','),
     ].join(' ')
   })
-  return { strings: texts.strings, rows: rows.join(';') }
+  return { strings: texts.texts, rows: rows.join(';') }
 }
 
 const keys = new Map<string, string>()
