@@ -42,7 +42,7 @@ const applyTimeoutMs = 30_000
 /** For what goes through a whole graph: emptying it, reading all of it. */
 const wholeGraphTimeoutMs = 1_800_000
 const retryMsMin = 200
-const retryMsMax = 5_000
+const retryMsMax = 2_000
 
 /**
  * Keeps one more graph up with the log, in a thread of its own. A store that fails or hangs is opened again after a while; that
@@ -124,7 +124,7 @@ export class StoreProjection {
         const left = await this.runOnce()
         retryMs = retryMsMin
         this.#watcher.state()
-        if (left === 'little') await this.#gather()
+        if (left === 'little') await this.#rest(this.#appliedAt + gatherMs - performance.now())
         else if (left === 'none' && !this.#woken) await this.#sleep(60_000)
       } catch (error) {
         if (this.#closing.signal.aborted) return
@@ -134,7 +134,7 @@ export class StoreProjection {
         for (const job of this.#jobs.splice(0)) job.reject(new ForebayError('UNAVAILABLE', message, { cause: error }))
         this.#edgesWanted = Math.max(edgesWantedMin, Math.floor(this.#edgesWanted / 2))
         await this.#abandon()
-        await this.#sleep(retryMs)
+        await this.#rest(retryMs)
         retryMs = Math.min(retryMs * 2, retryMsMax)
       }
     }
@@ -227,10 +227,10 @@ export class StoreProjection {
     return untilAborted(promise, this.#signal(timeoutMs))
   }
 
-  /** Lets events come in. A job or the end is not kept waiting. */
-  async #gather(): Promise<void> {
-    const until = this.#appliedAt + gatherMs
-    for (let left = gatherMs; left > 0 && this.#jobs.length === 0; left = until - performance.now()) {
+  /** Waits, whatever events come in meanwhile; a job or the end is not kept waiting. */
+  async #rest(ms: number): Promise<void> {
+    const until = performance.now() + ms
+    for (let left = ms; left > 0 && this.#jobs.length === 0; left = until - performance.now()) {
       if (this.#closing.signal.aborted) return
       await this.#sleep(left)
     }

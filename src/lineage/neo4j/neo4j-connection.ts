@@ -9,6 +9,8 @@ type ToInteger = (value: number) => unknown
 export type { Row }
 
 const connectTimeoutMs = 10_000
+/** Many questions at once take turns; how long one may take is up to the signal of whoever asks. */
+const turnTimeoutMs = 60_000
 const closeTimeoutMs = 2_000
 
 /** A driver with what every statement needs. A call whose signal aborts rejects at once, whatever the server does. */
@@ -31,7 +33,7 @@ export class Neo4jConnection {
     const driver = neo4j.driver(address.url, auth, {
       disableLosslessIntegers: true,
       connectionTimeout: connectTimeoutMs,
-      connectionAcquisitionTimeout: connectTimeoutMs,
+      connectionAcquisitionTimeout: turnTimeoutMs,
       // A projection repeats its batch by itself, after having asked for the offset.
       maxTransactionRetryTime: 0,
       maxConnectionPoolSize: 8,
