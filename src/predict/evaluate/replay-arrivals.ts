@@ -1,6 +1,7 @@
 import { type HourForecast, HourlyActivity } from '../arrivals/hourly-activity.js'
 import type { LoggedActivity, LoggedQuery } from '../log-line.js'
 import { rounded } from './score.js'
+import { WarmBudget } from './warm-budget.js'
 
 /** Shares of one rule: first queries after idle that it had warm, and warm hours without a query ÷ hours with one. */
 export interface WarmScores {
@@ -31,15 +32,17 @@ const hourMs = 3_600_000
 const idleHoursMin = 2
 const thresholds = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 /**
- * Extra warm hours that our rule allows itself, per active hour: its threshold follows what it has spent so far. Where tenants wake
+ * Extra warm hours that our rule allows itself, per active hour. Where tenants wake
  * more often for each hour that they are active there is more to win, and it may spend more; where its forecasts come true no more
  * often than any hour of sleep would (they are lucky guesses), next to nothing.
  */
-const extraTarget = { steady: 0.08, bursty: 0.115, withoutSkill: 0.01 }
+const extraTarget = { steady: 0.0835, bursty: 0.1185, withoutSkill: 0.01 }
 /** First queries after idle per active hour: bursty is a fleet whose spells of activity last less than two and a half hours. */
 const burstiness = { from: 0.4, until: 0.5 }
 /** A forecast must be so much likelier than the tenant's usual hour of sleep, and all of them come true so much more often. */
 const liftMin = { each: 1.3, all: 2 }
+/** Who wakes that surely is hardly ever asleep for two hours: even at random, extra hours would be 1 % of active ones. */
+const likelyAnyway = 0.8
 
 /** Counts of one rule. */
 class WarmCount {
@@ -87,7 +90,7 @@ export class ArrivalsReplay {
   #active = new Set<string>()
   #hour: number | undefined
   readonly #skill = new Skill()
-  #threshold = 0.35
+  readonly #budget = new WarmBudget()
 
   constructor() {
     const rules: Readonly<Record<string, (forecast: HourForecast, active: boolean) => boolean>> = {
@@ -127,25 +130,20 @@ export class ArrivalsReplay {
       if (hour - since >= 24) this.#score(this.#model.expect(tenant, hour), active)
       this.#model.observe(tenant, hour, active)
     }
+    this.#budget.close(this.#target())
   }
 
   #score(forecast: HourForecast, active: boolean): void {
     const { probability, idleHours, baseRate } = forecast
     const asleep = idleHours >= idleHoursMin
-    const worthSaying = probability >= Math.min(liftMin.each * baseRate, (1 + baseRate) / 2)
-    const warm = asleep && worthSaying && probability >= this.#threshold
+    const worthSaying = probability >= Math.min(liftMin.each * baseRate, likelyAnyway)
+    const warm = asleep && worthSaying && probability >= this.#budget.threshold
     this.#ours.add(warm, active, idleHours)
     for (const { threshold, count } of this.#curve)
       count.add(asleep && worthSaying && probability >= threshold, active, idleHours)
     for (const { rule, count } of this.#baselines.values()) count.add(rule(forecast, active), active, idleHours)
     if (asleep) this.#skill.add(warm, active)
-    this.#steer(warm, active)
-  }
-
-  /** Spends what the target allows: a step up for each extra hour, down by its share for each active one. */
-  #steer(warm: boolean, active: boolean): void {
-    const spent = (warm && !active ? 1 : 0) - (active ? this.#target() : 0)
-    this.#threshold = Math.max(0.05, Math.min(0.95, this.#threshold + 0.004 * spent))
+    this.#budget.add(asleep && worthSaying ? probability : undefined, warm, active)
   }
 
   #target(): number {
