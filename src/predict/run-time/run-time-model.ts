@@ -77,7 +77,10 @@ export class RunTimeModel {
 
   constructor(options: RunTimeOptions) {
     this.#options = options
-    this.#heads = { arrival: new Head(templateSlots, options.rowsMax), dispatch: new Head(templateSlots, options.rowsMax) }
+    this.#heads = {
+      arrival: new Head('arrival', templateSlots, options.rowsMax),
+      dispatch: new Head('dispatch', templateSlots, options.rowsMax),
+    }
   }
 
   /** Durations learned so far. */
