@@ -14,8 +14,8 @@ const sumTo = (n: number): { readonly sql: string; readonly rows: unknown } => (
   sql: `SELECT sum(i)::BIGINT AS s, ${n} AS n FROM range(${n} + 1) t(i)`,
   rows: [[(n * (n + 1)) / 2, n]],
 })
-/** Some seconds of work. */
-const slow = 'SELECT count(*) AS n FROM range(15000000) a(i) WHERE hash(i::VARCHAR) % 7 = 3'
+/** Some seconds of work, so that the node's report of each second tells of it. */
+const slow = 'SELECT count(*) AS n FROM range(60000000) a(i) WHERE hash(i::VARCHAR) % 7 = 3'
 
 async function forebayOn(name: BrokerName, more: Partial<Parameters<typeof startForebay>[0]> = {}): Promise<TestServer> {
   return startForebay({ flags: ['--queue', urlOf(name), '--proactive', 'off'], readyMs: 60_000, ...more })
