@@ -24,7 +24,9 @@ function section({ name, at, quick, loadBefore, machine, versions, rows }) {
   const line = (cells) => `| ${cells.join(' | ')} |`
   const cell = (value) => String(value ?? '').replaceAll('|', '\\|')
   const where = `${machine.cores} × ${machine.cpu}, ${(machine.memoryBytes / 1e9).toFixed(0)} GB, Node ${versions.node}`
-  const pass = `${quick ? 'quick pass' : 'full pass'}, load of the machine before it ${loadBefore.toFixed(1)}`
+  // A simulation's figures do not depend on how busy the machine was.
+  const load = loadBefore === undefined ? '' : `, load of the machine before it ${loadBefore.toFixed(1)}`
+  const pass = `${quick ? 'quick pass' : 'full pass'}${load}`
   return [
     `### ${name}`,
     `${at.slice(0, 10)}, ${where}, DuckDB ${versions['@duckdb/node-api']}; ${pass}`,
