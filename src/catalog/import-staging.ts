@@ -76,7 +76,7 @@ async function save(
   } finally {
     await file?.close()
   }
-  if (!file) throw new ForebayError('REQUEST_INVALID', 'the upload is empty')
+  if (!file) throw new ForebayError('REQUEST_INVALID', 'the file is empty', { hint: 'send a file that has something in it' })
   return { path, bytes }
 }
 

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { ForebayError, fromErrorRecord, toErrorRecord } from '../model/errors.js'
 import { type CommandContext, text } from './context.js'
 import { UsageError, unreadable } from './exit-code.js'
 import { bytesText, printJson, printTable } from './output.js'
@@ -26,15 +27,19 @@ export async function importFiles(context: CommandContext, ...files: readonly st
   for (const [index, file] of files.entries()) {
     const size = sizes[index] ?? 0
     const stream = createReadStream(file)
-    const answer = client.json<Record<string, unknown>>(
-      `/v1/tables/${encodeURIComponent(table)}/import${format === undefined ? '' : `?format=${format}`}`,
-      {
-        method: 'POST',
-        stream,
-        headers: { 'content-type': contentTypeOf(file, format), 'content-length': String(size) },
-        signal,
-      },
-    )
+    const answer = client
+      .json<Record<string, unknown>>(
+        `/v1/tables/${encodeURIComponent(table)}/import${format === undefined ? '' : `?format=${format}`}`,
+        {
+          method: 'POST',
+          stream,
+          headers: { 'content-type': contentTypeOf(file, format), 'content-length': String(size) },
+          signal,
+        },
+      )
+      .catch((error: unknown) => {
+        throw naming(file, error)
+      })
     const read = () => ({ share: size === 0 ? 0 : stream.bytesRead / size, text: `${file}, ${bytesText(size)}` })
     imported.push({ file, ...(await withProgress(output, read, answer)) })
   }
@@ -44,6 +49,12 @@ export async function importFiles(context: CommandContext, ...files: readonly st
     ['file', 'rows', 'segments of the table'],
     imported.map(({ file, rows, segments }) => [file, rows, segments]),
   )
+}
+
+/** The server knows no name of the file that came to it. */
+function naming(file: string, error: unknown): unknown {
+  if (!(error instanceof ForebayError)) return error
+  return fromErrorRecord({ ...toErrorRecord(error), message: error.message.replace(/\bthe file\b/, () => `file ${file}`) })
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -1,5 +1,6 @@
 import { ForebayError, fileUnreadable } from '../model/errors.js'
 import { withPlainPaths } from './read-paths.js'
+import { textFileError } from './text-file-error.js'
 
 /** What an error may be about: the files and packs that the statement read. */
 export interface ErrorScene {
@@ -48,6 +49,8 @@ export function fromDuckDBError(error: unknown, scene: ErrorScene): ForebayError
   if (scene.packs.length > 0 && (kind === 'IO Error' || kind === 'Serialization Error')) {
     return failure('CHECKSUM_MISMATCH', `pack ${named(scene.packs)} is not readable: ${firstLine(rest)}`)
   }
+  const unread = textFileError(message, error)
+  if (unread !== undefined) return unread
   return failure('QUERY_FAILED', lowerFirst(firstLine(rest)))
 }
 

@@ -94,6 +94,32 @@ describe('import', () => {
     expect((await server.query('SELECT count(*) FROM zipped')).rows).toEqual([[3]])
   })
 
+  it('keeps every line of a file or names the one that is unlike the others', async () => {
+    const lines = [...Array(3_000).keys()].map((id) => `${id},n`)
+    const cases = [
+      ['text/csv', ['a,b', '1', '1,2,3,4'], /^line 2 of the file .* number 1, not 2$/],
+      ['text/csv', ['a,b', ...lines, '1,2,3'], /^line 3002 of the file .* number 3, not 2$/],
+      ['text/csv', ['a,b', ...lines.slice(0, 10), '#3,4', '#2', '5,6'], /^line 13 of the file .* number 1, not 2$/],
+      ['text/csv', ['Report', 'a,b', ...lines], /^line 1 of the file is unlike later ones, which have 2 fields$/],
+      [
+        'application/x-ndjson',
+        ['{"a":1}', '{"a": oops', '{"a":2}'],
+        /^line 2 of the file .*: unexpected character at byte 7 of it$/,
+      ],
+    ] as const
+    for (const [type, text, message] of cases) {
+      const { body } = await send('/v1/tables/uneven/import', type, `${text.join('\n')}\n`)
+      expect(body.error).toMatchObject({
+        code: 'REQUEST_INVALID',
+        message: expect.stringMatching(message),
+        hint: expect.any(String),
+      })
+    }
+    expect((await server.call('/v1/tables/uneven')).status).toBe(404)
+    await send('/v1/tables/quoted/import', 'text/csv', '"last, first"\n"Doe, J"\n"Roe"\n')
+    expect((await server.query('SELECT * FROM quoted ORDER BY ALL')).rows).toEqual([['Doe, J'], ['Roe']])
+  })
+
   it('refuses tables of the data folder, empty bodies and rubbish', async () => {
     expect((await send('/v1/tables/sales/import', 'text/csv', 'id\n1\n')).body.error?.code).toBe('TABLE_NOT_MANAGED')
     expect((await send('/v1/tables/nothing/import', 'text/csv', '')).body.error?.code).toBe('REQUEST_INVALID')

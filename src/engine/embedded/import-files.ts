@@ -1,6 +1,6 @@
 /** Turns files into segments of a written table: a node reads them, writes Parquet, and the catalogue's commit makes it the table. */
 import { randomBytes } from 'node:crypto'
-import { planImport } from '../../catalog/import-plan.js'
+import { type ImportPlan, planImport } from '../../catalog/import-plan.js'
 import { ForebayError } from '../../model/errors.js'
 import type { TaskOutput } from '../../model/messages.js'
 import type { Column, SnapshotId } from '../../model/segment.js'
@@ -25,10 +25,12 @@ export interface ImportResult {
 }
 
 const importMsMax = 30 * 60_000
+const smallLimits = { inlineBytesMax: 16e6, resultBytesMax: 16e6 }
+
 export async function importFiles(parts: EngineParts, request: ImportRequest, signal: AbortSignal): Promise<ImportResult> {
   const { table, paths, kind } = request
   const importPlan = planImport(paths, kind)
-  const given = await describe(parts, importPlan.describeSql, signal)
+  const given = await describeChecked(parts, importPlan, signal)
   const existing = parts.catalog.current(table) !== undefined
   const mode = request.mode === 'auto' ? (existing ? 'insert' : 'create') : request.mode
   const columns = mode === 'insert' ? (parts.catalog.current(table)?.columns ?? given) : given
@@ -50,13 +52,40 @@ export async function importFiles(parts: EngineParts, request: ImportRequest, si
   }
 }
 
+/** The columns of the files. Where a line unlike the others keeps them from being found, the failure names that line. */
+async function describeChecked(parts: EngineParts, plan: ImportPlan, signal: AbortSignal): Promise<readonly Column[]> {
+  const columns = await describe(parts, plan.describeSql, signal).catch(async (error: unknown) => {
+    if (isUnread(error)) await check(parts, plan.checkSqls(undefined), signal)
+    throw error
+  })
+  await check(parts, plan.checkSqls(columns), signal)
+  if (columns.length > 1 || plan.skippingSql === undefined) return columns
+  const { length } = await describe(parts, plan.skippingSql, signal)
+  if (length < 2) return columns
+  throw new ForebayError('REQUEST_INVALID', `line 1 of the file is unlike later ones, which have ${length} fields`, {
+    hint: 'remove first lines that are no rows, and lines that begin with #; nothing was imported',
+  })
+}
+
+async function check(parts: EngineParts, sqls: readonly string[], signal: AbortSignal): Promise<void> {
+  const output = { to: 'client', format: 'json', columns: [{ name: 'n', type: 'BIGINT' }], ...smallLimits } as const
+  for (const sql of sqls) {
+    await run(parts, newId(), sql, output, signal).catch((error: unknown) => {
+      if (!isUnread(error) || !error.message.startsWith('line 1 ')) throw error
+    })
+  }
+}
+
+function isUnread(error: unknown): error is ForebayError {
+  return error instanceof ForebayError && error.code === 'REQUEST_INVALID'
+}
+
 async function describe(parts: EngineParts, sql: string, signal: AbortSignal): Promise<readonly Column[]> {
   const columns = [
     { name: 'column_name', type: 'VARCHAR' },
     { name: 'column_type', type: 'VARCHAR' },
   ]
-  const limits = { inlineBytesMax: 16e6, resultBytesMax: 16e6 }
-  const { result } = await run(parts, newId(), sql, { to: 'client', format: 'json', columns, ...limits }, signal)
+  const { result } = await run(parts, newId(), sql, { to: 'client', format: 'json', columns, ...smallLimits }, signal)
   if (result.to !== 'client' || result.inline === undefined) throw new ForebayError('INTERNAL', 'a description did not come back')
   const rows = JSON.parse(`[${Buffer.from(result.inline).toString()}]`) as readonly (readonly [string, string])[]
   return rows.map(([name, type]) => ({ name, type }))
