@@ -10,6 +10,7 @@ export interface Output {
 /** A cell: text that cannot steer the terminal or break the table. */
 export function cell(value: unknown): string {
   if (value === null || value === undefined) return ''
+  if (Object.is(value, -0)) return '-0.0'
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
   return text.replace(/\r?\n|\t/g, ' ').replace(/\p{Cc}/gu, '')
 }

@@ -3,9 +3,9 @@
  * the operating system drops it with the process, also after kill -9, and it needs no guess whether some process id is
  * still the one that wrote it. Nothing else of this process may open that file: closing it would drop the lock.
  */
-import { accessSync, constants, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite'
 import { ForebayError } from '../model/errors.js'
 
@@ -63,7 +63,7 @@ export function openStateFolder(path: string, diskFreeMin: number): StateFolder 
 
 function makeWritable(path: string): void {
   try {
-    mkdirSync(path, { recursive: true })
+    makeFolder(path)
     accessSync(path, constants.W_OK | constants.R_OK | constants.X_OK)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -73,12 +73,27 @@ function makeWritable(path: string): void {
         cause: error,
       })
     }
-    const why = code === 'EEXIST' || code === 'ENOTDIR' ? 'it is not a folder' : (error as Error).message
+    const why = code === 'ENOTDIR' ? 'it is not a folder' : (error as Error).message
     throw new ForebayError('CONFIGURATION_INVALID', `state folder ${path} is not writable: ${why}`, {
       hint: 'give this user the right to write there, or choose another folder with --state DIR',
       cause: error,
     })
   }
+}
+
+/** Step by step: where the system makes no folders (/proc), `recursive` tries again for ever. Throws ENOTDIR where a file is in the way. */
+function makeFolder(path: string): void {
+  const missing: string[] = []
+  for (let at = path; !existsSync(at); at = dirname(at)) missing.unshift(at)
+  for (const folder of missing) {
+    try {
+      mkdirSync(folder)
+    } catch (error) {
+      // Another server may have made it just now.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+  }
+  if (!statSync(path).isDirectory()) throw Object.assign(new Error(`${path} is no folder`), { code: 'ENOTDIR' })
 }
 
 function lock(path: string): () => void {

@@ -61,3 +61,15 @@ it('names a disk that is full', () => {
     expect.objectContaining({ code: 'DISK_EXCEEDED' }),
   )
 })
+
+it('says why a folder cannot be made or used, also where the system makes none', () => {
+  const file = join(root, 'a-file')
+  writeFileSync(file, '')
+  for (const path of [file, join(file, 'inside')]) {
+    expect(() => openStateFolder(path, 0)).toThrow(
+      expect.objectContaining({ code: 'CONFIGURATION_INVALID', message: expect.stringContaining('it is not a folder') }),
+    )
+  }
+  if (process.platform !== 'linux') return
+  expect(() => openStateFolder('/proc/forebay/state', 0)).toThrow(expect.objectContaining({ code: 'CONFIGURATION_INVALID' }))
+})
