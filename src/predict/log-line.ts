@@ -42,6 +42,9 @@ interface BadLine {
 
 export type LogLine = LoggedQuery | LoggedActivity | BadLine
 
+/** The last time that a date can say. Nanoseconds since 1970 are beyond it. */
+const timeMax = 8.64e15
+
 /** Reads one line of a query log. Never throws: what is wrong with a line is said in a sentence that names the field. */
 export function parseLogLine(text: string): LogLine {
   let json: unknown
@@ -52,7 +55,7 @@ export function parseLogLine(text: string): LogLine {
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return bad('is not an object')
   const fields = json as Record<string, unknown>
-  if (!isAmount(fields.at)) return bad('`at` is not a time in epoch milliseconds')
+  if (!isAmount(fields.at) || fields.at > timeMax) return bad('`at` is not a time in epoch milliseconds')
   if (typeof fields.tenant !== 'string') return bad('`tenant` is not a string')
   return 'periodMs' in fields ? activityOf(fields) : queryOf(fields)
 }

@@ -30,6 +30,8 @@ interface KeepAliveScores {
 const keepAliveSeconds = [10, 30, 60, 120, 300]
 const hourMs = 3_600_000
 const idleHoursMin = 2
+/** A longer silence of all tenants is a hole in the log: whole weeks of it are left out, so that hours of the week stay in place. */
+const silenceHoursMax = 8 * 168
 const thresholds = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 /**
  * Extra warm hours that our rule allows itself, per active hour. Where tenants wake
@@ -117,6 +119,12 @@ export class ArrivalsReplay {
   /** Closes the hours before `hour`. */
   #reach(hour: number): void {
     this.#hour ??= hour
+    const holeHours = hour - this.#hour - silenceHoursMax
+    if (holeHours >= 168) {
+      this.#close(this.#hour)
+      this.#active = new Set()
+      this.#hour += 168 * Math.floor(holeHours / 168) + 1
+    }
     for (; this.#hour < hour; this.#hour++) {
       this.#close(this.#hour)
       this.#active = new Set()
