@@ -27,6 +27,7 @@ type StoredEdge = [number, number, number, number, number, number, ...number[]]
 export class SqliteGraph {
   readonly #sql: Statements
   readonly #names: GraphNames
+  #offset: LogOffset | undefined
 
   constructor(database: Database) {
     database.exec(graphSchema)
@@ -45,10 +46,12 @@ export class SqliteGraph {
   }
 
   offset(): LogOffset {
-    return this.#sql.first<[number]>("SELECT value FROM progress WHERE name = 'offset'")?.[0] ?? 0
+    this.#offset ??= this.#sql.first<[number]>("SELECT value FROM progress WHERE name = 'offset'")?.[0] ?? 0
+    return this.#offset
   }
 
   setOffset(offset: LogOffset): void {
+    this.#offset = offset
     this.#sql.run("INSERT OR REPLACE INTO progress VALUES ('offset', ?)", offset)
   }
 
@@ -62,12 +65,17 @@ export class SqliteGraph {
 
   clear(): void {
     for (const table of ['edges', 'heat', 'vertices', 'shapes', 'progress']) this.#sql.run(`DELETE FROM ${table}`)
-    this.#names.clear()
+    this.#forget()
   }
 
   /** Must be called when a transaction that had changes was rolled back. */
   rolledBack(): void {
+    this.#forget()
+  }
+
+  #forget(): void {
     this.#names.clear()
+    this.#offset = undefined
   }
 
   #vertex(vertex: Vertex): void {
