@@ -153,7 +153,7 @@ class ThreadRecorder implements Recorder {
     if (refusal !== undefined) return Promise.reject(refusal)
     const number = ++this.#number
     this.#inFlightBytes += bytes
-    if (this.#gathered.push(write) === 1) queueMicrotask(() => this.#flush())
+    if (this.#gathered.push(write) === 1) setImmediate(() => this.#flush())
     return new Promise((resolve, reject) => {
       this.#waiting.push({ number, bytes, resolve, reject })
     })
