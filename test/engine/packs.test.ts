@@ -80,7 +80,7 @@ describe('the actuator', () => {
     expect(under.activities).toContainEqual(expect.objectContaining({ type: 'prefetch', outcome: 'used' }))
   })
 
-  it('builds and warms a pack', async () => {
+  it('builds and warms packs', async () => {
     const signal = AbortSignal.timeout(20_000)
     const { actuator } = under.engine
     const query = { ...expectedQuery, sql: 'SELECT max(t) FROM log' }
@@ -89,10 +89,10 @@ describe('the actuator', () => {
     if (missing === undefined) return
     const cost = await actuator.buildPack(missing, signal)
     expect(cost.heldBytes).toBeGreaterThan(0)
-    const [cold] = (await actuator.readiness(query, signal)).coldPacks
-    expect(cold).toBeDefined()
-    if (cold === undefined) return
-    await actuator.warmPack(cold.pack, cold.node, cold.columns, signal)
+    // More than one where builds have given way to queries before, so that they go in smaller pieces.
+    const { coldPacks } = await actuator.readiness(query, signal)
+    expect(coldPacks).not.toHaveLength(0)
+    for (const { pack, node, columns } of coldPacks) await actuator.warmPack(pack, node, columns, signal)
     expect(await actuator.readiness(query, signal)).toMatchObject({ missingPacks: [], coldPacks: [] })
   })
 })
