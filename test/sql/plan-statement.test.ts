@@ -400,6 +400,15 @@ describe('columns of EXISTS', () => {
   })
 })
 
+describe('names of computed columns', () => {
+  it('keeps the types of casts in names as DuckDB writes them', async () => {
+    const { columns } = await planner.plan('select f.s.x::date, cast($p as hugeint), f.s.x::int from sales as f', {
+      params: { p: 1 },
+    })
+    expect(columns.map(({ name }) => name)).toEqual(['CAST(f.s.x AS "DATE")', 'CAST($p AS "HUGEINT")', 'CAST(f.s.x AS INTEGER)'])
+  })
+})
+
 describe('a statement that is planned again', () => {
   const sql = 'select city, sum(amount), avg(id) from facts where id > 3 and city <> upper($p) group by all order by 1'
   const parts = (count: number) => Array.from({ length: count }, () => ({ bytes: 5e6, rows: 100_000 }))

@@ -1,5 +1,5 @@
-import type { AstObject } from '../ast-text.js'
-import { children, emptySelect, isClass, textOf, texts, walk } from '../ast-walk.js'
+import type { AstObject, AstValue } from '../ast-text.js'
+import { child, children, emptySelect, isClass, rewrite, textOf, texts, walk } from '../ast-walk.js'
 import { printsAsAnotherType } from './bind-values.js'
 import { readsClock } from './clock-functions.js'
 import { isMethodCall } from './method-calls.js'
@@ -15,7 +15,7 @@ export async function nameItems(
 ): Promise<void> {
   const items = itemsToName(node)
   const computed = items.filter((item) => !isClass(item, 'COLUMN_REF'))
-  const selects = computed.map((item) => ({ ...emptySelect, select_list: [item] }))
+  const selects = computed.map((item) => ({ ...emptySelect, select_list: [asWritten(item)] }))
   // What cannot be printed (the constant 1e400) is left to be named after what takes its place.
   const printed = selects.length === 0 ? [] : await print(selects).catch(() => [])
   for (const [index, item] of computed.entries()) item.alias = printed[index]?.replace(/^SELECT /, '') ?? ''
@@ -45,4 +45,20 @@ function willChange(part: AstObject): boolean {
   if (isClass(part, 'COLUMN_REF') && texts(part, 'column_names').length > 2) return true
   if (isClass(part, 'SUBQUERY') || isClass(part, 'PARAMETER') || isMethodCall(part)) return true
   return readsClock(part, () => false) || (isClass(part, 'CONSTANT') && printsAsAnotherType(part))
+}
+
+/**
+ * A copy whose casts name their types as a statement does: DuckDB makes names before it knows the types, and then writes
+ * `CAST(x AS "DATE")`, but `CAST(x AS DATE)` once it knows them, as it does in a tree.
+ */
+function asWritten(item: AstObject): AstValue {
+  return rewrite(item, (node) => {
+    const type = child(node, 'cast_type')
+    return type?.type_info === null ? { ...node, cast_type: unbound(textOf(type, 'id')) } : undefined
+  })
+}
+
+function unbound(name: string): AstObject {
+  const info = { type: 'UNBOUND_TYPE_INFO', alias: '', extension_info: null, name, catalog: '', schema: '' }
+  return { id: 'UNBOUND', type_info: info }
 }
