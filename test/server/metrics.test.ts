@@ -192,7 +192,9 @@ describe('nodes', () => {
       expect(total(after, 'forebay_node_memory_bytes', { node: id })).toBeGreaterThan(1e6)
       expect(after.some(({ name, labels }) => name === 'forebay_warm_bytes' && labels['node'] === id)).toBe(true)
     }
-    expect(total(after, 'forebay_node_load_score')).toBeGreaterThan(0)
+    // The graph is a moment behind, and what it says is kept for some seconds.
+    const loadScore = async (): Promise<number> => total(await scrape(), 'forebay_node_load_score')
+    await expect.poll(loadScore, { timeout: 20_000 }).toBeGreaterThan(0)
     expect(total(after, 'forebay_node_cpu_seconds_total')).toBeGreaterThan(0)
   })
 
