@@ -10,6 +10,7 @@ import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
 import { catalogueRoutes } from './catalogue-routes.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
+import { dropBody } from './drop-body.js'
 import { type ErrorAnswer, errorAnswer } from './error-envelope.js'
 import { eventRoutes } from './event-routes.js'
 import { makeGuard } from './guard.js'
@@ -58,10 +59,12 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
     reply.headers(securityHeaders)
     guard(request.headers, request.url.split('?', 1)[0] ?? '')
   })
-  app.setErrorHandler((error, request, reply) => {
+  app.setErrorHandler(async (error, request, reply) => {
     const answer = errorAnswer(error)
     if (answer.body.error.code === 'INTERNAL') request.log.error({ err: error }, 'request failed')
+    if (answer.body.error.code === 'REQUEST_TOO_LARGE') await dropBody(request.raw)
     sendError(reply as FastifyReply, answer)
+    return reply
   })
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0]?.slice(0, 200)
