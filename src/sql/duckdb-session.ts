@@ -22,11 +22,12 @@ export class DuckDBSession {
   /** Definitions of stand-ins by name: those that the statement being planned means, and those that exist. */
   readonly #meant = new Map<string, string>()
   readonly #standIns = new Map<string, string>()
-  readonly #parsed = new AnswerMemo<string>(memoCharactersMax)
-  readonly #printed = new AnswerMemo<string>(memoCharactersMax)
-  readonly #described = new AnswerMemo<readonly Column[]>(memoCharactersMax)
-  readonly #bound = new AnswerMemo<AstObject>(memoCharactersMax)
-  readonly #constants = new AnswerMemo<readonly (readonly unknown[])[]>(memoCharactersMax)
+  /** Trees are kept as text: whoever gets one may change it. */
+  readonly #parsed = new AnswerMemo<string>(memoCharactersMax, lengthOfText)
+  readonly #printed = new AnswerMemo<string>(memoCharactersMax, lengthOfText)
+  readonly #bound = new AnswerMemo<string>(memoCharactersMax, lengthOfText)
+  readonly #described = new AnswerMemo<readonly Column[]>(memoCharactersMax, lengthOfColumns)
+  readonly #constants = new AnswerMemo<readonly (readonly unknown[])[]>(memoCharactersMax, lengthOfRows)
   #timeZone = ''
 
   private constructor(
@@ -70,8 +71,7 @@ export class DuckDBSession {
 
   /** The node of the one SELECT in the text; SQL_SYNTAX with its character position within the text otherwise. */
   async parse(sql: string): Promise<AstObject> {
-    // As text: whoever gets the tree changes it.
-    const answer = parseAst(this.#parsed.find(sql) ?? (await this.#serialized(sql)))
+    const answer = parseAst(await this.#parsed.answer(sql, () => this.#textOf(this.#serialize, sql)))
     if (!isObject(answer)) throw new ForebayError('INTERNAL', 'the parser gave no tree')
     if (answer.error === true) throw syntaxError(answer, sql)
     const [statement, second] = children(answer, 'statements')
@@ -84,62 +84,45 @@ export class DuckDBSession {
   /** SQL text of each query node. */
   async print(nodes: readonly AstObject[]): Promise<readonly string[]> {
     const documents = nodes.map((node) => printAst({ error: false, statements: [{ node, named_param_map: [] }] }))
-    const open = [...new Set(documents)].filter((document) => this.#printed.find(document) === undefined)
-    const texts = new Map<string, string>()
-    if (open.length > 0) {
-      this.#print.bindList(1, listValue(open), LIST(VARCHAR))
-      const list = (await this.#firstValue(this.#print)) as { readonly items: readonly string[] }
-      for (const [index, document] of open.entries()) {
-        const text = list.items[index] ?? ''
-        texts.set(document, this.#printed.keep(document, text, text.length))
-      }
-    }
-    return documents.map((document) => texts.get(document) ?? this.#printed.find(document) ?? '')
+    return this.#printed.answers(documents, async (open) => {
+      this.#print.bindList(1, listValue([...open]), LIST(VARCHAR))
+      return ((await this.#firstValue(this.#print)) as { readonly items: readonly string[] }).items
+    })
   }
 
   /** Names and types of the answer, as DuckDB's DESCRIBE has them. */
   async describe(sql: string): Promise<readonly Column[]> {
-    const question = this.#question(sql)
-    const known = this.#described.find(question)
-    if (known !== undefined) return known
-    await this.#makeStandIns(sql)
-    const rows = await this.rows(`DESCRIBE ${sql}`)
-    const columns = rows.map(([name, type]) => ({ name: String(name), type: String(type) }))
-    return this.#keepColumns(question, columns)
+    return this.#described.answer(this.#question(sql), async () => {
+      await this.#makeStandIns(sql)
+      return (await this.rows(`DESCRIBE ${sql}`)).map(([name, type]) => ({ name: String(name), type: String(type) }))
+    })
   }
 
   /** The same for several statements in one round trip. */
   async describeAll(statements: readonly string[]): Promise<readonly (readonly Column[])[]> {
-    const open = statements.filter((sql) => this.#described.find(this.#question(sql)) === undefined)
-    const answers = new Map<string, readonly Column[]>()
-    if (open.length > 0) {
+    const questions = statements.map((sql) => this.#question(sql))
+    return this.#described.answers(questions, async (unknown) => {
+      const open = unknown.map((question) => statements[questions.indexOf(question)] ?? '')
       for (const sql of open) await this.#makeStandIns(sql)
       const parts = open.map((sql, index) => `SELECT ${index}, column_name, column_type FROM (DESCRIBE ${sql})`)
       const rows = await this.rows(parts.join(' UNION ALL '))
-      for (const [index, sql] of open.entries()) {
-        const mine = rows.filter(([part]) => part === index)
-        const columns = mine.map(([, name, type]) => ({ name: String(name), type: String(type) }))
-        answers.set(sql, this.#keepColumns(this.#question(sql), columns))
-      }
-    }
-    return statements.map((sql) => answers.get(sql) ?? this.#described.find(this.#question(sql)) ?? [])
+      return open.map((_, index) =>
+        rows.flatMap(([part, name, type]) => (part === index ? [{ name: String(name), type: String(type) }] : [])),
+      )
+    })
   }
 
   /** The unoptimised bound plan's root operator. */
   async boundPlan(sql: string): Promise<AstObject> {
-    const question = this.#question(sql)
-    const known = this.#bound.find(question)
-    if (known !== undefined) return known
-    await this.#makeStandIns(sql)
-    this.#plan.bindVarchar(1, sql)
-    const text = (await this.#firstValue(this.#plan)) as string
-    const answer = parseAst(text)
-    if (!isObject(answer)) throw new ForebayError('INTERNAL', 'the binder gave no plan')
-    if (answer.error === true)
-      throw new Error(`${titleCase(textOf(answer, 'error_type'))} Error: ${textOf(answer, 'error_message')}`)
-    const root = children(answer, 'plans')[0]
+    const text = await this.#bound.answer(this.#question(sql), async () => {
+      await this.#makeStandIns(sql)
+      const answer = await this.#textOf(this.#plan, sql)
+      refuseUnbound(answer)
+      return answer
+    })
+    const root = children(parseAst(text) as AstObject, 'plans')[0]
     if (root === undefined) throw new ForebayError('INTERNAL', 'the binder gave no plan')
-    return this.#bound.keep(question, root, text.length)
+    return root
   }
 
   /** From now on this name means a table of these columns, so that SQL over it can be bound. */
@@ -149,8 +132,7 @@ export class DuckDBSession {
 
   /** Rows of a SELECT over constants alone. */
   async constants(sql: string): Promise<readonly (readonly unknown[])[]> {
-    const question = this.#question(sql)
-    return this.#constants.find(question) ?? this.#constants.keep(question, await this.rows(sql), sql.length)
+    return this.#constants.answer(this.#question(sql), () => this.rows(sql))
   }
 
   /** Lower-case names of every function that DuckDB has. */
@@ -166,15 +148,9 @@ export class DuckDBSession {
     return Array.from({ length: result.chunkCount }, (_, index) => result.getChunk(index).getRows()).flat()
   }
 
-  async #serialized(sql: string): Promise<string> {
-    this.#serialize.bindVarchar(1, sql)
-    const tree = (await this.#firstValue(this.#serialize)) as string
-    return this.#parsed.keep(sql, tree, tree.length)
-  }
-
-  #keepColumns(question: string, columns: readonly Column[]): readonly Column[] {
-    const length = columns.reduce((sum, { name, type }) => sum + name.length + type.length, 0)
-    return this.#described.keep(question, columns, length)
+  async #textOf(statement: DuckDBPreparedStatement, sql: string): Promise<string> {
+    statement.bindVarchar(1, sql)
+    return (await this.#firstValue(statement)) as string
   }
 
   /** All that an answer about this text depends on. */
@@ -246,6 +222,25 @@ export function characterOffset(sql: string, bytes: number): number {
   return Buffer.from(sql, 'utf8').subarray(0, bytes).toString('utf8').length
 }
 
+function refuseUnbound(plan: string): void {
+  const answer = parseAst(plan)
+  if (!isObject(answer)) throw new ForebayError('INTERNAL', 'the binder gave no plan')
+  if (answer.error !== true) return
+  throw new Error(`${titleCase(textOf(answer, 'error_type'))} Error: ${textOf(answer, 'error_message')}`)
+}
+
 function titleCase(text: string): string {
   return text === '' ? 'Binder' : text[0]?.toUpperCase() + text.slice(1)
+}
+
+function lengthOfText(text: string): number {
+  return text.length
+}
+
+function lengthOfColumns(columns: readonly Column[]): number {
+  return columns.reduce((sum, { name, type }) => sum + name.length + type.length, 0)
+}
+
+function lengthOfRows(rows: readonly (readonly unknown[])[]): number {
+  return rows.flat().reduce((sum: number, value) => sum + String(value).length, 0)
 }
