@@ -264,13 +264,7 @@ const smallBytesMax = 1 << 20
 const smallRowsMax = 1_000
 
 function isSmallAnswer(message: TaskMessage, { rowsMax = Number.POSITIVE_INFINITY }: ClientOutput): boolean {
-  return rowsMax <= smallRowsMax || isReusedAnswer(message) || mergesFewRows(message)
-}
-
-function mergesFewRows({ inputs }: TaskMessage): boolean {
-  const sources = inputs.flatMap((input) => (input.kind === 'derived' ? input.sources : []))
-  const rows = sources.reduce((sum, { stored }) => sum + stored.rows, 0)
-  return sources.length > 0 && rows <= smallRowsMax && inputs.every((input) => input.kind === 'derived')
+  return rowsMax <= smallRowsMax || isReusedAnswer(message)
 }
 
 /** True for a stored answer that is given again as it is. */

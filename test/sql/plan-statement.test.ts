@@ -365,6 +365,29 @@ describe('the most rows of an answer', () => {
   })
 })
 
+describe('a root that gives no more rows than its partials have', () => {
+  const keepsRows = async (sql: string): Promise<boolean | undefined> => {
+    const big = dataset('facts', { id: 'BIGINT', city: 'VARCHAR' }, [{ bytes: 5e6 }, { bytes: 5e6 }])
+    const { work } = await (await openInProcessPlanner([big])).plan(sql, { tree: 'always' })
+    return work.shape === 'split' ? work.rootKeepsRows : undefined
+  }
+
+  it('is one that merges groups, one row or the first of an order', async () => {
+    expect(await keepsRows('select city, avg(id) from facts group by city having count(*) > 1 order by 1')).toBe(true)
+    expect(await keepsRows('select sum(id) from facts')).toBe(true)
+    expect(await keepsRows('select id from facts order by id limit 5')).toBe(true)
+    // What repeats rows does so in the leaves: they are rows of the partials.
+    expect(await keepsRows('select unnest(range(id)) from facts')).toBe(true)
+  })
+
+  it('is none that joins, repeats or groups by several sets', async () => {
+    const groups = 'select city, count(*) as n from facts group by city'
+    expect(await keepsRows(`select q.city, r.range from (${groups}) as q, range(1000000) as r`)).not.toBe(true)
+    expect(await keepsRows(`select city, unnest(range(n)) from (${groups})`)).not.toBe(true)
+    expect(await keepsRows('select city, id, count(*) from facts group by cube (city, id)')).not.toBe(true)
+  })
+})
+
 describe('columns of EXISTS', () => {
   const columnsOf = async (sql: string): Promise<readonly string[]> => {
     const { reads } = await planner.plan(sql)
@@ -433,6 +456,15 @@ describe('a statement that is planned again', () => {
     used.definitions.define(dataset('others', { id: 'INTEGER', amount: 'BIGINT', city: 'VARCHAR' }))
     await used.plan(sql.replace('facts', 'others').replace('avg(id)', 'max(id)'), { params: { p: 'x' } })
     expect(await again(used)).toEqual(await fresh(facts('BIGINT', 40)))
+  })
+
+  it('is the same where what is remembered has to make room', async () => {
+    const used = await openInProcessPlanner([facts('BIGINT', 3)])
+    const expected = await fresh(facts('BIGINT', 3))
+    // More text than a planner remembers of one kind.
+    for (let n = 0; n < 8; n++) await used.plan(`select ${n} as n, '${'x'.repeat(900_000)}' as x`)
+    expect(await again(used)).toEqual(expected)
+    expect(await again(used)).toEqual(expected)
   })
 
   it('keeps no error', async () => {

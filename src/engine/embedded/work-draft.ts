@@ -118,7 +118,14 @@ export function rootTask(
 ): TaskDraft {
   const others = (work.rootReads ?? []).map((relation) => readOf(context.plan, relation))
   const inputs = others.map((read) => baseInput(context, read, segmentsOf(read, context.snapshot(read))))
-  return draft(context, 'root', 'root', work.root, [partials(work, sources), ...inputs], output, 'one')
+  return draft(context, 'root', 'root', work.root, [partials(work, sources), ...inputs], bounded(output, work, sources), 'one')
+}
+
+/** What the partials say of the most rows of the answer. */
+function bounded(output: TaskOutput, work: SplitWork, sources: readonly DerivedSource[]): TaskOutput {
+  if (output.to !== 'client' || !work.rootKeepsRows) return output
+  const rows = sources.reduce((sum, { stored }) => sum + stored.rows, 0)
+  return { ...output, rowsMax: Math.min(output.rowsMax ?? Number.POSITIVE_INFINITY, Math.max(1, rows)) }
 }
 
 /** An answer of an earlier query, encoded anew. */

@@ -13,6 +13,13 @@ export function answerRowsMax(node: AstObject): number | undefined {
   return limited ?? (isOneRow(node) ? 1 : undefined)
 }
 
+/** Whether a statement reads one table and surely gives at most a row for each of its rows, or one where there is none. */
+export function givesNoMoreRows(node: AstObject): boolean {
+  const isTable = child(node, 'from_table')?.type === 'BASE_TABLE'
+  const sets = Array.isArray(node.group_sets) ? node.group_sets.length : 0
+  return node.type === 'SELECT_NODE' && isTable && sets <= 1 && !children(node, 'select_list').some(multiplies)
+}
+
 function isOneRow(node: AstObject): boolean {
   const items = children(node, 'select_list')
   const grouped = children(node, 'group_expressions').length > 0 || textOf(node, 'aggregate_handling') === 'FORCE_AGGREGATES'

@@ -7,6 +7,7 @@ import type { PlanRequest } from '../planner.js'
 import type { Relation } from '../resolve/resolve-names.js'
 import type { SplitContext, SplitTrees } from '../split/split.js'
 import { splitSelect } from '../split/split-select.js'
+import { givesNoMoreRows } from './answer-rows-max.js'
 
 /** What is settled of a SELECT before its work is laid out. */
 export interface SelectToWork {
@@ -74,6 +75,7 @@ async function splitWork(
     root: stage(rootSql, answer, split.root),
     partial: split.partial,
     ...(partialRowsMax === undefined ? {} : { partialRowsMax }),
+    rootKeepsRows: givesNoMoreRows(split.root),
     groupColumns: split.groupColumns,
   }
 }
