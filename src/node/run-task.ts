@@ -260,7 +260,7 @@ class TaskRun {
 }
 
 const smallBytesMax = 1 << 20
-/** So few rows are computed at once: a streamed statement is bound twice, which costs a merge of averages tens of milliseconds. */
+/** So few rows are computed at once: over Parquet a streamed statement is bound twice, a millisecond, and 20 for averages that are merged. */
 const smallRowsMax = 1_000
 
 function isSmallAnswer(message: TaskMessage, { rowsMax = Number.POSITIVE_INFINITY }: ClientOutput): boolean {

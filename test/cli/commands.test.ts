@@ -189,9 +189,11 @@ it('fails with 1, says what is wrong and what to try', async () => {
     [['lineage', 'table:nowhere'], /^error: .*nowhere/],
     [['status', 'q-nowhere-000001'], /^error: .*q-nowhere-000001/],
     [['import', 'forebay.yaml', '--table', 'sales'], /^error: /],
+    [['import', 'uneven.csv', '--table', 'uneven'], /^error: line 3 of file uneven.csv .*its fields number 1, not 2\ntry: mend/],
     [['nodes', '--url', 'http://127.0.0.1:9'], /^error: no server answers at http:\/\/127.0.0.1:9\ntry: .*forebay serve/],
   ]
   writeFileSync(join(root, 'forebay.yaml'), '')
+  writeFileSync(join(root, 'uneven.csv'), 'a,b\n1,2\n3\n4,5,6\n')
   for (const [index, [args, { code, stdout, stderr }]] of (await all(failing.map(([each]) => each))).entries()) {
     expect([args, code, stdout]).toEqual([args, 1, ''])
     expect(stderr).toMatch(failing[index]?.[1] ?? /never/)

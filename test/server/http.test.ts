@@ -156,6 +156,17 @@ describe('writes', () => {
 })
 
 describe('lineage', () => {
+  it('verifies, rebuilds and prunes without a body, as with an empty one', async () => {
+    for (const body of [undefined, {}]) {
+      const given = body === undefined ? {} : { body }
+      const verified = await server.call('/v1/lineage/verify', { method: 'POST', ...given })
+      expect(verified).toMatchObject({ status: 200, body: { identical: true } })
+      expect((await server.call('/v1/lineage/rebuild', { method: 'POST', ...given })).status).toBe(200)
+      expect(await server.call('/v1/lineage/prune', { method: 'POST', ...given })).toMatchObject({ status: 200 })
+    }
+    expect((await server.call('/v1/lineage/verify', { body: { stores: 'sqlite' } })).status).toBe(400)
+  })
+
   it('tells where an answer came from, who worked on it, and the raw transfers', async () => {
     const { queryId } = await server.query('SELECT day, count(*) AS n FROM sales GROUP BY day')
     const trace = () => server.call(`/v1/lineage?from=query:${queryId}&direction=upstream&depth=50`)

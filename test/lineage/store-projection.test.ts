@@ -1,0 +1,62 @@
+import { afterEach, expect, it } from 'vitest'
+import type { LineageBatch } from '../../src/lineage/lineage-store.js'
+import type { LogFollower } from '../../src/lineage/log-follower.js'
+import { StoreProjection } from '../../src/lineage/store-projection.js'
+
+/** What the store modules below have seen; they are loaded by address, as real ones are. */
+const seen = globalThis as typeof globalThis & { openings?: number; batches?: LineageBatch[] }
+const refusing = module('seen.openings++; throw new Error("refused")')
+const taking = module(`return {
+  offset: async () => 0, origin: async () => 'this-log',
+  apply: async (batch) => void seen.batches.push(batch), close: async () => {} }`)
+
+let projection: StoreProjection | undefined
+afterEach(() => projection?.close())
+
+function module(body: string): string {
+  return `data:text/javascript,${encodeURIComponent(`const seen = globalThis; export async function openLineageStore() { ${body} }`)}`
+}
+
+/** A log to which an event comes each time it is asked where it ends. */
+function growingLog(): LogFollower {
+  let end = 1
+  const log = {
+    id: () => 'this-log',
+    end: () => end,
+    next: () => ++end,
+    has: () => true,
+    mustRefill: () => false,
+    batch: (from: number) => ({ from, to: end, vertices: [], edges: [], folds: [] }),
+    close: () => {},
+  }
+  return log as unknown as LogFollower
+}
+
+/** Wakes a projection every few milliseconds, as events that come in do. */
+async function during(ms: number, address: string): Promise<void> {
+  seen.openings = 0
+  seen.batches = []
+  projection = new StoreProjection({ name: 'other', module: address, options: {} }, growingLog(), {
+    offset: () => {},
+    state: () => {},
+  })
+  projection.start()
+  for (const until = performance.now() + ms; performance.now() < until; await new Promise((done) => setTimeout(done, 5))) {
+    projection.wake()
+  }
+}
+
+it('asks a server that refuses with pauses, whatever comes in meanwhile', async () => {
+  await during(1_000, refusing)
+  // At once, after 0.2 s, and after 0.4 s more.
+  expect(seen.openings).toBeGreaterThan(1)
+  expect(seen.openings).toBeLessThanOrEqual(4)
+})
+
+it('gathers what comes in while a store is kept up, and leaves nothing out', async () => {
+  await during(1_100, taking)
+  const batches = seen.batches ?? []
+  expect(batches.length).toBeGreaterThan(2)
+  expect(batches.length).toBeLessThanOrEqual(7)
+  for (const [index, batch] of batches.entries()) expect(batch.from).toBe(batches[index - 1]?.to ?? 0)
+})
