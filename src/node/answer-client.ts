@@ -16,12 +16,19 @@ import { fileBytes } from './file-bytes.js'
 import { quoteText } from './quote.js'
 import type { ResultSource } from './result-streams.js'
 import type { Session } from './session.js'
+import type { EncodedRows } from './store-answer.js'
 
 export type ClientOutput = Extract<TaskOutput, { to: 'client' }>
 
 /** What became of the statement: a whole small answer with its rows, or the start of a large one. */
 export type Answer =
-  | { readonly size: 'small'; readonly rows: number; readonly inline: Uint8Array; readonly chunks: readonly DuckDBDataChunk[] }
+  | {
+      readonly size: 'small'
+      readonly rows: number
+      readonly inline: Uint8Array
+      /** Absent where the rows were written by DuckDB itself. */
+      readonly encoded?: EncodedRows
+    }
   | { readonly size: 'large'; readonly source: ResultSource; rows(): number }
 
 const contentTypes = {
@@ -58,7 +65,7 @@ export async function answerClient(
     gathered.push(piece)
     bytes += piece.length
     refuseTooLarge(bytes, output)
-    if (chunk === undefined) return { size: 'small', rows, inline: Buffer.concat(gathered), chunks }
+    if (chunk === undefined) return { size: 'small', rows, inline: Buffer.concat(gathered), encoded: { result, chunks } }
     rows += chunk.rowCount
     chunks.push(chunk)
     if (bytes > output.inlineBytesMax) break
@@ -153,7 +160,7 @@ async function answerParquet(session: Session, sql: string, output: ClientOutput
     if (bytes <= output.inlineBytesMax) {
       const inline = await readFile(temporary)
       await rm(temporary, { force: true })
-      return { size: 'small', rows, inline, chunks: [] }
+      return { size: 'small', rows, inline }
     }
     return { size: 'large', rows: () => rows, source: { contentType: contentTypes.parquet, pieces: () => filePieces(temporary) } }
   } catch (error) {

@@ -12,6 +12,7 @@ import {
 import type { Pack } from '../model/segment.js'
 import { openSegmentBringer } from '../transfer/bring-segment.js'
 import { ColumnChecksums } from '../transfer/column-checksums.js'
+import { AnswerKeeper } from './answer-keeper.js'
 import { readChunkPlaces } from './chunk-places.js'
 import { isFatal } from './duckdb-error.js'
 import { FileRows } from './file-rows.js'
@@ -63,6 +64,7 @@ export class NodeProcess {
       residency: new Residency(),
       shares: new Shares(),
       outbox: new LineageOutbox((batch, events) => send({ type: 'lineage', batch, events })),
+      answers: new AnswerKeeper(() => this.#active.size > 0),
       results: new ResultStreams(),
       instanceFor: (threads) => this.#instance(threads),
       onError: (error) => this.#onError(error),
@@ -135,10 +137,12 @@ export class NodeProcess {
     const share = this.#tools.shares.start(message.threads === 'all' ? this.#configuration.threads : 1)
     const task = new RunningTask(message, () => process.kill(process.pid, 'SIGKILL'))
     this.#active.set(message.taskId, { task, share })
+    this.#tools.answers.busy()
     try {
       await runTask(task, this.#tools, share)
     } finally {
       this.#active.delete(message.taskId)
+      this.#tools.answers.busy()
       if (this.#draining) await this.#sayDrained()
     }
   }
@@ -236,6 +240,7 @@ export class NodeProcess {
 
   async #sayDrained(): Promise<void> {
     if (this.#active.size > 0) return
+    await this.#tools.answers.flush()
     await this.#tools.outbox.drained()
     // What it used since it last said so would be lost with it.
     await this.#sendVitalSigns()

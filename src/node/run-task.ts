@@ -1,6 +1,6 @@
 /**
  * One task from its message to its outcome: inputs here, one statement, one output, unchanged inputs. Then, after the outcome has
- * been sent: the answer kept as a segment, everything released, and the lineage event.
+ * been sent: everything released, the answer kept as a segment where that is worth it, and the lineage event.
  */
 import { basename } from 'node:path'
 import { ForebayError, toErrorRecord } from '../model/errors.js'
@@ -8,6 +8,7 @@ import type { LineageOutput, TaskEvent } from '../model/lineage-event.js'
 import type { FromNode, NodeConfiguration, TaskMessage, TaskReport, TaskResult } from '../model/messages.js'
 import { bytesMoved, captureReads, openTransferLog, type TransferLog } from '../transfer/capture-transfer.js'
 import { type Answer, answerClient, type ClientOutput } from './answer-client.js'
+import type { AnswerKeeper } from './answer-keeper.js'
 import { type ErrorScene, fromDuckDBError } from './duckdb-error.js'
 import { findBrokenFile } from './find-broken-file.js'
 import type { Instance } from './instance.js'
@@ -29,6 +30,7 @@ export interface TaskTools extends InputTools {
   readonly instanceFor: (threads: 'one' | 'all') => Promise<Instance>
   readonly shares: Shares
   readonly outbox: LineageOutbox
+  readonly answers: AnswerKeeper
   readonly results: ResultStreams
   readonly send: (message: FromNode) => void
   /** Told of every error, before it is reported. */
@@ -118,22 +120,28 @@ class TaskRun {
     await this.#inputs?.checkUnchanged()
     this.#task.throwIfStopped()
     this.#finish({ to: 'client', rows: answer.rows, inline: answer.inline })
-    const location = await this.#store(session, answer, output)
-    const { segment } = output
-    this.#record(segment === undefined ? undefined : { segment, rows: answer.rows, bytes: answer.inline.length, location })
+    this.#keep(answer, output)
   }
 
-  /** Keeps a small answer's rows for later queries; where that fails, the answer has been given all the same. */
-  async #store(session: Session, answer: Extract<Answer, { size: 'small' }>, output: ClientOutput): Promise<string> {
-    const { spool, configuration, send } = this.#tools
-    if (output.segment === undefined || output.format === 'parquet' || this.#task.reason !== undefined) return ''
-    try {
-      const stored = await storeAnswer(session, spool, configuration.id, output.segment, output.columns, answer.chunks)
-      send({ type: 'stored', taskId: this.#task.message.taskId, stored })
-      return stored.path
-    } catch {
-      return ''
-    }
+  /** Hands a small answer's rows on to be kept for later queries; its lineage event says whether they were. */
+  #keep({ rows, inline, encoded }: Extract<Answer, { size: 'small' }>, { columns, segment }: ClientOutput): void {
+    const { spool, configuration, answers, send } = this.#tools
+    const { taskId } = this.#task.message
+    if (segment === undefined) return this.#record(undefined)
+    const event = this.#event()
+    const record = (location: string): void =>
+      this.#tools.outbox.add({ ...event, output: { segment, rows, bytes: inline.length, location } })
+    const instance = this.#instance
+    if (instance === undefined || encoded === undefined || this.#task.reason !== undefined) return record('')
+    answers.take({
+      bytes: inline.length,
+      wallMs: performance.now() - this.#task.startedAt,
+      store: () => storeAnswer(instance, spool, configuration.id, segment, columns, encoded),
+      settle: (stored) => {
+        if (stored !== undefined) send({ type: 'stored', taskId, stored })
+        record(stored?.path ?? '')
+      },
+    })
   }
 
   /** Offers a large answer and waits until it has been read, or broken off. */
@@ -211,10 +219,17 @@ class TaskRun {
   }
 
   #record(output: LineageOutput | undefined): void {
+    const event = this.#event()
+    this.#tools.outbox.add(output === undefined ? event : { ...event, output })
+  }
+
+  /** The lineage event of what has been done so far, but for its output. */
+  #event(): TaskEvent {
     const { message } = this.#task
-    const { configuration, outbox } = this.#tools
+    const { configuration } = this.#tools
     const { cpuMicros, peakMemoryBytes } = this.#share.used()
-    const event: TaskEvent = {
+    this.#noteResidency()
+    return {
       kind: message.eventKind,
       id: `${message.taskId}#${message.attempt}`,
       at: Date.now() * 1000,
@@ -228,7 +243,6 @@ class TaskRun {
       baseReads: this.#log.baseReads,
       derivedReads: this.#log.derivedReads,
       transfers: this.#log.transfers,
-      ...(output === undefined ? {} : { output }),
       cost: {
         cpuMicros,
         peakMemoryBytes,
@@ -236,8 +250,6 @@ class TaskRun {
         wallMicros: Math.round((performance.now() - this.#task.startedAt) * 1000),
       },
     }
-    outbox.add(event)
-    this.#noteResidency()
   }
 
   #noteResidency(): void {

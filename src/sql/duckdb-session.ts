@@ -4,8 +4,11 @@ import type { Column } from '../model/segment.js'
 import { AnswerMemo } from './answer-memo.js'
 import { type AstObject, parseAst, printAst } from './ast-text.js'
 import { child, children, isObject, quoteName, textOf } from './ast-walk.js'
+import { fillForm, formOf } from './compared-constants.js'
+import { ParsedForms } from './parsed-forms.js'
 
 const memoCharactersMax = 8_000_000
+const formsMax = 1_000
 
 /**
  * DuckDB as a planner uses it: to parse, to print and to bind, never to run a user's statement over data. It has no files,
@@ -24,6 +27,7 @@ export class DuckDBSession {
   readonly #standIns = new Map<string, string>()
   /** Trees are kept as text: whoever gets one may change it. */
   readonly #parsed = new AnswerMemo<string>(memoCharactersMax, lengthOfText)
+  readonly #forms = new ParsedForms(formsMax)
   readonly #printed = new AnswerMemo<string>(memoCharactersMax, lengthOfText)
   readonly #bound = new AnswerMemo<string>(memoCharactersMax, lengthOfText)
   readonly #described = new AnswerMemo<readonly Column[]>(memoCharactersMax, lengthOfColumns)
@@ -71,6 +75,8 @@ export class DuckDBSession {
 
   /** The node of the one SELECT in the text; SQL_SYNTAX with its character position within the text otherwise. */
   async parse(sql: string): Promise<AstObject> {
+    const known = this.#forms.tree(sql)
+    if (known !== undefined) return known
     const answer = parseAst(await this.#parsed.answer(sql, () => this.#textOf(this.#serialize, sql)))
     if (!isObject(answer)) throw new ForebayError('INTERNAL', 'the parser gave no tree')
     if (answer.error === true) throw syntaxError(answer, sql)
@@ -78,16 +84,34 @@ export class DuckDBSession {
     const node = statement === undefined ? undefined : child(statement, 'node')
     if (node === undefined || second !== undefined)
       throw new ForebayError('SQL_SYNTAX', 'expected exactly one SELECT', { position: 0 })
+    this.#forms.learn(sql, node)
     return node
   }
 
-  /** SQL text of each query node. */
+  /**
+   * SQL text of each query node. Statements that differ in what their conditions compare with are printed once: their form is
+   * kept, after it has given what DuckDB prints.
+   */
   async print(nodes: readonly AstObject[]): Promise<readonly string[]> {
-    const documents = nodes.map((node) => printAst({ error: false, statements: [{ node, named_param_map: [] }] }))
-    return this.#printed.answers(documents, async (open) => {
-      this.#print.bindList(1, listValue([...open]), LIST(VARCHAR))
-      return ((await this.#firstValue(this.#print)) as { readonly items: readonly string[] }).items
+    const forms = nodes.map((node) => {
+      const { node: form, texts } = formOf(node)
+      return { node, document: documentOf(form), texts }
     })
+    const printed = await this.#printed.answers(
+      forms.map(({ document }) => document),
+      async (unknown) => {
+        const open = unknown.map((document) => forms.find((form) => form.document === document) ?? { node: {}, texts: [] })
+        const both = await this.#printAll([...unknown, ...open.map(({ node }) => documentOf(node))])
+        return open.map(({ texts }, index) => {
+          const form = both[index] ?? ''
+          return fillForm(form, texts) === both[unknown.length + index] ? form : ''
+        })
+      },
+    )
+    const filled = forms.map(({ texts }, index) => fillForm(printed[index] ?? '', texts) ?? '')
+    if (!filled.includes('')) return filled
+    const rest = await this.#printAll(nodes.filter((_, index) => filled[index] === '').map(documentOf))
+    return filled.map((text) => (text === '' ? (rest.shift() ?? '') : text))
   }
 
   /** Names and types of the answer, as DuckDB's DESCRIBE has them. */
@@ -148,6 +172,11 @@ export class DuckDBSession {
     return Array.from({ length: result.chunkCount }, (_, index) => result.getChunk(index).getRows()).flat()
   }
 
+  async #printAll(documents: readonly string[]): Promise<string[]> {
+    this.#print.bindList(1, listValue([...documents]), LIST(VARCHAR))
+    return [...((await this.#firstValue(this.#print)) as { readonly items: readonly string[] }).items]
+  }
+
   async #textOf(statement: DuckDBPreparedStatement, sql: string): Promise<string> {
     statement.bindVarchar(1, sql)
     return (await this.#firstValue(statement)) as string
@@ -200,6 +229,10 @@ async function checkLocked(connection: DuckDBConnection): Promise<void> {
   )
   const [external, locked] = result.getRows()[0] ?? []
   if (external !== false || locked !== true) throw new ForebayError('INTERNAL', 'the planner could not be locked down')
+}
+
+function documentOf(node: AstObject): string {
+  return printAst({ error: false, statements: [{ node, named_param_map: [] }] })
 }
 
 function syntaxError(answer: AstObject, sql: string): ForebayError {

@@ -4,9 +4,10 @@ import type { Plan, Statement } from '../../model/query.js'
 import { type Column, stableHash } from '../../model/segment.js'
 import { volatileFunctions } from '../allow/allowed-functions.js'
 import { checkAllowed, type Locate } from '../allow/check-allowed.js'
-import { type AstObject, type AstValue, numberText } from '../ast-text.js'
+import { type AstObject, numberText } from '../ast-text.js'
 import { child, children, foldName, isClass, quoteName, textOf, texts, walk } from '../ast-walk.js'
 import { columnLineage } from '../columns/column-lineage.js'
+import { asBound } from '../compared-constants.js'
 import { planningError } from '../duckdb-errors.js'
 import { characterOffset, type DuckDBSession } from '../duckdb-session.js'
 import type { PlanRequest } from '../planner.js'
@@ -21,7 +22,7 @@ import { nameItems } from '../resolve/name-items.js'
 import { NameResolver, type Relation } from '../resolve/resolve-names.js'
 import { ViewTrees } from '../resolve/view-trees.js'
 import { type Body, type Header, readHeader } from '../statement/header.js'
-import { shapeOf, shortened, templateText } from '../template.js'
+import { shapeOf, templateText } from '../template.js'
 import { answerRowsMax } from './answer-rows-max.js'
 import { planReads } from './plan-reads.js'
 import { planWork } from './plan-work.js'
@@ -36,7 +37,7 @@ export interface PlannedStatement {
 interface SettledSelect {
   readonly node: AstObject
   readonly sql: string
-  /** The same with long lists cut short: it binds to the same columns, a hundred times faster. */
+  /** What is bound in its place: the same columns, whatever it compares with and however long its lists are. */
   readonly bindingSql: string
   readonly columns: readonly Column[]
   readonly relations: readonly Relation[]
@@ -135,13 +136,7 @@ export class StatementPlanner {
     const bound = bindValues(described, { params: request.params, moment, isColumn })
     const settled = bareExists(bound.node)
     const node = header?.kind === 'insert' ? await this.#insertNode(settled, header, body) : settled
-    const short = withShortLists(node)
-    const [sql = '', template = '', shortSql = ''] = await this.#session.print([
-      node,
-      shape.node,
-      ...(short === node ? [] : [short]),
-    ])
-    const bindingSql = short === node ? sql : shortSql
+    const [sql = '', template = '', bindingSql = ''] = await this.#session.print([node, shape.node, asBound(node)])
     return {
       node,
       sql,
@@ -287,25 +282,6 @@ function usesClock(node: AstObject, isColumn: (name: string) => boolean): boolea
     return !found
   })
   return found
-}
-
-/** The tree with long lists of constants cut short, except where they make a column's name; itself where it has none. */
-function withShortLists(node: AstObject): AstObject {
-  let long = false
-  walk(node, (part) => {
-    long ||= part.type === 'COMPARE_IN' && children(part).length > 100
-    return !long
-  })
-  if (!long) return node
-  const cut = (value: AstValue, key: string): AstValue => {
-    if (typeof value !== 'object' || value === null || key === 'select_list') return value
-    if (Array.isArray(value)) return value.map((item) => cut(item, ''))
-    const copy: AstObject = {}
-    const short = shortened(value, 2)
-    for (const inner in short) copy[inner] = cut(short[inner] as AstValue, inner)
-    return copy
-  }
-  return cut(node, '') as AstObject
 }
 
 function usedRelations(node: AstObject, relations: readonly Relation[]): readonly Relation[] {

@@ -1,6 +1,7 @@
 import type { DatasetRead, Stage, Work } from '../../model/query.js'
 import type { Column } from '../../model/segment.js'
 import type { AstObject } from '../ast-text.js'
+import { asBound } from '../compared-constants.js'
 import type { DuckDBSession } from '../duckdb-session.js'
 import { operatorsOf } from '../operators.js'
 import type { PlanRequest } from '../planner.js'
@@ -95,7 +96,7 @@ function splitContext(session: DuckDBSession, select: SelectToWork, reads: reado
     }),
     columns: select.columns,
     bind: async (selects) => {
-      const texts = await session.print(selects)
+      const texts = await session.print(selects.map(asBound))
       const [only = ''] = texts
       return texts.length === 1 ? [await session.describe(only)] : session.describeAll(texts)
     },
