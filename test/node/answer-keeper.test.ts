@@ -10,7 +10,11 @@ interface Settled {
   readonly stored: boolean
 }
 
-function keeperOf(isBusy: () => boolean): { keeper: AnswerKeeper; settled: Settled[]; give: (name: string, wallMs?: number) => void } {
+function keeperOf(isBusy: () => boolean): {
+  keeper: AnswerKeeper
+  settled: Settled[]
+  give: (name: string, wallMs?: number) => void
+} {
   const settled: Settled[] = []
   const keeper = new AnswerKeeper(isBusy, limits)
   const give = (name: string, wallMs = 1): void =>
