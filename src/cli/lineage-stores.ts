@@ -10,6 +10,7 @@ interface Report {
   readonly edges: number
   readonly hash: string
   readonly events: number
+  readonly setAside: number
   readonly identical: boolean
 }
 interface StoreRow {
@@ -93,12 +94,13 @@ async function report(context: CommandContext, reports: readonly Report[]): Prom
   else {
     await printTable(
       output,
-      ['store', 'vertices', 'edges', 'events', 'hash', 'as the log gives it'],
-      reports.map(({ store, vertices, edges, events, hash, identical }) => [
+      ['store', 'vertices', 'edges', 'events', 'set aside', 'hash', 'as the log gives it'],
+      reports.map(({ store, vertices, edges, events, setAside, hash, identical }) => [
         store,
         vertices,
         edges,
         events,
+        setAside,
         hash.slice(0, 16),
         identical ? 'yes' : 'NO',
       ]),

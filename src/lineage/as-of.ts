@@ -41,7 +41,7 @@ export class AsOf {
     if (this.#made?.at === at && this.#made.next === next) return this.#made.graph
     this.#made?.graph.close()
     const graph = new GraphDatabase(':memory:', this.#log)
-    for (const _ of fill(this.#log, graph, next, at)) continue
+    for (const _ of fill(this.#log, graph, next, { until: at })) continue
     this.#made = { at, next, graph }
     return graph
   }

@@ -4,7 +4,7 @@
 import { rmSync } from 'node:fs'
 import { loadCheckpoint, writeCheckpoint } from './checkpoint.js'
 import { inTransaction, openReadOnly } from './database.js'
-import { GraphDatabase } from './graph-database.js'
+import { type AdvanceOptions, GraphDatabase } from './graph-database.js'
 import { GraphDigest } from './graph-digest.js'
 import type { LineageLog } from './lineage-log.js'
 import type { LogOffset } from './lineage-store.js'
@@ -72,9 +72,10 @@ export function* rebuildGraph(log: LineageLog, graph: GraphDatabase, graphPath: 
   const end = graph.offset()
   const before = yield* digestOf(graphPath)
   graph.change(() => graph.clear())
-  yield* fill(log, graph, end)
+  // An event that was set aside may be taken now, by a newer version: the other graphs learn it from its marks.
+  yield* fill(log, graph, end, { keepMarks: true })
   const after = yield* digestOf(graphPath)
-  return { store: 'sqlite', ...after, events: end, identical: before.hash === after.hash }
+  return { store: 'sqlite', ...after, events: end, setAside: graph.setAside(), identical: before.hash === after.hash }
 }
 
 /** Makes a second graph in a file beside the first and compares the two. */
@@ -87,7 +88,7 @@ export function* verifyGraph(log: LineageLog, graphPath: string): Chore<GraphRep
     yield* fill(log, second, end)
     second.flush()
     const made = yield* digestOf(path)
-    return { store: 'sqlite', ...present, events: end, identical: made.hash === present.hash }
+    return { store: 'sqlite', ...present, events: end, setAside: second.setAside(), identical: made.hash === present.hash }
   } finally {
     second.close()
     remove(path)
@@ -95,10 +96,10 @@ export function* verifyGraph(log: LineageLog, graphPath: string): Chore<GraphRep
 }
 
 /** Loads the checkpoint and projects events up to an offset; `until` leaves out what happened after a time. */
-export function* fill(log: LineageLog, graph: GraphDatabase, end: LogOffset, until = Number.MAX_SAFE_INTEGER): Chore<void> {
+export function* fill(log: LineageLog, graph: GraphDatabase, end: LogOffset, options: AdvanceOptions = {}): Chore<void> {
   yield* loadCheckpoint(log, graph)
   while (graph.offset() < end) {
-    if (graph.advance(Math.min(eventsPerSlice, end - graph.offset()), { keepMarks: false, until }) === 0) break
+    if (graph.advance(Math.min(eventsPerSlice, end - graph.offset()), { keepMarks: false, ...options }) === 0) break
     yield
   }
 }

@@ -90,6 +90,15 @@ export function inTransaction<T>(database: Database, work: () => T): T {
   }
 }
 
+/** SQLite's codes for a value that a table does not take: too big, against a constraint, of another type. */
+const refusals = new Set([18, 19, 20])
+
+/** Whether an error is the fault of what was to be written or of the code that wrote it, not of the disk, a lock or the memory. */
+export function isFaultOfValue(error: unknown): boolean {
+  const { code, errcode = 0 } = error as { readonly code?: string; readonly errcode?: number }
+  return code === 'ERR_SQLITE_ERROR' ? refusals.has(errcode & 0xff) : error instanceof Error
+}
+
 /** Names SQLite's operating failures in our words. */
 export function fromSqliteError(error: unknown, what: string): ForebayError {
   if (error instanceof ForebayError) return error

@@ -1,25 +1,41 @@
 import type { SegmentId } from '../model/segment.js'
-import { type Database, inTransaction, openDatabase } from './database.js'
+import { type Database, inTransaction, isFaultOfValue, openDatabase, Statements } from './database.js'
 import { GraphDelta } from './graph-delta.js'
 import { LineageIndex } from './lineage-index.js'
 import type { LineageLog } from './lineage-log.js'
 import type { LineageBatch, LogOffset } from './lineage-store.js'
-import type { MarkedEvent } from './marked-event.js'
+import { type MarkedEvent, noMarks } from './marked-event.js'
 import { type ProjectionContext, projectEvent } from './projector.js'
 import { SqliteGraph } from './sqlite/sqlite-graph.js'
+
+/** An event that no graph can take. */
+export interface SetAsideEvent {
+  readonly id: string
+  readonly reason: string
+}
+
+/** How events are projected. */
+export interface AdvanceOptions {
+  readonly keepMarks?: boolean
+  readonly until?: number
+}
 
 /** The SQLite graph with its index: the first projection of the log, which also works out the marks for all others. */
 export class GraphDatabase {
   readonly database: Database
   readonly index: LineageIndex
   readonly graph: SqliteGraph
+  readonly #sql: Statements
   readonly #log: LineageLog
+  readonly #onSetAside: (event: SetAsideEvent) => void
 
-  constructor(path: string, log: LineageLog) {
+  constructor(path: string, log: LineageLog, onSetAside: (event: SetAsideEvent) => void = () => {}) {
     this.database = openDatabase(path, 'normal')
+    this.#sql = new Statements(this.database)
     this.index = new LineageIndex(this.database, (offset) => log.event(offset))
     this.graph = new SqliteGraph(this.database)
     this.#log = log
+    this.#onSetAside = onSetAside
   }
 
   offset(): LogOffset {
@@ -27,20 +43,9 @@ export class GraphDatabase {
   }
 
   /** Projects the next events, at most `count`; says how many there were. `until` leaves out events that happened later. */
-  advance(count: number, options: { readonly keepMarks?: boolean; readonly until?: number } = {}): number {
-    const from = this.offset()
-    const events = this.#log.read(from, count)
-    const last = events.at(-1)
-    if (last === undefined) return 0
-    const { until = Number.MAX_SAFE_INTEGER, keepMarks = true } = options
-    this.#inTransaction(() => {
-      const marked: MarkedEvent[] = []
-      for (const { offset, event } of events) if (event.at <= until) marked.push(this.index.take(offset, event))
-      this.index.flush()
-      // Marks reach the disk before the graph does: whoever follows the graph's offset finds them.
-      if (keepMarks) this.#log.mark(marked)
-      this.graph.apply(this.#batch(marked, from, last.offset + 1))
-    })
+  advance(count: number, { keepMarks = true, until = Number.MAX_SAFE_INTEGER }: AdvanceOptions = {}): number {
+    const events = this.#log.read(this.offset(), count)
+    if (events.length > 0) this.#advance(events, { keepMarks, until })
     return events.length
   }
 
@@ -55,6 +60,11 @@ export class GraphDatabase {
     return this.index.existing()
   }
 
+  /** How many events of the log are not in the graph, since it could not take them. */
+  setAside(): number {
+    return countSetAside(this.#sql)
+  }
+
   /** Runs work on the tables in one transaction. */
   change(work: () => void): void {
     this.#inTransaction(work)
@@ -67,6 +77,43 @@ export class GraphDatabase {
 
   close(): void {
     this.database.close()
+  }
+
+  /** Among events that cannot be projected together the one at fault is searched for, and set aside: the others go on. */
+  #advance(events: readonly MarkedEvent[], options: Required<AdvanceOptions>): void {
+    try {
+      this.#take(events, options, ({ offset, event }) => this.index.take(offset, event))
+    } catch (error) {
+      if (!isFaultOfValue(error)) throw error
+      const [first] = events
+      if (first !== undefined && events.length === 1) this.#setAside(first, (error as Error).message, options)
+      else {
+        const middle = events.length >> 1
+        this.#advance(events.slice(0, middle), options)
+        this.#advance(events.slice(middle), options)
+      }
+    }
+  }
+
+  #setAside(marked: MarkedEvent, reason: string, options: Required<AdvanceOptions>): void {
+    this.#take([marked], options, ({ offset, event }) => this.index.setAside(offset, event, reason))
+    this.#onSetAside({ id: marked.event.id, reason })
+  }
+
+  #take(
+    events: readonly MarkedEvent[],
+    { keepMarks, until }: Required<AdvanceOptions>,
+    take: (event: MarkedEvent) => MarkedEvent,
+  ): void {
+    const to = (events.at(-1)?.offset ?? 0) + 1
+    this.#inTransaction(() => {
+      const due = events.filter(({ event }) => event.at <= until)
+      const marked = due.map(take)
+      this.index.flush()
+      // Marks reach the disk before the graph does: whoever follows the graph's offset finds them.
+      if (keepMarks) this.#log.mark(marked.filter(({ marks }, place) => marks !== noMarks || due[place]?.marks.setAside === true))
+      this.graph.apply(this.#batch(marked, this.offset(), to))
+    })
   }
 
   #batch(marked: readonly MarkedEvent[], from: LogOffset, to: LogOffset): LineageBatch {
@@ -84,6 +131,11 @@ export class GraphDatabase {
       throw error
     }
   }
+}
+
+/** How many events a graph's database says were set aside. */
+export function countSetAside(sql: Statements): number {
+  return sql.first<[number]>('SELECT count(*) FROM set_aside')?.[0] ?? 0
 }
 
 /** Adds what marked events change, with the log and the index at hand. An event that has left the log contributes nothing. */

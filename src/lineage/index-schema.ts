@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS columns (
   first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, count INTEGER NOT NULL,
   PRIMARY KEY (dataset, name, from_dataset, from_name, kind, subtype)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS columns_by_input ON columns (from_dataset, from_name);
+CREATE TABLE IF NOT EXISTS set_aside (offset INTEGER PRIMARY KEY, reason TEXT NOT NULL);
 `
 
 /** Tables of the index that a checkpoint carries, with their keys; raw transfers are made again from events that are still in the log. */
@@ -37,4 +38,5 @@ export const indexTables = [
   { table: 'results', key: ['query', 'rank', 'segment'] },
   { table: 'writes', key: ['query', 'offset'] },
   { table: 'columns', key: ['dataset', 'name', 'from_dataset', 'from_name', 'kind', 'subtype'] },
+  { table: 'set_aside', key: ['offset'] },
 ] as const

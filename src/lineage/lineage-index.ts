@@ -70,6 +70,12 @@ export class LineageIndex {
     return { offset, event, marks: Object.keys(marks).length === 0 ? noMarks : marks }
   }
 
+  /** Notes that an event cannot be taken, and why. */
+  setAside(offset: LogOffset, event: LineageEvent, reason: string): MarkedEvent {
+    this.#sql.run('INSERT OR REPLACE INTO set_aside VALUES (?, ?)', offset, reason)
+    return { offset, event, marks: { setAside: true } }
+  }
+
   /** Writes what was taken in and not written yet. Must be called before the transaction ends. */
   flush(): void {
     this.#catalogue.flush()
@@ -104,7 +110,7 @@ export class LineageIndex {
     this.#transfers.truncate(offset)
     this.#derived.truncate(offset)
     this.#catalogue.truncate(offset)
-    this.#sql.run('DELETE FROM writes WHERE offset < ?', offset)
+    for (const table of ['writes', 'set_aside']) this.#sql.run(`DELETE FROM ${table} WHERE offset < ?`, offset)
   }
 
   readonly #lookup = (id: string) => this.snapshots.segments(id)

@@ -128,11 +128,11 @@ export class LineageLog {
 
   /** Keeps the marks of some events, for the other graphs. */
   mark(events: readonly MarkedEvent[]): void {
-    const marked = events.filter((event) => event.marks !== noMarks)
-    if (marked.length === 0) return
+    if (events.length === 0) return
     inTransaction(this.database, () => {
-      for (const { offset, marks } of marked) {
-        this.sql.run('UPDATE log SET marks = ? WHERE offset = ?', JSON.stringify(marks), offset)
+      for (const { offset, marks } of events) {
+        const text = JSON.stringify(marks)
+        this.sql.run('UPDATE log SET marks = ? WHERE offset = ? AND marks IS NOT ?', text, offset, text)
       }
     })
   }

@@ -1,7 +1,7 @@
 import { checkpointBatches } from './checkpoint.js'
 import { fill } from './chores.js'
 import { type Database, openReadOnly, Statements } from './database.js'
-import { GraphDatabase, projectFromLog } from './graph-database.js'
+import { countSetAside, GraphDatabase, projectFromLog } from './graph-database.js'
 import { GraphDelta } from './graph-delta.js'
 import type { GraphDigest } from './graph-digest.js'
 import { KnownSnapshots } from './known-snapshots.js'
@@ -39,6 +39,11 @@ export class LogFollower {
   /** The first offset that cannot be projected yet. */
   next(): LogOffset {
     return this.#sql.first<[number]>("SELECT value FROM progress WHERE name = 'offset'")?.[0] ?? 0
+  }
+
+  /** How many events no graph can take. */
+  setAside(): number {
+    return countSetAside(this.#sql)
   }
 
   /** The offset that the next event of the log will get. */

@@ -11,6 +11,8 @@ export type Renames = Readonly<Record<SegmentId, SegmentId>>
  * the log. With its marks an event's contribution to the graph is a function of the event alone.
  */
 export interface EventMarks {
+  /** Could not be taken, now or later: contributes nothing. */
+  readonly setAside?: true
   /** Names a snapshot that was not known yet: contributes where a later event releases it. */
   readonly deferred?: true
   readonly renames?: Renames

@@ -20,6 +20,7 @@ export interface ProjectionContext {
 
 /** Adds the changes that an event of the log makes to those of the events before it. */
 export function projectEvent(delta: GraphDelta, { event, marks }: MarkedEvent, context: ProjectionContext): void {
+  if (marks.setAside === true) return
   if (event.kind === 'openlineage') addExternal(delta, parsedEvent(event), event.at, marks.external)
   else if (marks.deferred === undefined) contribute(delta, event, marks.renames ?? {}, context.snapshot)
   for (const release of marks.releases ?? []) {

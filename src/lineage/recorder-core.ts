@@ -87,7 +87,7 @@ export class RecorderCore {
     this.#now = data.now
     const files = lineageFiles(data.folder)
     this.#log = LineageLog.open(files.log, data.limits.logBytesMax)
-    this.#graph = new GraphDatabase(files.graph, this.#log)
+    this.#graph = new GraphDatabase(files.graph, this.#log, (event) => send({ type: 'set-aside', event }))
     this.#graphPath = files.graph
     this.#logEvents = this.#log.next() - this.#log.from()
     inTransaction(this.#log.database, () => failInterrupted(this.#log.sql, data.now))
@@ -407,6 +407,7 @@ export class RecorderCore {
       logEvents: this.#logEvents,
       logFrom: this.#log.next() - this.#logEvents,
       logBytes: this.#log.bytes(),
+      setAside: this.#graph.setAside(),
     }
   }
 

@@ -1,4 +1,5 @@
 import type { ErrorRecord } from '../model/errors.js'
+import type { SetAsideEvent } from './graph-database.js'
 import type { RecorderLimits, RecorderStats, StoreConfiguration } from './recorder-port.js'
 
 /** What the recorder's thread is started with. */
@@ -52,4 +53,5 @@ export type FromRecorder =
   /** All writes up to a number are settled: on disk, or (with an error) those after the previous message are not. */
   | { readonly type: 'settled'; readonly upTo: number; readonly error?: ErrorRecord }
   | { readonly type: 'answer'; readonly request: number; readonly value?: unknown; readonly error?: ErrorRecord }
+  | { readonly type: 'set-aside'; readonly event: SetAsideEvent }
   | { readonly type: 'progress'; readonly lag: Readonly<Record<string, number>>; readonly stats: RecorderStats }

@@ -2,6 +2,7 @@ import type { Clock } from '../model/clock.js'
 import type { LineageEvent } from '../model/lineage-event.js'
 import type { QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
+import type { SetAsideEvent } from './graph-database.js'
 
 /** What the recorder may keep; each has a default in `retention.ts`. Reaching one truncates or fails with its name. */
 export interface RecorderLimits {
@@ -44,6 +45,8 @@ export interface RecorderOptions {
   readonly stores?: readonly StoreConfiguration[]
   /** Called once when the thread dies; every waiting and later call rejects with UNAVAILABLE, and the owner may open a new one. */
   readonly onFailure?: (error: Error) => void
+  /** Called for each event that no graph can take, with the reason; the others go on without it. */
+  readonly onSetAside?: (event: SetAsideEvent) => void
 }
 
 export interface RecorderStats {
@@ -58,6 +61,8 @@ export interface RecorderStats {
   readonly logEvents: number
   readonly logFrom: number
   readonly logBytes: number
+  /** Events of the log that no graph holds, since they could not be taken. */
+  readonly setAside: number
 }
 
 /** What a rebuild or a verification found. */
@@ -67,6 +72,8 @@ export interface GraphReport {
   readonly edges: number
   readonly hash: string
   readonly events: number
+  /** How many of them the graph could not take: they are in the log alone. */
+  readonly setAside: number
   /** True when the graph before (for a rebuild) or now (for a verification) has the digest that the log gives. */
   readonly identical: boolean
 }

@@ -39,13 +39,14 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder> 
     await worker.terminate()
     throw fromErrorRecord(first.error)
   }
-  return new ThreadRecorder(worker, clock, limits.inFlightBytesMax, options.onFailure ?? (() => {}))
+  return new ThreadRecorder(worker, clock, limits.inFlightBytesMax, options)
 }
 
 class ThreadRecorder implements Recorder {
   readonly #worker: Worker
   readonly #clock: Clock
   readonly #inFlightBytesMax: number
+  readonly #onSetAside: RecorderOptions['onSetAside']
   readonly #waiting: Waiting[] = []
   readonly #calls = new Map<number, Call>()
   #gathered: Write[] = []
@@ -57,10 +58,11 @@ class ThreadRecorder implements Recorder {
   #lag: Readonly<Record<string, number>> = { sqlite: 0 }
   #stats: RecorderStats = noStats
 
-  constructor(worker: Worker, clock: Clock, inFlightBytesMax: number, onFailure: (error: Error) => void) {
+  constructor(worker: Worker, clock: Clock, inFlightBytesMax: number, { onFailure, onSetAside }: RecorderOptions) {
     this.#worker = worker
     this.#clock = clock
     this.#inFlightBytesMax = inFlightBytesMax
+    this.#onSetAside = onSetAside
     worker.on('message', (message: FromRecorder) => this.#receive(message))
     worker.on('error', (error) => this.#fail(error, onFailure))
     worker.on('exit', (code) => {
@@ -190,7 +192,8 @@ class ThreadRecorder implements Recorder {
   }
 
   #receive(message: FromRecorder): void {
-    if (message.type === 'settled') this.#settle(message.upTo, message.error && fromErrorRecord(message.error))
+    if (message.type === 'set-aside') this.#onSetAside?.(message.event)
+    else if (message.type === 'settled') this.#settle(message.upTo, message.error && fromErrorRecord(message.error))
     else if (message.type === 'progress') {
       this.#lag = message.lag
       this.#stats = message.stats
@@ -211,11 +214,11 @@ class ThreadRecorder implements Recorder {
     }
   }
 
-  #fail(error: Error, onFailure: (error: Error) => void): void {
+  #fail(error: Error, onFailure: RecorderOptions['onFailure']): void {
     if (this.#failure !== undefined || this.#state === 'closed') return
     this.#failure = unavailable(`the lineage recorder has failed: ${error.message}`, error)
     this.#rejectAll(this.#failure)
-    onFailure(this.#failure)
+    onFailure?.(this.#failure)
   }
 
   #rejectAll(error: Error): void {
@@ -234,6 +237,7 @@ const noStats: RecorderStats = {
   logEvents: 0,
   logFrom: 0,
   logBytes: 0,
+  setAside: 0,
 }
 
 function unavailable(message: string, cause?: unknown): ForebayError {

@@ -197,7 +197,8 @@ export class StoreProjection {
     const offset = await this.#bounded(store.offset())
     const present = await this.#bounded(store.digest(), wholeGraphTimeoutMs)
     const made = this.#log.digestAt(offset)
-    return { store: this.#configuration.name, ...present, events: offset, identical: made.hash === present.hash }
+    const setAside = this.#log.setAside()
+    return { store: this.#configuration.name, ...present, events: offset, setAside, identical: made.hash === present.hash }
   }
 
   #ask(rebuilds: boolean, run: Job['run']): Promise<GraphReport> {

@@ -12,6 +12,7 @@ import { openCatalog } from '../catalog/catalog.js'
 import { ImportStaging } from '../catalog/import-staging.js'
 import { snapshotEvent } from '../catalog/snapshot.js'
 import { type EmbeddedEngine, openEmbeddedEngine } from '../engine/embedded/embedded-engine.js'
+import type { SetAsideEvent } from '../lineage/graph-database.js'
 import { openLineageReader } from '../lineage/lineage-reader.js'
 import { IntakeWorker } from '../lineage/openlineage/intake-worker.js'
 import { openReporter } from '../lineage/openlineage/out/open-reporter.js'
@@ -86,6 +87,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const clock = options.clock ?? systemClock
   const log = options.log ?? serverLog(configuration)
   const onError = (error: unknown): void => log.error({ err: error }, 'background work failed')
+  const onSetAside = (event: SetAsideEvent): void => log.error(event, 'no lineage graph can take this event: it is set aside')
   refuseUnavailable(configuration)
   await checkDataFolder(configuration.data)
   const credentials = readCredentials(configuration)
@@ -99,7 +101,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const stores = lineageStores(configuration.lineage)
   const reads = findStore(stores, configuration.lineageReads)
   const opening = {
-    recorder: closing.track(openRecorder({ folder: lineageFolder, clock, stores, onFailure: onError })),
+    recorder: closing.track(openRecorder({ folder: lineageFolder, clock, stores, onFailure: onError, onSetAside })),
     planner: closing.track(openPlannerPool()),
   }
   const hub = new EventHub()
@@ -225,6 +227,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     nodes: () => engine.nodes(),
     loadScores: () => loadScores.read(),
     lineageLag: () => plainRecorder.lag(),
+    lineageSetAside: () => plainRecorder.stats().setAside,
     segments: () => ({
       parquet: catalog.tables().reduce((sum, table) => sum + table.segments, 0),
       pack: new Set(engine.packs().flatMap((pack) => pack.segments)).size,

@@ -7,6 +7,7 @@ import type {
   BaseRead,
   DerivedRead,
   EvictionEvent,
+  LineageEvent,
   LineageOutput,
   SnapshotEvent,
   TaskEvent,
@@ -72,6 +73,11 @@ export interface TaskParts {
   readonly template?: string
   readonly kind?: TaskEvent['kind']
   readonly cpuMicros?: number
+}
+
+/** A task of which nothing can be made: it does not say what it cost. */
+export function brokenEvent(id: string): LineageEvent {
+  return { ...taskEvent(id, { base: [baseRead('S1', 't', [1])] }), cost: undefined } as unknown as LineageEvent
 }
 
 export function taskEvent(id: string, parts: TaskParts): TaskEvent {

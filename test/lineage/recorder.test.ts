@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { describe, expect, it } from 'vitest'
+import type { SetAsideEvent } from '../../src/lineage/graph-database.js'
 import type { LineageEvent } from '../../src/model/lineage-event.js'
 import {
   baseRead,
+  brokenEvent,
   evictionEvent,
   noon,
   output,
@@ -33,6 +35,26 @@ describe('the recorder', () => {
     expect(report).toMatchObject({ identical: true, events: 11 })
     expect(recorder.lag()).toEqual({ sqlite: 0 })
     expect(recorder.stats()).toMatchObject({ events: 11, duplicates: 19, logEvents: 11, logFrom: 0 })
+  })
+
+  it('sets aside an event that no graph can take, and goes on without it', async () => {
+    const setAside: SetAsideEvent[] = []
+    const module = new URL('../../dist/lineage/sqlite/sqlite-lineage-store.js', import.meta.url).href
+    const other = { name: 'other', module, options: { path: join(temporaryFolder(), 'other.sqlite') } }
+    const recorder = await openTestRecorder({ stores: [other], onSetAside: (event) => setAside.push(event) })
+    const broken = brokenEvent('broken')
+    await recorder.record([snapshotEvent('S1', 't', 5), ...someTasks(10), broken, ...someTasks(10, 'u')])
+    await recorder.projected()
+    expect(setAside).toEqual([{ id: broken.id, reason: expect.stringContaining('cpuMicros') }])
+    expect(recorder.stats()).toMatchObject({ events: 22, setAside: 1 })
+    await expect.poll(() => recorder.lag(), { timeout: 5000 }).toEqual({ sqlite: 0, other: 0 })
+    const sound = await openTestRecorder()
+    await sound.record([snapshotEvent('S1', 't', 5), ...someTasks(10), ...someTasks(10, 'u')])
+    const { hash } = await sound.verify()
+    for (const store of ['sqlite', 'other']) {
+      expect(await recorder.verify(store)).toMatchObject({ identical: true, events: 22, setAside: 1, hash })
+      expect(await recorder.rebuild(store)).toMatchObject({ identical: true, events: 22, setAside: 1, hash })
+    }
   })
 
   it('goes on after a restart with the graph, the documents and the event ids of before', async () => {

@@ -163,6 +163,7 @@ describe('lineage', () => {
     expect(total(after, 'forebay_lineage_commit_seconds_count')).toBeGreaterThan(0)
     expect(after.some(({ name }) => name === 'forebay_lineage_lag_events')).toBe(true)
     await expect.poll(async () => total(await scrape(), 'forebay_lineage_lag_events')).toBe(0)
+    expect(after.filter(({ name }) => name === 'forebay_lineage_set_aside_events').map(({ value }) => value)).toEqual([0])
   })
 })
 

@@ -14,6 +14,7 @@ export interface MetricSources {
   readonly nodes: () => readonly NodeStatus[]
   readonly loadScores: () => Promise<ReadonlyMap<string, number>>
   readonly lineageLag: () => Readonly<Record<string, number>>
+  readonly lineageSetAside: () => number
   readonly segments: () => SegmentTiers
   readonly coverage: () => Readonly<Record<ResourceName, { readonly coverage: number; readonly measured: number }>>
   readonly freeBytes: () => number
@@ -81,6 +82,9 @@ export function declareGauges(registry: Registry, sources: MetricSources): void 
   gauge('forebay_lineage_lag_events', 'Events in the log that a store has not applied yet.', ['store'], () =>
     by('store', sources.lineageLag()),
   )
+  gauge('forebay_lineage_set_aside_events', 'Events in the log that no store holds, since none could take them.', [], () => [
+    [{}, sources.lineageSetAside()],
+  ])
   gauge('forebay_segments', 'Segments that exist, by tier.', ['tier'], () => by('tier', sources.segments()))
   gauge(
     'forebay_prediction_interval_coverage',
