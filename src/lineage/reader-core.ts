@@ -83,14 +83,13 @@ export class ReaderCore {
 
   #answerTrace(request: TraceRequest): string | Promise<string> {
     const { store = this.#reads, from, direction, depth, limit } = request
-    const answer = (graph: LineageGraph): string => JSON.stringify(lineageAnswer(graph))
     // The past is in the log, whichever graph is asked.
-    if (store === 'sqlite' || request.asOf !== undefined) return this.#reading(() => answer(this.#trace(request)))
+    if (store === 'sqlite' || request.asOf !== undefined) return this.#reading(() => lineageAnswer(this.#trace(request)))
     checkTrace(request)
     const starts = this.#reading(() => this.#queries.starts(from))
     return this.#remote.ask(store, async (remote, signal) => {
       const graph = await remote.trace(starts, { direction, depth, limit }, signal)
-      if (graph.vertices.length > 0) return answer(graph)
+      if (graph.vertices.length > 0) return lineageAnswer(graph)
       throw new ForebayError('NOT_FOUND', `lineage store "${store}" does not know "${from}" yet`)
     })
   }

@@ -9,20 +9,18 @@ export class SqliteHeat {
   readonly #sql: Statements
 
   constructor(database: Database) {
+    // By its key: weights that come as JSON are gone through from their first day on for every row of the scan.
+    database.exec('CREATE TEMP TABLE IF NOT EXISTS weights (day INTEGER PRIMARY KEY, weight REAL NOT NULL)')
     this.#sql = new Statements(database)
   }
 
-  /** One scan over per-day counts; weights come in as one row a day. */
+  /** One scan over per-day counts. */
   hottest(limit: number, at: number): HotSegment[] {
-    const today = Math.floor(at / 86_400_000_000)
-    const weights: [number, number][] = []
-    for (let day = today - decayHorizonDays; day <= today + 1; day++) weights.push([day, decayWeight(day, at)])
+    this.#weigh(at)
     const rows = this.#sql.all<[string, string | null, number, number]>(
-      `WITH w AS MATERIALIZED (SELECT value ->> 0 AS day, value ->> 1 AS weight FROM json_each(?)),
-       h AS (SELECT segment, sum(count) AS degree, sum(count * coalesce((SELECT weight FROM w WHERE w.day = heat.day), 0)) AS hotness
-         FROM heat GROUP BY segment ORDER BY hotness DESC, segment LIMIT ?)
+      `WITH h AS (SELECT segment, sum(count) AS degree, sum(count * coalesce(weight, 0)) AS hotness
+         FROM heat LEFT JOIN weights USING (day) GROUP BY segment ORDER BY hotness DESC, segment LIMIT ?)
        SELECT v.name, v.dataset, h.degree, h.hotness FROM h CROSS JOIN vertices v ON v.id = h.segment ORDER BY h.hotness DESC, v.name`,
-      JSON.stringify(weights),
       limit,
     )
     return rows.map(([id, dataset, degree, hotness]) => ({ id, dataset, degree, hotness }))
@@ -42,5 +40,13 @@ export class SqliteHeat {
       detail,
       decayedCount: decayedCount(parseDays(days), at),
     }))
+  }
+
+  #weigh(at: number): void {
+    const today = Math.floor(at / 86_400_000_000)
+    this.#sql.run('DELETE FROM weights')
+    for (let day = today - decayHorizonDays; day <= today + 1; day++) {
+      this.#sql.run('INSERT INTO weights VALUES (?, ?)', day, decayWeight(day, at))
+    }
   }
 }

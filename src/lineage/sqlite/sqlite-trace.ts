@@ -111,6 +111,7 @@ class Walk {
   readonly #asOf: number
   readonly #seen = new Set<string>()
   #frontier: number[] = []
+  #fromNodes = false
   #startEdges = 0
   #depth = 0
 
@@ -123,6 +124,7 @@ class Walk {
   /** Takes the first segments, and those that the first nodes processed. */
   start(segments: readonly number[], nodes: readonly number[]): void {
     for (const id of [...segments, ...nodes]) this.vertices.add(id)
+    this.#fromNodes = nodes.length > 0
     const frontier = new Set(segments)
     for (const edge of this.#take(incoming, nodes, processedBy)) frontier.add(edge[0])
     this.#startEdges = this.edges.length
@@ -163,8 +165,8 @@ class Walk {
   }
 
   #isNew(edge: RawEdge): boolean {
-    // Each vertex is left once in each direction, so only walks in both directions meet its edges again.
-    if (this.#options.direction !== 'both' && edge[1] === transformedInto) return true
+    // Each vertex is left once in each direction: its edges are met again only in both directions, or where a node was the start.
+    if (edge[1] === processedBy ? !this.#fromNodes : this.#options.direction !== 'both') return true
     const key = `${edge[0]},${edge[1]},${edge[2]},${edge[3]},${edge[4]},${edge[5]}`
     if (this.#seen.has(key)) return false
     this.#seen.add(key)
