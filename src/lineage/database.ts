@@ -7,11 +7,17 @@ export type Statement = StatementSyncInstance
 /** How safe a commit is: `full` has reached the disk, `normal` survives the death of the process and is consistent after a power cut. */
 export type Durability = 'full' | 'normal'
 
+/** Pages of a write-ahead log at which they are moved into the database. */
+const checkpointPages = 4_000
+
+/** What a write-ahead log grows to, about: its pages, and what one large commit adds. */
+export const writeAheadBytes = 20 << 20
+
 /** Opens a database for its one writer. */
-export function openDatabase(path: string, durability: Durability, cacheBytes = 64 << 20): Database {
+export function openDatabase(path: string, durability: Durability): Database {
   const database = new DatabaseSync(path)
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability};
-    PRAGMA cache_size = -${Math.round(cacheBytes / 1024)}; PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY`)
+    PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA temp_store = MEMORY`)
   return database
 }
 

@@ -9,9 +9,11 @@ import { jobPrefix } from './openlineage/external-vertex.js'
 export class GraphDelta {
   readonly #segments = new Map<SegmentId, SegmentVertex>()
   readonly #nodes = new Map<NodeId, NodeVertex>()
-  readonly #edges = new Map<string, LineageEdge>()
-  /** Keys of the edges that each segment which may fold is an end of. */
-  readonly #edgesOf = new Map<SegmentId, Set<string>>()
+  /** The few edges from one end to another: two looks at short names cost less than one at a key that has all of an edge. */
+  readonly #edges = new Map<string, Map<string, LineageEdge[]>>()
+  #edgeCount = 0
+  /** What each segment that may fold was made of. */
+  readonly #sourcesOf = new Map<SegmentId, Set<SegmentId>>()
   readonly #folds: { from: SegmentId; into: SegmentId }[] = []
 
   segment(vertex: SegmentVertex): void {
@@ -27,17 +29,20 @@ export class GraphDelta {
   }
 
   edge(edge: LineageEdge): void {
-    const key = edgeKey(edge)
-    const known = this.#edges.get(key)
-    this.#edges.set(key, known === undefined ? edge : joinEdges(known, edge))
-    if (known !== undefined) return
-    this.#remember(edge.from, key)
-    if (edge.type === 'TRANSFORMED_INTO') this.#remember(edge.to, key)
+    const edges = this.#between(edge.from, edge.to)
+    const place = edges.findIndex((known) => isSameEdge(known, edge))
+    const known = edges[place]
+    if (known !== undefined) edges[place] = joinEdges(known, edge)
+    else {
+      edges.push(edge)
+      this.#edgeCount++
+      if (edge.type === 'TRANSFORMED_INTO') this.#remember(edge.from, edge.to)
+    }
   }
 
   /** How many edges change. */
   get edgeCount(): number {
-    return this.#edges.size
+    return this.#edgeCount
   }
 
   /** What the delta knows of `from` goes to `into`; whatever a store has of it follows when the batch is applied. */
@@ -45,28 +50,55 @@ export class GraphDelta {
     this.#segments.delete(from)
     this.segment(foldedVertex(into))
     this.#folds.push({ from, into })
-    const keys = this.#edgesOf.get(from) ?? []
-    this.#edgesOf.delete(from)
-    for (const key of keys) {
-      const edge = this.#edges.get(key)
-      // The fold of its other end may have given it another key.
-      if (edge === undefined) continue
-      this.#edges.delete(key)
-      this.edge(renameEdge(edge, from, into))
+    const moved = [...(this.#edges.get(from)?.values() ?? [])].flat()
+    this.#edges.delete(from)
+    for (const source of this.#sourcesOf.get(from) ?? []) {
+      const targets = this.#edges.get(source)
+      moved.push(...(targets?.get(from) ?? []))
+      targets?.delete(from)
     }
+    this.#sourcesOf.delete(from)
+    this.#edgeCount -= moved.length
+    for (const edge of moved) this.edge(renameEdge(edge, from, into))
   }
 
   batch(from: LogOffset, to: LogOffset): LineageBatch {
     const vertices: Vertex[] = [...this.#segments.values(), ...this.#nodes.values()]
-    return { from, to, vertices, edges: [...this.#edges.values()], folds: this.#folds }
+    const edges: LineageEdge[] = []
+    for (const targets of this.#edges.values()) for (const between of targets.values()) edges.push(...between)
+    return { from, to, vertices, edges, folds: this.#folds }
   }
 
-  #remember(segment: SegmentId, key: string): void {
-    if (!isDerived(segment)) return
-    const keys = this.#edgesOf.get(segment)
-    if (keys === undefined) this.#edgesOf.set(segment, new Set([key]))
-    else keys.add(key)
+  #between(from: string, to: string): LineageEdge[] {
+    let targets = this.#edges.get(from)
+    if (targets === undefined) {
+      targets = new Map()
+      this.#edges.set(from, targets)
+    }
+    let edges = targets.get(to)
+    if (edges === undefined) {
+      edges = []
+      targets.set(to, edges)
+    }
+    return edges
   }
+
+  #remember(source: SegmentId, segment: SegmentId): void {
+    if (!isDerived(segment)) return
+    const sources = this.#sourcesOf.get(segment)
+    if (sources === undefined) this.#sourcesOf.set(segment, new Set([source]))
+    else sources.add(source)
+  }
+}
+
+/** Whether edges between the same two ends have one key. */
+function isSameEdge(a: LineageEdge, b: LineageEdge): boolean {
+  return (
+    a.type === b.type &&
+    a.transformation.shape === b.transformation.shape &&
+    a.sourceNode === b.sourceNode &&
+    a.destinationNode === b.destinationNode
+  )
 }
 
 /** The key that edges are aggregated by. */
@@ -122,6 +154,12 @@ function joinTotals(a: EdgeTotals, b: EdgeTotals): EdgeTotals {
 
 /** Adds two ascending lists of `[day, count]`. */
 export function joinDays(a: LineageEdge['days'], b: LineageEdge['days']): LineageEdge['days'] {
+  const [first] = a
+  const [second] = b
+  // Most often it is one day, and the same.
+  if (a.length === 1 && b.length === 1 && first !== undefined && second !== undefined && first[0] === second[0]) {
+    return [[first[0], first[1] + second[1]]]
+  }
   const counts = new Map<number, number>(a)
   for (const [day, count] of b) counts.set(day, (counts.get(day) ?? 0) + count)
   return [...counts].sort((x, y) => x[0] - y[0])

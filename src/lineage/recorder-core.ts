@@ -14,9 +14,10 @@ import {
   rebuildGraph,
   verifyGraph,
 } from './chores.js'
-import { fromSqliteError, inTransaction } from './database.js'
+import { fromSqliteError, inTransaction, writeAheadBytes } from './database.js'
 import { GraphDatabase } from './graph-database.js'
 import { LineageLog, lineageFiles } from './lineage-log.js'
+import { makeRoom } from './log-room.js'
 import { failInterrupted, saveQueryRow, trimHistory } from './query-history.js'
 import type { CallName, FromRecorder, QueryRow, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
 import type { GraphReport, RecorderStats } from './recorder-port.js'
@@ -35,6 +36,8 @@ const busyMs = 5
 /** Events behind at which projection no longer lets writers go first. */
 const lagPatience = 50_000
 const upkeepEveryCommits = 200
+/** A log that few write into does not take the room. */
+const roomAfterCommits = 50
 const progressEveryMs = 50
 /** Pause before a graph that could not be written is tried again. */
 const retryMs = 1000
@@ -51,6 +54,7 @@ export class RecorderCore {
   readonly #log: LineageLog
   readonly #graph: GraphDatabase
   readonly #graphPath: string
+  readonly #logPath: string
   readonly #stores: readonly StoreSupervisor[]
   readonly #chores: {
     readonly run: Chore<unknown>
@@ -69,6 +73,8 @@ export class RecorderCore {
   #msPerEvent = 0.1
   #projectAfter = 0
   #projectedAt = 0
+  /** How long the slice was. */
+  #projectionTook = 0
   #committedAt = 0
   #projectTimer: NodeJS.Timeout | undefined
   #reportedAt = 0
@@ -89,6 +95,7 @@ export class RecorderCore {
     this.#log = LineageLog.open(files.log, data.limits.logBytesMax)
     this.#graph = new GraphDatabase(files.graph, this.#log, (event) => send({ type: 'set-aside', event }))
     this.#graphPath = files.graph
+    this.#logPath = files.log
     this.#logEvents = this.#log.next() - this.#log.from()
     inTransaction(this.#log.database, () => failInterrupted(this.#log.sql, data.now))
     if (isBehindCheckpoint(this.#log, this.#graph)) this.#startOver()
@@ -145,6 +152,8 @@ export class RecorderCore {
     this.#committedAt = performance.now()
     if (this.#commitMs.push(this.#committedAt - startedAt) > 1000) this.#commitMs.shift()
     if (++this.#commits % upkeepEveryCommits === 0) this.#upkeepDue = true
+    if (this.#commits === roomAfterCommits)
+      this.#chores.push({ run: makeRoom(this.#logPath, writeAheadBytes), projects: false, done: () => {} })
   }
 
   #writeAll(messages: readonly WritesMessage[]): { readonly added: number; readonly offered: number } {
@@ -185,7 +194,7 @@ export class RecorderCore {
   /** Whether writers come now, and projection had its slice a moment ago. */
   #isTooSoon(): boolean {
     const now = performance.now()
-    const busy = now - this.#committedAt < busyMs && now - this.#projectedAt < pausePerSlice * this.#sliceMs()
+    const busy = now - this.#committedAt < busyMs && now - this.#projectedAt < pausePerSlice * this.#projectionTook
     return busy && this.#log.next() - this.#graph.offset() < lagPatience
   }
 
@@ -224,8 +233,8 @@ export class RecorderCore {
     const startedAt = performance.now()
     const count = this.#graph.advance(Math.max(1, Math.min(left, Math.ceil(budgetMs / this.#msPerEvent))))
     this.#projectedAt = performance.now()
-    const took = this.#projectedAt - startedAt
-    if (count > 0) this.#msPerEvent = Math.max(0.005, 0.8 * this.#msPerEvent + (0.2 * took) / count)
+    this.#projectionTook = this.#projectedAt - startedAt
+    if (count > 0) this.#msPerEvent = Math.max(0.005, 0.8 * this.#msPerEvent + (0.2 * this.#projectionTook) / count)
     for (const store of this.#stores) store.wake()
     return left > count
   }

@@ -17,6 +17,9 @@ import { defaultLimits } from './retention.js'
 
 export type * from './recorder-port.js'
 
+/** Messages with writes that the thread may have before it: one that it commits, and the next. More would wake both sides more often. */
+const postedMax = 2
+
 interface Waiting {
   readonly number: number
   readonly bytes: number
@@ -50,6 +53,8 @@ class ThreadRecorder implements Recorder {
   readonly #waiting: Waiting[] = []
   readonly #calls = new Map<number, Call>()
   #gathered: Write[] = []
+  /** Messages that are not settled, by the number of their last write. */
+  readonly #posted: number[] = []
   #number = 0
   #request = 0
   #inFlightBytes = 0
@@ -155,7 +160,7 @@ class ThreadRecorder implements Recorder {
     if (refusal !== undefined) return Promise.reject(refusal)
     const number = ++this.#number
     this.#inFlightBytes += bytes
-    if (this.#gathered.push(write) === 1) setImmediate(() => this.#flush())
+    if (this.#gathered.push(write) === 1) setImmediate(() => this.#flushSoon())
     return new Promise((resolve, reject) => {
       this.#waiting.push({ number, bytes, resolve, reject })
     })
@@ -168,8 +173,14 @@ class ThreadRecorder implements Recorder {
     return new ForebayError('QUEUE_FULL', `the recorder has ${this.#inFlightBytes} bytes on their way to the disk already`)
   }
 
+  /** What is gathered while the thread has enough to do leaves when it has settled something. */
+  #flushSoon(): void {
+    if (this.#posted.length < postedMax) this.#flush()
+  }
+
   #flush(): void {
     if (this.#gathered.length === 0) return
+    this.#posted.push(this.#number)
     const writes = this.#gathered
     this.#gathered = []
     this.#post({ type: 'writes', last: this.#number, now: this.#clock.now(), writes })
@@ -206,6 +217,8 @@ class ThreadRecorder implements Recorder {
   }
 
   #settle(upTo: number, error: Error | undefined): void {
+    while (this.#posted[0] !== undefined && this.#posted[0] <= upTo) this.#posted.shift()
+    this.#flushSoon()
     const settled = this.#waiting.findIndex((waiting) => waiting.number > upTo)
     for (const waiting of this.#waiting.splice(0, settled === -1 ? this.#waiting.length : settled)) {
       this.#inFlightBytes -= waiting.bytes

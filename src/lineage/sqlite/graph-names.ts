@@ -8,6 +8,8 @@ const cachedMax = 200_000
 export class GraphNames {
   readonly #sql: Statements
   readonly #vertices = new Map<string, number>()
+  /** By the id of the node: the name that the table has need not be put together for each edge. */
+  readonly #nodes = new Map<string, number>()
   readonly #shapes = new Map<string, { readonly id: number; readonly type: string; readonly detail: string }>()
 
   constructor(sql: Statements) {
@@ -30,6 +32,16 @@ export class GraphNames {
     const row = this.#sql.first<[number]>('INSERT INTO vertices (name) VALUES (?) RETURNING id', name) as [number]
     this.#remember(name, row[0])
     return row[0]
+  }
+
+  /** The number of a node's vertex, made when it is not known yet. */
+  internNode(id: string): number {
+    const known = this.#nodes.get(id)
+    if (known !== undefined) return known
+    const number = this.intern(nodeName(id))
+    if (this.#nodes.size >= cachedMax) this.#nodes.clear()
+    this.#nodes.set(id, number)
+    return number
   }
 
   /** The shape's number. Should two details ever claim one shape, the smaller text stands, whichever came first. */
@@ -56,6 +68,7 @@ export class GraphNames {
   /** Forgets all, after a rollback or a clear: numbers may have gone. */
   clear(): void {
     this.#vertices.clear()
+    this.#nodes.clear()
     this.#shapes.clear()
   }
 

@@ -103,7 +103,7 @@ export class SqliteGraph {
   #edge(edge: LineageEdge): void {
     const source = this.#names.intern(edge.from)
     const used = edge.type === 'PROCESSED_BY'
-    const target = this.#names.intern(used ? nodeName(edge.to) : edge.to)
+    const target = used ? this.#names.internNode(edge.to) : this.#names.intern(edge.to)
     const { totals } = edge
     this.#sql.run(
       upsertEdge,
@@ -111,8 +111,8 @@ export class SqliteGraph {
       used ? processedBy : transformedInto,
       target,
       this.#names.shape(edge.transformation),
-      this.#names.intern(nodeName(edge.sourceNode)),
-      this.#names.intern(nodeName(edge.destinationNode)),
+      this.#names.internNode(edge.sourceNode),
+      this.#names.internNode(edge.destinationNode),
       edge.firstAt,
       edge.lastAt,
       edge.count,

@@ -1,0 +1,21 @@
+import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs'
+
+const zeros = Buffer.alloc(1 << 20)
+
+/**
+ * Makes a database's write-ahead log as long as it will become, slice by slice, before commits do. A commit that writes into a
+ * file reaches the disk in less than half of the time of one that makes it longer, since the length has to reach the disk too
+ * (measured on ext4). SQLite starts again at the front after each checkpoint, and does not read what stands behind the last frame.
+ */
+export function* makeRoom(databasePath: string, bytes: number): Generator<void, void> {
+  const file = openSync(`${databasePath}-wal`, 'r+')
+  try {
+    for (let size = fstatSync(file).size; size < bytes; size = fstatSync(file).size) {
+      writeSync(file, zeros, 0, Math.min(zeros.length, bytes - size), size)
+      yield
+    }
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
