@@ -29,8 +29,9 @@ try {
     if (await startServer(server, console.error)) started.push(server)
     urls.push(server.urls(contextOf(server))[name === 'janusgraph' ? 'gremlin' : 'bolt'])
   }
-  const recorder = await openRecorder({ folder, stores: lineageStores(urls) })
-  await run(recorder)
+  const stores = lineageStores(urls)
+  const recorder = await openRecorder({ folder, stores })
+  await run(recorder, stores)
   await recorder.close()
 } finally {
   for (const server of started) await stopServer(server)
@@ -38,8 +39,8 @@ try {
 }
 process.exit(failed ? 1 : 0)
 
-async function run(recorder) {
-  const graphs = ['sqlite', ...(await recorder.stores()).map(({ name }) => name)]
+async function run(recorder, stores) {
+  const graphs = ['sqlite', ...stores.map(({ name }) => name)]
   // What a database held before was of another log.
   for (const name of graphs.slice(1)) await recorder.rebuild(name)
   const startedAt = performance.now()
@@ -49,20 +50,28 @@ async function run(recorder) {
     while (Math.max(...Object.values(recorder.lag())) > 200_000) await pause(100)
   }
   say(`${wanted} events recorded`, startedAt)
+  await recorder.projected()
   for (const name of graphs) {
     while (recorder.lag()[name] > 0) await pause(100)
     say(`${name} has them all`, startedAt)
   }
-  const hashes = new Set()
-  for (const name of graphs) {
-    const from = performance.now()
-    const report = await recorder.verify(name)
-    say(JSON.stringify(report), from)
-    hashes.add(report.hash)
-    failed ||= !report.identical || report.events !== wanted || report.setAside > 0
-  }
-  failed ||= hashes.size > 1
+  const from = performance.now()
+  const report = await recorder.verify('sqlite')
+  say(JSON.stringify(report), from)
+  failed ||= !report.identical || report.events !== wanted || report.setAside > 0
+  for (const { name, module, options } of stores) failed ||= (await digestOf(name, module, options)).hash !== report.hash
   console.log(failed ? 'the graphs are NOT equal' : `${graphs.join(', ')}: equal, and what the log gives`)
+}
+
+/** What a database holds, read by itself: to make the graph from the log once is enough. */
+async function digestOf(name, module, options) {
+  const from = performance.now()
+  const { openLineageStore } = await import(module)
+  const store = await openLineageStore(options)
+  const digest = await store.digest()
+  await store.close()
+  say(`${name}: ${JSON.stringify(digest)}`, from)
+  return digest
 }
 
 function say(what, from) {

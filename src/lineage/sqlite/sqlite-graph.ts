@@ -1,5 +1,5 @@
 import { isDue } from '../batch-place.js'
-import { type Database, Statements } from '../database.js'
+import { type Database, type Statement, Statements } from '../database.js'
 import { isFolded } from '../folding.js'
 import type { LineageBatch, LineageEdge, LogOffset, Vertex } from '../lineage-store.js'
 import { mergeDays, printDays } from './days.js'
@@ -11,6 +11,8 @@ const upsertEdge = `INSERT INTO edges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
     count = count + excluded.count, rows = rows + excluded.rows, bytes = bytes + excluded.bytes, cpu = cpu + excluded.cpu,
     peak = max(peak, excluded.peak), queue = queue + excluded.queue, transfer = transfer + excluded.transfer,
     days = merge_days(days, excluded.days)`
+
+const upsertHeat = 'INSERT INTO heat VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count'
 
 const upsertSegment = `INSERT INTO vertices (name, kind, dataset, version, rows, bytes, location) VALUES (?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (name) DO UPDATE SET kind = max(coalesce(kind, ''), excluded.kind),
@@ -27,6 +29,8 @@ type StoredEdge = [number, number, number, number, number, number, ...number[]]
 export class SqliteGraph {
   readonly #sql: Statements
   readonly #names: GraphNames
+  readonly #upsertEdge: Statement
+  readonly #upsertHeat: Statement
   #offset: LogOffset | undefined
 
   constructor(database: Database) {
@@ -34,6 +38,9 @@ export class SqliteGraph {
     database.function('merge_days', { deterministic: true }, mergeDays)
     this.#sql = new Statements(database)
     this.#names = new GraphNames(this.#sql)
+    // The statements of each edge are at hand: to look them up and to hand their values on twice would show.
+    this.#upsertEdge = this.#sql.prepare(upsertEdge)
+    this.#upsertHeat = this.#sql.prepare(upsertHeat)
   }
 
   /** Applies a batch unless it was seen. A batch that spans nothing (`from` = `to`) is part of a checkpoint and always applied. */
@@ -105,8 +112,7 @@ export class SqliteGraph {
     const used = edge.type === 'PROCESSED_BY'
     const target = used ? this.#names.internNode(edge.to) : this.#names.intern(edge.to)
     const { totals } = edge
-    this.#sql.run(
-      upsertEdge,
+    this.#upsertEdge.run(
       source,
       used ? processedBy : transformedInto,
       target,
@@ -125,14 +131,7 @@ export class SqliteGraph {
       printDays(edge.days),
     )
     if (!used || isFolded(edge.from)) return
-    for (const [day, count] of edge.days) {
-      this.#sql.run(
-        'INSERT INTO heat VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
-        source,
-        day,
-        count,
-      )
-    }
+    for (const [day, count] of edge.days) this.#upsertHeat.run(source, day, count)
   }
 
   #fold(from: string, into: string): void {
@@ -154,7 +153,7 @@ export class SqliteGraph {
         toNode,
       )
       const ends = [source === gone ? folded : source, kind, target === gone ? folded : target]
-      this.#sql.run(upsertEdge, ...ends, shape, fromNode, toNode, ...rest)
+      this.#upsertEdge.run(...ends, shape, fromNode, toNode, ...rest)
     }
     this.#sql.run('DELETE FROM heat WHERE segment = ?', gone)
     this.#sql.run('DELETE FROM vertices WHERE id = ?', gone)
