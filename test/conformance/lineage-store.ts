@@ -47,6 +47,20 @@ export function lineageStoreConformance(
       })
     })
 
+    it('adds an edge that counts on no day to one that does, and one that does to it', async () => {
+      const { store } = await opened()
+      const dayless = (id: string): LineageEdge => ({ ...used(id, 'n1', { count: 0 }), days: [] })
+      const counted = (id: string): LineageEdge => used(id, 'n1', { at: noonOfDay })
+      await store.apply(batch(0, 1, [segment('s-1'), segment('s-2'), node('n1')], [dayless('s-1'), counted('s-2')]), never)
+      await store.apply(batch(1, 2, [], [dayless('s-1'), dayless('s-2')]), never)
+      await store.apply(batch(2, 3, [], [counted('s-1')]), never)
+      const { edges } = await store.trace(['s-1', 's-2'], { direction: 'both', depth: 1, limit: 10 }, never)
+      expect(edges.map(({ count, days }) => ({ count, days }))).toEqual([
+        { count: 1, days: [[day, 1]] },
+        { count: 1, days: [[day, 1]] },
+      ])
+    })
+
     it('changes nothing when a batch comes again', async () => {
       const { store } = await opened()
       const first = batch(0, 3, [segment('s-1'), node('n1')], [used('s-1', 'n1')])

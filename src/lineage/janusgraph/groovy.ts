@@ -129,6 +129,7 @@ for (row in batch.nodes) {
   if (known != roles) v.property('roles', roles)
 }
 def joinDays = { String a, String b ->
+  if (a.isEmpty() || b.isEmpty()) return a + b
   int split = a.lastIndexOf(' ')
   String last = a.substring(split + 1)
   if (b.indexOf(' ') < 0 && last.substring(0, last.indexOf(':')) == b.substring(0, b.indexOf(':')))

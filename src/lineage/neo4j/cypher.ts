@@ -55,9 +55,12 @@ const numberAt = (name: string): string => `toInteger(e[${8 + edgeNumbers.indexO
 const chosen = (name: string, sign: '<' | '>', value: string): string =>
   `r.${name} = CASE WHEN ${value} ${sign} r.${name} THEN ${value} ELSE r.${name} END`
 
+/** A list of whole numbers; an empty text is one of none. */
+const numbersIn = (text: string): string => `[n IN split(${text}, ',') WHERE n <> '' | toInteger(n)]`
+
 /** Per-day counts are two lists side by side: `days` (epoch days) and `dayCounts`. */
 export const mergeEdges = (type: LineageEdge['type'], target: string): string => `${rows([...edgeTexts, ...edgeNodes])},
-    e[17] AS timestamp, [day IN split(e[18], ',') | toInteger(day)] AS days, [n IN split(e[19], ',') | toInteger(n)] AS dayCounts
+    e[17] AS timestamp, ${numbersIn('e[18]')} AS days, ${numbersIn('e[19]')} AS dayCounts
   MATCH (a:DataSegment {id: fromId}) MATCH (b:${target} {id: toId})
   MERGE (a)-[r:${type} {key: key}]->(b)
   ON CREATE SET r = {key: key, ${[...edgeTexts.slice(3), ...edgeNodes].map((name) => `${name}: ${name}`).join(', ')},
