@@ -87,6 +87,13 @@ export interface Form {
   readonly node: AstObject
   /** The constants as SQL. */
   readonly texts: readonly string[]
+  /** Where each stands in the statement's text, as the parser has it. */
+  readonly places: readonly AstValue[]
+}
+
+/** A form as SQL, with holes, and what to fill it with. */
+export interface SqlForm extends Omit<Form, 'node'> {
+  readonly printed: string
 }
 
 /** Private characters that no SQL is likely to hold; a text that does is found not to fit. */
@@ -95,13 +102,15 @@ const printedHole = new RegExp(`'${hole}(\\d+)${hole}'`, 'g')
 
 export function formOf(tree: AstObject): Form {
   const texts: string[] = []
+  const places: AstValue[] = []
   const node = replaceCompared(tree, (constant) => {
     const text = sqlText(constant)
     if (text === undefined) return constant
     texts.push(text)
+    places.push(constant.query_location ?? null)
     return { ...textConstant(`${hole}${texts.length - 1}${hole}`), alias: constant.alias ?? '' }
   })
-  return { node, texts }
+  return { node, texts, places }
 }
 
 /** The printed form with its constants; undefined where not each of them has its one place. */
@@ -116,8 +125,8 @@ export function fillForm(printed: string, texts: readonly string[]): string | un
   return places === texts.length && seen.size === places && !filled.includes(hole) ? filled : undefined
 }
 
-/** How DuckDB prints a plain constant; undefined for those that it may print in another way. */
-function sqlText(constant: AstObject): string | undefined {
+/** How DuckDB prints a plain constant of a condition; undefined for those that it may print in another way. */
+export function sqlText(constant: AstObject): string | undefined {
   const value = child(constant, 'value') ?? {}
   const type = child(value, 'type') ?? {}
   if (!isClass(constant, 'CONSTANT') || value.is_null !== false) return undefined

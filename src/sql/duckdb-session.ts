@@ -4,7 +4,7 @@ import type { Column } from '../model/segment.js'
 import { AnswerMemo } from './answer-memo.js'
 import { type AstObject, parseAst, printAst } from './ast-text.js'
 import { child, children, isObject, quoteName, textOf } from './ast-walk.js'
-import { fillForm, formOf } from './compared-constants.js'
+import { fillForm, formOf, type SqlForm } from './compared-constants.js'
 import { ParsedForms } from './parsed-forms.js'
 
 const memoCharactersMax = 8_000_000
@@ -93,9 +93,17 @@ export class DuckDBSession {
    * kept, after it has given what DuckDB prints.
    */
   async print(nodes: readonly AstObject[]): Promise<readonly string[]> {
+    const forms = await this.forms(nodes)
+    const open = nodes.filter((_, index) => forms[index] === undefined)
+    const rest = open.length === 0 ? [] : await this.#printAll(open.map(documentOf))
+    return forms.map((form) => (form === undefined ? (rest.shift() ?? '') : (fillForm(form.printed, form.texts) ?? '')))
+  }
+
+  /** The printed form of each query node, and what to fill it with; undefined where it does not give what DuckDB prints. */
+  async forms(nodes: readonly AstObject[]): Promise<readonly (SqlForm | undefined)[]> {
     const forms = nodes.map((node) => {
-      const { node: form, texts } = formOf(node)
-      return { node, document: documentOf(form), texts }
+      const { node: form, texts, places } = formOf(node)
+      return { node, document: documentOf(form), texts, places }
     })
     const printed = await this.#printed.answers(
       forms.map(({ document }) => document),
@@ -108,10 +116,10 @@ export class DuckDBSession {
         })
       },
     )
-    const filled = forms.map(({ texts }, index) => fillForm(printed[index] ?? '', texts) ?? '')
-    if (!filled.includes('')) return filled
-    const rest = await this.#printAll(nodes.filter((_, index) => filled[index] === '').map(documentOf))
-    return filled.map((text) => (text === '' ? (rest.shift() ?? '') : text))
+    return forms.map(({ texts, places }, index) => {
+      const text = printed[index] ?? ''
+      return text === '' || fillForm(text, texts) === undefined ? undefined : { printed: text, texts, places }
+    })
   }
 
   /** Names and types of the answer, as DuckDB's DESCRIBE has them. */

@@ -31,9 +31,9 @@ async function handle(message: ToPlanner): Promise<void> {
   else await answer(message)
 }
 
-async function answer({ id, request }: ToPlanner & { type: 'plan' }): Promise<void> {
+async function answer({ id, request, wantsForm }: ToPlanner & { type: 'plan' }): Promise<void> {
   try {
-    send({ type: 'answer', id, ...(await planner.plan(request)) })
+    send({ type: 'answer', id, ...(await planner.plan(request, wantsForm)) })
   } catch (error) {
     send({ type: 'failed', id, error: toErrorRecord(error) })
   }

@@ -7,6 +7,7 @@ import { FooterReader } from './footers/footer-reader.js'
 import type { ChildExit } from './planner/child.js'
 import type { ToPlanner } from './planner/messages.js'
 import { cacheKey, PlanCache } from './planner/plan-cache.js'
+import { type FormedRequest, PlanForms } from './planner/plan-forms.js'
 import { type PlanAttempt, PlannerProcess, planLimitMs } from './planner/planner-process.js'
 import { Quarantine } from './planner/quarantine.js'
 import type { PlannerPool, PlannerStats, PlanRequest, UnionResult } from './planner.js'
@@ -20,6 +21,13 @@ export interface PlannerPoolOptions {
   readonly footerIdleMs?: number
   readonly quarantineMs?: number
   readonly clock?: Clock
+}
+
+/** A request on its way to a planner. */
+interface Asked {
+  readonly key: string
+  readonly request: PlanRequest
+  readonly formed: FormedRequest | undefined
 }
 
 /** Starts in a row of a planner that was ended while it started. */
@@ -37,11 +45,12 @@ export async function openPlannerPool(options: PlannerPoolOptions = {}): Promise
  * a killed or crashed planner was working on is tried once more on another; a second crash puts the statement's text aside.
  */
 class ProcessPlannerPool implements PlannerPool {
-  readonly #definitions = new Map<string, ToPlanner>()
+  readonly #definitions = new Map<string, { readonly definition: RelationDefinition; readonly message: ToPlanner }>()
   readonly #planners: readonly PlannerProcess[]
   readonly #free: PlannerProcess[]
   readonly #queue: ((planner: PlannerProcess) => void)[] = []
   readonly #cache = new PlanCache(2_000, 20_000)
+  readonly #forms = new PlanForms((name) => this.#definitions.get(name)?.definition)
   readonly #quarantine: Quarantine
   readonly #footers: FooterReader
   readonly #closing = new AbortController()
@@ -55,7 +64,7 @@ class ProcessPlannerPool implements PlannerPool {
     this.#planMsMax = options.planMsMax ?? 1_000
     this.#planners = Array.from({ length: Math.max(1, options.planners ?? 2) }, (): PlannerProcess => {
       const planner = new PlannerProcess(
-        () => this.#definitions.values(),
+        () => [...this.#definitions.values()].map(({ message }) => message),
         this.#planMsMax,
         () => this.#replace(planner),
       )
@@ -78,7 +87,7 @@ class ProcessPlannerPool implements PlannerPool {
 
   define(definition: RelationDefinition): void {
     const message: ToPlanner = { type: 'define', definition: JSON.stringify(definition) }
-    this.#definitions.set(foldName(relationName(definition)), message)
+    this.#definitions.set(foldName(relationName(definition)), { definition, message })
     this.#tellAll(message)
   }
 
@@ -96,8 +105,16 @@ class ProcessPlannerPool implements PlannerPool {
       return { ...cached, planMs: 0 }
     }
     this.#quarantine.check(request.sql)
+    const { version } = this.#cache
+    const formed = this.#forms.read(request)
+    const made = formed === undefined ? undefined : await this.#forms.plan(formed)
+    if (made !== undefined) {
+      this.#made(made)
+      this.#cache.keep(key, made, version)
+      return made
+    }
     const stop = AbortSignal.any([signal, this.#closing.signal])
-    return this.#planOnSomePlanner(key, request, stop)
+    return this.#planOnSomePlanner({ key, request, formed }, stop)
   }
 
   async readFooters(paths: readonly string[], signal: AbortSignal): Promise<readonly FooterResult[]> {
@@ -149,17 +166,25 @@ class ProcessPlannerPool implements PlannerPool {
 
   #tellAll(message: ToPlanner): void {
     this.#cache.definitionsChanged()
+    this.#forms.definitionsChanged()
     for (const planner of this.#planners) planner.tell(message)
   }
 
-  async #attempt(key: string, request: PlanRequest, signal: AbortSignal): Promise<PlanAttempt> {
+  #made(plan: Plan): void {
+    this.#plans++
+    if (this.#recentMs.push(plan.planMs) > 101) this.#recentMs.shift()
+  }
+
+  async #attempt({ key, request, formed }: Asked, signal: AbortSignal): Promise<PlanAttempt> {
     const planner = await this.#take(signal)
-    const version = this.#cache.version
-    const attempt = await planner.plan(request, signal)
+    const { version } = this.#cache
+    const attempt = await planner.plan(request, formed !== undefined && this.#forms.wants(formed), signal)
     if (attempt.outcome === 'answered') {
-      this.#plans++
-      if (this.#recentMs.push(attempt.message.plan.planMs) > 101) this.#recentMs.shift()
-      if (attempt.message.cacheable) this.#cache.keep(key, attempt.message.plan, version)
+      const { plan, cacheable, form } = attempt.message
+      this.#made(plan)
+      if (cacheable) this.#cache.keep(key, plan, version)
+      // What was planned over definitions that have changed since teaches nothing.
+      if (cacheable && formed !== undefined && version === this.#cache.version) void this.#forms.learn(formed, plan, form)
     }
     if (!planner.running && !this.#closing.signal.aborted) {
       if (attempt.outcome !== 'aborted') this.#lost++
@@ -171,11 +196,12 @@ class ProcessPlannerPool implements PlannerPool {
   }
 
   /** One more try after a crash or a timeout, which are held against the statement; a few after other deaths, which are not. */
-  async #planOnSomePlanner(key: string, request: PlanRequest, signal: AbortSignal): Promise<Plan> {
+  async #planOnSomePlanner(asked: Asked, signal: AbortSignal): Promise<Plan> {
+    const { request } = asked
     let crashes = 0
     let timeouts = 0
     for (let attempts = 0; attempts < 5 && crashes + timeouts < 2; attempts++) {
-      const attempt = await this.#attempt(key, request, signal)
+      const attempt = await this.#attempt(asked, signal)
       if (attempt.outcome === 'answered') return attempt.message.plan
       if (attempt.outcome === 'failed') throw fromErrorRecord(attempt.message.error)
       if (attempt.outcome === 'aborted') {

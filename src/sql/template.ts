@@ -10,6 +10,8 @@ export interface Shape {
   readonly node: AstObject
   /** Text of each literal, in the order of the tree. */
   readonly literals: readonly string[]
+  /** Where each stands in the statement's text, as the parser has it. */
+  readonly places: readonly AstValue[]
 }
 
 /**
@@ -18,18 +20,23 @@ export interface Shape {
  */
 export function shapeOf(node: AstObject, parameter: (name: string) => string): Shape {
   const literals: string[] = []
+  const places: AstValue[] = []
+  const put = (text: string, literal: AstObject): void => {
+    literals.push(text)
+    places.push(literal.query_location ?? null)
+  }
   const take = (value: AstValue): AstValue => {
     if (Array.isArray(value)) return value.map(take)
     if (!isObject(value)) return value
     if (isClass(value, 'CONSTANT')) {
-      literals.push(literalText(value))
+      put(literalText(value), value)
       return { ...textConstant(hole), alias: value.alias ?? '' }
     }
     if (isClass(value, 'PARAMETER')) {
-      literals.push(parameter(textOf(value, 'identifier')))
+      put(parameter(textOf(value, 'identifier')), value)
       return { ...textConstant(hole), alias: value.alias ?? '' }
     }
-    const short = shortened(value, 1, (dropped) => literals.push(literalText(dropped)))
+    const short = shortened(value, 1, (dropped) => put(literalText(dropped), dropped))
     const copy: AstObject = {}
     for (const key in short) {
       const inner = short[key] as AstValue
@@ -38,7 +45,7 @@ export function shapeOf(node: AstObject, parameter: (name: string) => string): S
     }
     return copy
   }
-  return { node: take(node) as AstObject, literals }
+  return { node: take(node) as AstObject, literals, places }
 }
 
 /**

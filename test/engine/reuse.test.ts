@@ -23,8 +23,9 @@ describe('reuse', () => {
     expect(first.status.actual?.reused).toBe(false)
     expect(second.status.actual?.reused).toBe(true)
     expect(second.status.actual?.tasks).toBe(0)
-    const answers = under.recorder.events.filter((event) => event.kind === 'answer')
-    expect(answers.at(-1)).toMatchObject({ queryId: second.status.queryId, reused: true, transfer: { destination: 'client' } })
+    const answer = () => under.recorder.events.find((event) => event.kind === 'answer' && event.queryId === second.status.queryId)
+    await until(() => answer() !== undefined, 'lineage of the second answer')
+    expect(answer()).toMatchObject({ reused: true, transfer: { destination: 'client' } })
   })
 
   it('encodes a stored answer in another format', async () => {

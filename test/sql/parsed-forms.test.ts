@@ -3,9 +3,9 @@ import { beforeAll, expect, it } from 'vitest'
 import { type AstObject, parseAst } from '../../src/sql/ast-text.js'
 import { child, children, quoteText } from '../../src/sql/ast-walk.js'
 import { ParsedForms } from '../../src/sql/parsed-forms.js'
-import { tokenize } from '../../src/sql/statement/tokenizer.js'
 import { generateQuery } from '../support/generate-query.js'
 import { Seeded } from '../support/seeded.js'
+import { varied } from '../support/vary-literals.js'
 
 let duckdb: DuckDBConnection
 
@@ -37,22 +37,6 @@ async function serve(texts: readonly string[]): Promise<number> {
     }
   }
   return served
-}
-
-/** The same text with other literals in some places. */
-function varied(sql: string, random: Seeded): string {
-  let text = ''
-  let end = 0
-  for (const { kind, start, end: after, text: written } of tokenize(sql)) {
-    text += sql.slice(end, start)
-    end = after
-    const literal = kind === 'number' || (kind === 'string' && written.startsWith("'"))
-    if (!literal || random.below(2) === 0) text += written
-    else if (kind === 'string') text += random.pick(["'é ''quoted'''", "'2026-01-01'", "''", written])
-    else if (/^\d+$/.test(written)) text += String(random.below(1_000))
-    else text += random.pick(['0.05', '12.50', '7.25', written])
-  }
-  return text + sql.slice(end)
 }
 
 it('make the tree that the parser makes, of generated statements', async () => {

@@ -5,7 +5,8 @@
 
 import { ForebayError, toErrorRecord } from '../../model/errors.js'
 import { clientNode } from '../../model/node.js'
-import type { Plan, QueryId, QueryRequest, QueryState, QueryStatus } from '../../model/query.js'
+import type { Plan, QueryId, QueryRequest, QueryState, QueryStats, QueryStatus } from '../../model/query.js'
+import type { Resources } from '../../model/resources.js'
 import type { SegmentId } from '../../model/segment.js'
 import type { Execution, QueryResult } from '../engine.js'
 import { answerStatement, type StatementAnswer } from './answer-statement.js'
@@ -163,19 +164,21 @@ export class QueryExecution implements Execution {
 
   #finish(answer: StatementAnswer, rows: number, bytes: number): void {
     if (this.#ended) return
+    const at = this.#options.parts.clock.now()
+    const actual = this.#accounts.actual(rows, bytes)
+    this.#progress.actual = actual
+    this.#progress.finishedAt = at
+    this.#settle('finished')
+    // The answer leaves first: whoever waits for it need not wait for those who watch and learn.
+    setImmediate(() => this.#learn(answer, rows, bytes, at, actual))
+  }
+
+  #learn(answer: StatementAnswer, rows: number, bytes: number, at: number, actual: Resources & QueryStats): void {
     const { parts, internal } = this.#options
-    this.#progress.actual = this.#accounts.actual(rows, bytes)
-    this.#progress.finishedAt = parts.clock.now()
     if (answer.segment !== undefined) this.#recordAnswer(answer, answer.segment, rows, bytes)
-    const { actual } = this.#progress
-    parts.predictions.observe({
-      queryId: this.queryId,
-      at: this.#progress.finishedAt,
-      finished: !this.#accounts.reused && !internal,
-      actual,
-      nodes: this.#accounts.nodes(),
-    })
-    this.#end('finished')
+    const finished = !this.#accounts.reused && !internal
+    parts.predictions.observe({ queryId: this.queryId, at, finished, actual, nodes: this.#accounts.nodes() })
+    this.#end()
   }
 
   #recordAnswer(answer: StatementAnswer, segment: SegmentId, rows: number, bytes: number): void {
@@ -225,14 +228,19 @@ export class QueryExecution implements Execution {
       actual: this.#progress.actual,
       nodes: [],
     })
-    this.#end(record.code === 'CANCELLED' ? 'cancelled' : 'failed')
+    this.#settle(record.code === 'CANCELLED' ? 'cancelled' : 'failed')
+    this.#end()
     return failure
   }
 
-  #end(state: 'finished' | 'failed' | 'cancelled'): void {
+  /** From here on the query's state does not change. */
+  #settle(state: 'finished' | 'failed' | 'cancelled'): void {
     this.#ended = true
     clearTimeout(this.#deadline)
     this.#progress.state = state
+  }
+
+  #end(): void {
     const { parts, internal, onEnd } = this.#options
     onEnd()
     this.#resolveEnded()

@@ -4,10 +4,10 @@ import type { Plan, Statement } from '../../model/query.js'
 import { type Column, stableHash } from '../../model/segment.js'
 import { volatileFunctions } from '../allow/allowed-functions.js'
 import { checkAllowed, type Locate } from '../allow/check-allowed.js'
-import { type AstObject, numberText } from '../ast-text.js'
+import { type AstObject, type AstValue, numberText, printAst } from '../ast-text.js'
 import { child, children, foldName, isClass, quoteName, textOf, texts, walk } from '../ast-walk.js'
 import { columnLineage } from '../columns/column-lineage.js'
-import { asBound } from '../compared-constants.js'
+import { asBound, type SqlForm } from '../compared-constants.js'
 import { planningError } from '../duckdb-errors.js'
 import { characterOffset, type DuckDBSession } from '../duckdb-session.js'
 import type { PlanRequest } from '../planner.js'
@@ -24,13 +24,16 @@ import { ViewTrees } from '../resolve/view-trees.js'
 import { type Body, type Header, readHeader } from '../statement/header.js'
 import { shapeOf, templateText } from '../template.js'
 import { answerRowsMax } from './answer-rows-max.js'
+import { type PlanForm, type StageName, stageNames } from './plan-form.js'
 import { planReads } from './plan-reads.js'
-import { planWork } from './plan-work.js'
+import { type LaidOutWork, planWork } from './plan-work.js'
 import { wrapForInsert } from './wrap-insert.js'
 
 export interface PlannedStatement {
   readonly plan: Plan
   readonly cacheable: boolean
+  /** Where it was wanted and there is one. */
+  readonly form?: PlanForm
 }
 
 /** A SELECT with every name, value and function settled. */
@@ -43,6 +46,7 @@ interface SettledSelect {
   readonly relations: readonly Relation[]
   readonly template: string
   readonly literals: readonly string[]
+  readonly literalPlaces: readonly AstValue[]
   readonly parameterTypes: readonly string[]
   readonly repeatable: boolean
   readonly readsClock: boolean
@@ -69,12 +73,12 @@ export class StatementPlanner {
     this.#metadata = new MetadataTables(session, definitions, (name) => this.#viewColumns(name))
   }
 
-  async plan(request: PlanRequest): Promise<PlannedStatement> {
+  async plan(request: PlanRequest, wantsForm = false): Promise<PlannedStatement> {
     const startedAt = performance.now()
     try {
       const header = readHeader(request.sql)
       await this.#session.useTimeZone(request.timeZone)
-      return await this.#planHeader(header, request, startedAt)
+      return await this.#planHeader(header, request, startedAt, wantsForm)
     } catch (error) {
       if (error instanceof RangeError) {
         throw new ForebayError('NOT_SUPPORTED', 'the statement nests too deep', { hint: 'split it', cause: error })
@@ -83,12 +87,12 @@ export class StatementPlanner {
     }
   }
 
-  async #planHeader(header: Header, request: PlanRequest, startedAt: number): Promise<PlannedStatement> {
+  async #planHeader(header: Header, request: PlanRequest, startedAt: number, wantsForm: boolean): Promise<PlannedStatement> {
     if (header.kind === 'drop-table' || header.kind === 'drop-view') return withoutSelect(header, startedAt)
     const select = await this.#settle(header.body, request, header)
     const root = await this.#bind(() => this.#session.boundPlan(select.bindingSql), select.node, header.body)
     const reads = planReads(root, select.node, select.relations, await this.#pruner.prune(select.node, select.relations))
-    const work = await planWork(this.#session, select, reads, request)
+    const { work, trees } = await planWork(this.#session, select, reads, request)
     const datasets = new Map(reads.map((read) => [read.relation, read.dataset]))
     const prefix = statementPrefix(header)
     const rowsMax = answerRowsMax(select.node)
@@ -108,7 +112,22 @@ export class StatementPlanner {
       parameterTypes: select.parameterTypes,
       planMs: performance.now() - startedAt,
     }
-    return { plan, cacheable: select.repeatable && !select.readsClock }
+    const planned = { plan, cacheable: select.repeatable && !select.readsClock }
+    if (!wantsForm || header.kind !== 'select' || header.body.offset > 0) return planned
+    const form = await this.#form(select, trees)
+    return form === undefined ? planned : { ...planned, form }
+  }
+
+  async #form(select: SettledSelect, trees: LaidOutWork['trees']): Promise<PlanForm | undefined> {
+    const names = stageNames.filter((name) => trees[name] !== undefined)
+    const forms = await this.#session.forms(names.map((name) => trees[name] ?? {}))
+    const stages: Partial<Record<StageName, SqlForm>> = {}
+    for (const [index, name] of names.entries()) {
+      const form = forms[index]
+      if (form === undefined) return undefined
+      stages[name] = form
+    }
+    return { tree: printAst(select.node), stages, literalPlaces: select.literalPlaces }
   }
 
   async #settle(body: Body, request: PlanRequest, header?: Header): Promise<SettledSelect> {
@@ -145,6 +164,7 @@ export class StatementPlanner {
       relations: usedRelations(node, resolver.relations),
       template: templateText(template),
       literals: shape.literals,
+      literalPlaces: shape.places,
       parameterTypes: bound.parameterTypes,
       repeatable: isRepeatable(node),
       readsClock: clock,

@@ -9,6 +9,7 @@ import type { Relation } from '../resolve/resolve-names.js'
 import type { SplitContext, SplitTrees } from '../split/split.js'
 import { splitSelect } from '../split/split-select.js'
 import { givesNoMoreRows } from './answer-rows-max.js'
+import { type StageName, tooLittle } from './plan-form.js'
 
 /** What is settled of a SELECT before its work is laid out. */
 export interface SelectToWork {
@@ -22,8 +23,11 @@ export interface SelectToWork {
 /** Longer statements cost more to take apart than a tree saves. */
 const splitCharactersMax = 100_000
 
-/** Below this one node is done before a second has been asked, and there is little to reuse: measured, 2 MB are read in 5 ms. */
-const splitBytesMin = 2_000_000
+/** Work, and the trees that the statements of its stages were printed from. */
+export interface LaidOutWork {
+  readonly work: Work
+  readonly trees: Readonly<Partial<Record<StageName, AstObject>>>
+}
 
 /** Lays out the work of a SELECT: split where that is provably the same, else whole. */
 export async function planWork(
@@ -31,21 +35,23 @@ export async function planWork(
   select: SelectToWork,
   reads: readonly DatasetRead[],
   request: PlanRequest,
-): Promise<Work> {
+): Promise<LaidOutWork> {
   const names = new Map(reads.map((read) => [read.relation, read.dataset]))
   const whole: Stage = { sql: select.sql, columns: select.columns, operators: operatorsOf(select.node, names) }
-  const asWhole = (why: string): Work => ({ shape: 'whole', whole, why })
+  const asWhole = (why: string): LaidOutWork => ({ work: { shape: 'whole', whole, why }, trees: { whole: select.node } })
   if (request.tree === 'never') return asWhole('the request wants no tree')
   if (!select.repeatable) return asWhole('the statement does not repeat: random(), uuid() or a sample')
   if (reads.length === 0) return asWhole('no dataset is read')
   if (select.sql.length > splitCharactersMax) return asWhole('the statement is too long to be worth splitting')
   const context = splitContext(session, select, reads)
   const bytes = context.relations.reduce((sum, relation) => sum + relation.bytes, 0)
-  if (request.tree === 'auto' && bytes < splitBytesMin) return asWhole(`${bytes} bytes are too little to share out`)
+  const little = tooLittle(bytes, request.tree)
+  if (little !== undefined) return asWhole(little)
   const split = await splitSelect(select.node, context)
   if (split.shape === 'whole') return asWhole(split.why)
   try {
-    return { ...(await splitWork(session, split, names, select.columns)), whole }
+    const work = { ...(await splitWork(session, split, names, select.columns)), whole }
+    return { work, trees: { whole: select.node, leaf: split.leaf, merge: split.merge, root: split.root } }
   } catch (error) {
     // A split that does not bind is a defect of the splitter; the query need not suffer from it.
     return asWhole(`the split does not bind: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)

@@ -58,7 +58,7 @@ export class PlannerProcess {
   }
 
   /** One plan, killed when it takes too long or is not wanted any more. */
-  async plan(request: PlanRequest, signal: AbortSignal): Promise<PlanAttempt> {
+  async plan(request: PlanRequest, wantsForm: boolean, signal: AbortSignal): Promise<PlanAttempt> {
     try {
       await this.start()
     } catch (exit) {
@@ -74,7 +74,7 @@ export class PlannerProcess {
     const onAbort = (): void => kill('aborted')
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      const message = await this.#child.ask({ type: 'plan', id: ++this.#lastId, request })
+      const message = await this.#child.ask({ type: 'plan', id: ++this.#lastId, request, wantsForm })
       if (message.type === 'answer') return { outcome: 'answered', message }
       if (message.type === 'failed') return { outcome: 'failed', message }
       return { outcome: 'died', exit: { code: null, signal: null } }

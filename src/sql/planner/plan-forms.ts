@@ -1,0 +1,223 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { RelationDefinition } from '../../model/catalogue.js'
+import { type DatasetRead, type Plan, type Stage, type Work } from '../../model/query.js'
+import { type AstObject, type AstValue, parseAst } from '../ast-text.js'
+import { child, foldName, isObject } from '../ast-walk.js'
+import { fillForm, type SqlForm, sqlText } from '../compared-constants.js'
+import { LiteralForms } from '../literal-forms.js'
+import { type LiteralText, placesOf, takeLiterals } from '../literals.js'
+import type { PlanRequest } from '../planner.js'
+import { Pruner } from '../prune/prune.js'
+import type { Relation } from '../resolve/resolve-names.js'
+import { literalText } from '../template.js'
+import { type PlanForm, type StageName, stageNames, tooLittle } from './plan-form.js'
+
+/** A plan that others of its form are made from. */
+interface FormedPlan {
+  readonly plan: Plan
+  readonly relations: readonly Relation[]
+  readonly node: AstObject
+  readonly stages: PlanForm['stages']
+  readonly literalPlaces: readonly AstValue[]
+  /** Index of the text's literal that stands at a place of the tree. */
+  readonly places: ReadonlyMap<AstValue, number>
+}
+
+/** A request whose literals have been taken out of its text. */
+export interface FormedRequest {
+  readonly text: LiteralText
+  readonly tree: PlanRequest['tree']
+}
+
+const formsMax = 500
+/** Texts of a form before its plan is worth keeping. */
+const seenMax = 5_000
+/** With more segments pruning takes too long for the process that asks. */
+const segmentsMax = 2_000
+
+/**
+ * Plans of statements that differ from a planned one in what their conditions compare with, made without a planner: the same
+ * stages with other constants, over the segments that those leave. A form is asked for when a second text of it comes, and serves
+ * for a literal once it has made, for another value of it, the very plan that the planner made.
+ */
+export class PlanForms {
+  readonly #definitionOf: (name: string) => RelationDefinition | undefined
+  readonly #forms = new LiteralForms<FormedPlan>(formsMax)
+  readonly #seen = new Set<string>()
+  /** How often pruning would have had to ask DuckDB. */
+  #asked = 0
+  readonly #pruner = new Pruner({ print: () => this.#refuse(), constants: () => this.#refuse() })
+
+  constructor(definitionOf: (name: string) => RelationDefinition | undefined) {
+    this.#definitionOf = definitionOf
+  }
+
+  /** Undefined for a request that has no form: without literals, with parameters, or with a text that does not end. */
+  read({ sql, params, timeZone, tree }: PlanRequest): FormedRequest | undefined {
+    if (Object.keys(params).length > 0) return undefined
+    try {
+      const text = takeLiterals(sql)
+      return text === undefined ? undefined : { text: { ...text, form: `${timeZone} ${tree} ${text.form}` }, tree }
+    } catch {
+      return undefined
+    }
+  }
+
+  definitionsChanged(): void {
+    this.#forms.clear()
+    this.#seen.clear()
+  }
+
+  /** The plan of a request whose form is known and proven. */
+  async plan(request: FormedRequest): Promise<Plan | undefined> {
+    const form = this.#forms.serve(request.text)
+    return form === undefined ? undefined : this.#make(form, request)
+  }
+
+  /** True when a plan of this form has been made before, and its form is not known yet. */
+  wants({ text }: FormedRequest): boolean {
+    if (this.#seen.has(text.form)) return this.#forms.find(text) === undefined
+    this.#seen.add(text.form)
+    if (this.#seen.size > seenMax) this.#seen.clear()
+    return false
+  }
+
+  /** What a planner made of a request. */
+  async learn(request: FormedRequest, plan: Plan, form: PlanForm | undefined): Promise<void> {
+    const known = this.#forms.find(request.text)
+    if (known === undefined) {
+      if (form !== undefined) this.#keep(request.text, plan, form)
+      return
+    }
+    const made = await this.#make(known, request)
+    const isSame = made !== undefined && isDeepStrictEqual({ ...made, planMs: 0 }, { ...plan, planMs: 0 })
+    if (isSame) this.#forms.prove(request.text)
+    // The next plan of this form may do for more texts than this one does.
+    else this.#forms.forget(request.text)
+  }
+
+  #keep(text: LiteralText, plan: Plan, { tree, stages, literalPlaces }: PlanForm): void {
+    const relations = this.#relationsOf(plan)
+    if (relations === undefined) return
+    const node = parseAst(tree) as AstObject
+    const places = new Map(
+      [...placesOf(node, text.literals)].filter(
+        ([place]) => timesIn(stages.whole?.places ?? [], place) === 1 && timesIn(literalPlaces, place) === 1,
+      ),
+    )
+    this.#forms.keep(text, new Set(places.values()), { plan, relations, node, stages, literalPlaces, places })
+  }
+
+  /** The snapshots that a plan reads; undefined where they are too large, or not those that are defined now. */
+  #relationsOf(plan: Plan): readonly Relation[] | undefined {
+    const relations: Relation[] = []
+    for (const { relation, dataset, snapshot } of plan.reads) {
+      const definition = this.#definitionOf(foldName(dataset))
+      if (definition?.kind !== 'dataset' || definition.snapshot.id !== snapshot) return undefined
+      relations.push({ relation, snapshot: definition.snapshot })
+    }
+    const segments = relations.reduce((sum, { snapshot }) => sum + snapshot.segments.length, 0)
+    return segments > segmentsMax ? undefined : relations
+  }
+
+  /** Undefined where something about these literals is for a planner to decide. */
+  async #make(form: FormedPlan, { text, tree }: FormedRequest): Promise<Plan | undefined> {
+    const startedAt = performance.now()
+    const constants = constantsOf(form, text)
+    if (constants === undefined) return undefined
+    const asked = this.#asked
+    const pruned = await this.#pruner.prune(withConstants(form.node, constants), form.relations)
+    if (this.#asked !== asked) return undefined
+    const reads = form.plan.reads.map((read): DatasetRead => ({ ...read, ...pruned.get(read.relation) }))
+    const why = whyNow(form, reads, tree)
+    const work = why === undefined ? undefined : filledWork(form, constants, why)
+    if (work === undefined) return undefined
+    const literals = form.plan.literals.map((literal, index) => {
+      const constant = constants.get(form.literalPlaces[index] ?? null)
+      return constant === undefined ? literal : literalText(constant)
+    })
+    return { ...form.plan, reads, work, literals, planMs: performance.now() - startedAt }
+  }
+
+  #refuse(): Promise<never> {
+    this.#asked++
+    return Promise.reject(new Error('only a planner asks DuckDB'))
+  }
+}
+
+/** The constants of a form's tree with a text's values, by place; undefined where one is not printed plainly. */
+function constantsOf({ node, places }: FormedPlan, text: LiteralText): ReadonlyMap<AstValue, AstObject> | undefined {
+  const constants = new Map<AstValue, AstObject>()
+  let plain = true
+  const visit = (value: AstValue): void => {
+    if (Array.isArray(value)) value.forEach(visit)
+    if (!isObject(value)) return
+    const place = value.query_location ?? null
+    const index = value.class === 'CONSTANT' ? places.get(place) : undefined
+    if (index !== undefined) {
+      const constant = { ...value, value: { ...child(value, 'value'), value: text.literals[index]?.value ?? null } }
+      constants.set(place, constant)
+      plain &&= sqlText(constant) !== undefined
+    }
+    for (const key in value) visit(value[key] as AstValue)
+  }
+  visit(node)
+  return plain ? constants : undefined
+}
+
+/** A copy of a tree with other constants; what does not change is shared. */
+function withConstants(tree: AstObject, constants: ReadonlyMap<AstValue, AstObject>): AstObject {
+  const copy = (value: AstValue): AstValue => {
+    if (Array.isArray(value)) return value.map(copy)
+    if (!isObject(value)) return value
+    if (value.class === 'CONSTANT') return constants.get(value.query_location ?? null) ?? value
+    const node: AstObject = {}
+    for (const key in value) node[key] = copy(value[key] as AstValue)
+    return node
+  }
+  return copy(tree) as AstObject
+}
+
+/**
+ * Why a plan's work is laid out as it is, for what is left to read now; undefined where it may be laid out in another way. It stays
+ * for the same segments, and where one dataset is read that has enough bytes to be shared out now as then, or too few.
+ */
+function whyNow({ plan, relations }: FormedPlan, reads: readonly DatasetRead[], tree: PlanRequest['tree']): string | undefined {
+  const same = reads.every(({ segments }, index) => {
+    const before = plan.reads[index]?.segments ?? []
+    return segments.length === before.length && segments.every((ordinal, at) => ordinal === before[at])
+  })
+  if (same) return plan.work.why
+  const [relation, ...others] = relations
+  if (relation === undefined || others.length > 0) return undefined
+  const bytesOf = (all: readonly DatasetRead[]): number =>
+    (all[0]?.segments ?? []).reduce((sum, ordinal) => sum + (relation.snapshot.segments[ordinal]?.bytes ?? 0), 0)
+  const [before, now] = [tooLittle(bytesOf(plan.reads), tree), tooLittle(bytesOf(reads), tree)]
+  if ((before === undefined) !== (now === undefined)) return undefined
+  return now ?? plan.work.why
+}
+
+function filledWork({ plan, stages }: FormedPlan, constants: ReadonlyMap<AstValue, AstObject>, why: string): Work | undefined {
+  const filled: Partial<Record<StageName, Stage>> = {}
+  for (const name of stageNames) {
+    const form = stages[name]
+    const stage = name === 'whole' || plan.work.shape === 'split' ? (plan.work as Record<StageName, Stage>)[name] : undefined
+    if (form === undefined || stage === undefined) continue
+    const sql = filledSql(form, constants)
+    if (sql === undefined) return undefined
+    filled[name] = { ...stage, sql }
+  }
+  return { ...plan.work, ...filled, why } as Work
+}
+
+function filledSql({ printed, texts, places }: SqlForm, constants: ReadonlyMap<AstValue, AstObject>): string | undefined {
+  const now = texts.map((text, index) => {
+    const constant = constants.get(places[index] ?? null)
+    return constant === undefined ? text : (sqlText(constant) ?? text)
+  })
+  return fillForm(printed, now)
+}
+
+function timesIn(places: readonly AstValue[], place: AstValue): number {
+  return places.filter((each) => each === place).length
+}

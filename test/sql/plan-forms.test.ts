@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest'
+import type { RelationDefinition } from '../../src/model/catalogue.js'
+import type { Plan } from '../../src/model/query.js'
+import type { BaseSegment } from '../../src/model/segment.js'
+import { foldName } from '../../src/sql/ast-walk.js'
+import { DuckDBSession } from '../../src/sql/duckdb-session.js'
+import { PlanForms } from '../../src/sql/planner/plan-forms.js'
+import { StatementPlanner } from '../../src/sql/planner/plan-statement.js'
+import type { PlanRequest } from '../../src/sql/planner.js'
+import { Definitions } from '../../src/sql/resolve/definitions.js'
+import { generateLake } from '../support/generate-lake.js'
+import { generateQuery } from '../support/generate-query.js'
+import { PlanOracle } from '../support/oracle-plan.js'
+import { Seeded } from '../support/seeded.js'
+import { varied } from '../support/vary-literals.js'
+import { dataset } from './in-process-planner.js'
+
+const request = (sql: string): PlanRequest => ({ sql, params: {}, timeZone: 'UTC', nowMs: 0, tree: 'auto' })
+
+/** A planner and the forms that learn from it, as a pool has them. */
+class Planners {
+  served = 0
+  readonly #planner: StatementPlanner
+  readonly #forms: PlanForms
+
+  private constructor(planner: StatementPlanner, forms: PlanForms) {
+    this.#planner = planner
+    this.#forms = forms
+  }
+
+  static async open(relations: readonly RelationDefinition[]): Promise<Planners> {
+    const session = await DuckDBSession.open()
+    const definitions = new Definitions()
+    for (const relation of relations) definitions.define(relation)
+    const forms = new PlanForms((name) =>
+      relations.find((each) => each.kind === 'dataset' && foldName(each.snapshot.dataset) === name),
+    )
+    return new Planners(new StatementPlanner(session, definitions, await session.functionNames()), forms)
+  }
+
+  /** The planner's plan of a text, held against what the forms make of it. */
+  async plan(sql: string): Promise<Plan | undefined> {
+    const formed = this.#forms.read(request(sql))
+    const made = formed === undefined ? undefined : await this.#forms.plan(formed)
+    const wanted = formed !== undefined && this.#forms.wants(formed)
+    const planned = await this.#planner.plan(request(sql), wanted).catch(() => undefined)
+    if (planned === undefined) {
+      // What does not bind may be found out by the node that runs it.
+      return undefined
+    }
+    if (made !== undefined) {
+      this.served++
+      expect({ ...made, planMs: 0 }, sql).toEqual({ ...planned.plan, planMs: 0 })
+    } else if (formed !== undefined && planned.cacheable) await this.#forms.learn(formed, planned.plan, planned.form)
+    return planned.plan
+  }
+}
+
+const ranges = (bytes: number): readonly Partial<BaseSegment>[] =>
+  [0, 100, 200].map((from) => ({
+    bytes,
+    statistics: Object.fromEntries(
+      ['a', 'g', 'n', 'id'].map((name) => [name, { min: String(from), max: String(from + 99), nulls: 0 }]),
+    ),
+  }))
+
+describe('plans made from forms', () => {
+  it('are the plans that a planner makes, of generated statements', async () => {
+    const oracle = await PlanOracle.open()
+    const relations: RelationDefinition[] = []
+    for (const { name, select } of generateLake(0)) {
+      const columns = await oracle.describe(select)
+      relations.push(dataset(name, Object.fromEntries(columns.map((column) => [column.name, column.type])), ranges(3_000_000)))
+    }
+    oracle.close()
+    const planners = await Planners.open(relations)
+    for (let seed = 0; seed < 40; seed++) {
+      const random = new Seeded(seed)
+      const { sql } = generateQuery(seed)
+      for (const text of [sql, ...Array.from({ length: 8 }, () => varied(sql, random))]) await planners.plan(text)
+    }
+    expect(planners.served).toBeGreaterThan(10)
+  }, 120_000)
+
+  it.each([
+    ['what is left of a dataset is shared out', 3_000_000],
+    ['too little is left to be shared out', 3_000],
+  ])('read the segments that other constants leave, where %s', async (_, bytes) => {
+    const planners = await Planners.open([dataset('t', { a: 'INTEGER', b: 'VARCHAR', m: 'DECIMAL(9,2)' }, ranges(bytes))])
+    const text = (n: number): string =>
+      `SELECT b, sum(m) AS s FROM t WHERE a = ${n} AND b <> 'x''${n}' AND m < ${n % 9}.5 GROUP BY b`
+    const reads: (readonly number[] | undefined)[] = []
+    for (const n of [5, 16, 107, 128, 239, 999]) reads.push((await planners.plan(text(n)))?.reads[0]?.segments)
+    expect(reads).toEqual([[0], [0], [1], [1], [2], []])
+    // All after the third, but for the one of which nothing is left while that is enough to be shared out.
+    expect(planners.served).toBe(bytes === 3_000 ? 3 : 2)
+  })
+
+  it('leave to the planner what it must ask DuckDB about, and what it plans anew each time', async () => {
+    const planners = await Planners.open([dataset('t', { a: 'INTEGER', d: 'DATE' }, ranges(3_000))])
+    for (const n of [1, 2, 3, 4, 5]) await planners.plan(`SELECT a FROM t WHERE d > DATE '2026-01-01' + ${n}`)
+    for (const n of [1, 2, 3, 4, 5]) await planners.plan(`SELECT a FROM t WHERE d > now() AND a > ${n}`)
+    for (const n of [1, 2, 3, 4, 5]) await planners.plan(`SELECT a FROM t WHERE a > ${n} LIMIT ${n}`)
+    for (const n of [1, 2, 3, 4, 5]) await planners.plan(`SELECT a + ${n} FROM t WHERE a > 3`)
+    expect(planners.served).toBe(0)
+  })
+})
