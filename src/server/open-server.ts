@@ -27,7 +27,7 @@ import { openFitWorker } from '../predict/boosting/fit-worker-port.js'
 import { Predictor } from '../predict/predictor.js'
 import { type BrokeredQueue, openBrokeredQueue } from '../queue/brokered/brokered-queue.js'
 import { Journal } from '../queue/embedded/journal.js'
-import { openPlannerPool } from '../sql/planner-pool.js'
+import { newPlannerPool } from '../sql/planner-pool.js'
 import { Broadcast } from './broadcast.js'
 import { ClosingOrder } from './closing-order.js'
 import { readCredentials, type ServerConfiguration } from './configuration.js'
@@ -100,17 +100,17 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const lineageFolder = state.inner('lineage')
   const stores = lineageStores(configuration.lineage)
   const reads = findStore(stores, configuration.lineageReads)
-  const opening = {
-    recorder: closing.track(openRecorder({ folder: lineageFolder, clock, stores, onFailure: onError, onSetAside })),
-    planner: closing.track(openPlannerPool()),
-  }
+  const opening = closing.track(openRecorder({ folder: lineageFolder, clock, stores, onFailure: onError, onSetAside }))
+  const planner = newPlannerPool()
+  closing.add(() => planner.close())
+  const planning = planner.start()
+  planning.catch(() => {})
   const hub = new EventHub()
   const fitter = openFitWorker()
   closing.add(() => fitter.close())
   const predictor = new Predictor({ clock, fitter })
-  const plainRecorder = await opening.recorder
+  const plainRecorder = await opening
   const reader = await closing.track(openLineageReader({ folder: lineageFolder, stores, reads, onFailure: onError }))
-  const planner = await opening.planner
 
   // Activities may come while the engine opens, before the listeners below exist.
   const broadcast = new Broadcast({ hub, predictor, tracing, onError })
@@ -277,6 +277,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     staging,
   }
   const app = await buildApp(rooms, log)
+  await planning
   await Promise.all([listen(app, configuration), answerFirst(engine)])
   health.probed = true
   const url = urlOf(configuration, app.server.address() as AddressInfo)

@@ -33,9 +33,14 @@ interface Asked {
 /** Starts in a row of a planner that was ended while it started. */
 const restartsMax = 5
 
+/** A pool whose planners are still to be started; what it is told until then they learn when they start. */
+export function newPlannerPool(options: PlannerPoolOptions = {}): PlannerPool & { start(): Promise<void> } {
+  return new ProcessPlannerPool(options)
+}
+
 /** Starts the planners; resolves when one of them can answer. */
 export async function openPlannerPool(options: PlannerPoolOptions = {}): Promise<PlannerPool> {
-  const pool = new ProcessPlannerPool(options)
+  const pool = newPlannerPool(options)
   await pool.start()
   return pool
 }
@@ -75,14 +80,19 @@ class ProcessPlannerPool implements PlannerPool {
     this.#footers = new FooterReader(options.footerIdleMs ?? 10_000, () => this.#lost++)
   }
 
+  /** Resolves when one planner can answer. The others start after it, so that they do not take its time. */
   async start(): Promise<void> {
-    const starts = this.#planners.map((planner) => planner.start())
-    for (const start of starts) start.catch(() => undefined)
-    try {
-      await Promise.any(starts)
-    } catch (cause) {
-      throw new ForebayError('PLANNER_LOST', 'no planner process could be started', { cause })
+    let cause: unknown
+    for (const [index, planner] of this.#planners.entries()) {
+      try {
+        await planner.start()
+        for (const other of this.#planners.slice(index + 1)) void this.#startAgain(other, 0)
+        return
+      } catch (error) {
+        cause = error
+      }
     }
+    throw new ForebayError('PLANNER_LOST', 'no planner process could be started', { cause })
   }
 
   define(definition: RelationDefinition): void {

@@ -182,7 +182,9 @@ export class EmbeddedEngine implements Engine {
     await this.#parts.packs.open()
     await this.#derivedKeeper.restore(this.#parts.derived)
     await this.#route.open(this.#parts.lineage, this.#options.onError ?? (() => {}))
-    if (nodesAtStart > 0) await this.#parts.pool.want(nodesAtStart, false, signal)
+    if (nodesAtStart > 0) await this.#parts.pool.want(1, false, signal)
+    // The others start after the first, so that they do not take its time.
+    if (nodesAtStart > 1) this.#parts.pool.want(nodesAtStart, false, this.#closed.signal).catch(() => {})
     this.#checksumKeeper.start(this.#closed.signal)
     this.#derivedKeeper.start(this.#parts.derived, this.#closed.signal)
     if (packing) this.#packKeeper.start(this.#closed.signal)
