@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { contextOf, knownServers, startServer, statusOf, stopServer } from './servers/support.mjs'
 
 const folder = join('test', 'servers')
@@ -25,10 +25,15 @@ for (const { name, reason } of missing) console.error(`${name} could not be had,
 process.exit(missing.length > 0 ? 1 : (vitest.status ?? 1))
 
 function wanted() {
-  const names = files.flatMap((file) =>
-    [...readFileSync(file, 'utf8').matchAll(/useServer\('([a-z0-9-]+)'/g)].map((found) => found[1]),
-  )
+  const names = files.flatMap((file) => [...sourceOf(file).matchAll(/useServer\('([a-z0-9-]+)'/g)].map((found) => found[1]))
   return [...new Set(names)].sort()
+}
+
+/** A test file with what it imports from its own folder. */
+function sourceOf(file) {
+  const source = readFileSync(file, 'utf8')
+  const beside = [...source.matchAll(/from '\.\/([a-z-]+)\.js'/g)].map((found) => join(dirname(file), `${found[1]}.ts`))
+  return [source, ...beside.map((each) => readFileSync(each, 'utf8'))].join('\n')
 }
 
 async function running() {

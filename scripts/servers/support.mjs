@@ -42,6 +42,8 @@ import { promisify } from 'node:util'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const execute = promisify(execFile)
+/** A Kubernetes API server takes minutes of CPU to build. */
+const buildMsMax = 1_800_000
 
 /** The folder of all servers; tests that need servers of their own give another one. */
 export const serversFolder = resolve(process.env.FOREBAY_SERVERS_FOLDER ?? join(root, '.servers'))
@@ -255,6 +257,8 @@ async function run(command, args, { env = {}, cwd, timeoutMs = 600_000 } = {}) {
     return (await execute(command, args, options)).stdout
   } catch (error) {
     if (error.code === 'ENOENT') throw new Unavailable(`${command} is not installed`)
+    if (error.killed)
+      throw new Error(`${command} ${args.join(' ')} did not end within ${timeoutMs / 60_000} min`, { cause: error })
     const output = `${error.stdout ?? ''}${error.stderr ?? ''}`.trim().split('\n').slice(-15).join('\n')
     throw new Error(`${command} ${args.join(' ')} failed: ${output || error.message}`, { cause: error })
   }
@@ -339,7 +343,7 @@ async function goInstall(folder, module) {
   const binary = join(folder, `${basename(path)}-${version}`)
   await once(binary, async (target) => {
     const built = `${target}.d`
-    await run('go', ['install', module], { env: { GOBIN: built, GOFLAGS: '-mod=mod' } })
+    await run('go', ['install', module], { env: { GOBIN: built, GOFLAGS: '-mod=mod' }, timeoutMs: buildMsMax })
     renameSync(join(built, basename(path)), target)
     rmSync(built, { recursive: true })
   })

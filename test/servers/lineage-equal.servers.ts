@@ -12,7 +12,6 @@ const firstSeed = Number(process.env['FOREBAY_SEED'] ?? 1)
 /** So many share a database and their batches, told apart by the names of their vertices. */
 const graphsTogether = 25
 const batchesEach = 4
-const never = new AbortController().signal
 const noon = 20_600 * 86_400_000_000 + 43_200_000_000
 
 describe('the three lineage stores', () => {
@@ -54,6 +53,11 @@ interface Question {
   readonly hottest: number
 }
 
+/** A signal of one call's own: some calls at once would be too many listeners for one. */
+function unending(): AbortSignal {
+  return new AbortController().signal
+}
+
 async function answersOf(store: LineageStore, seeds: readonly number[]) {
   const cases = seeds.map((seed) => {
     const random = new Seeded(seed)
@@ -65,9 +69,9 @@ async function answersOf(store: LineageStore, seeds: readonly number[]) {
       cases.flatMap(({ batches }) => batches[step] ?? []),
       step,
     )
-    await store.apply(batch, never)
+    await store.apply(batch, unending())
     // A batch that comes again changes nothing.
-    if ((seeds[0] ?? 0) % 2 === 0) await store.apply(batch, never)
+    if ((seeds[0] ?? 0) % 2 === 0) await store.apply(batch, unending())
   }
   const at = cases[0]?.question.at ?? noon
   const hot = await store.hottest(cases[0]?.question.hottest ?? 1, at)
@@ -85,7 +89,7 @@ async function answersOf(store: LineageStore, seeds: readonly number[]) {
 }
 
 async function traceOf(store: LineageStore, { from, direction, depth, limit, asOf }: Question): Promise<object> {
-  return comparable(await store.trace(from, { direction, depth, limit, ...(asOf === undefined ? {} : { asOf }) }, never))
+  return comparable(await store.trace(from, { direction, depth, limit, ...(asOf === undefined ? {} : { asOf }) }, unending()))
 }
 
 /** The same step of several graphs as one batch: they have no vertex in common. */

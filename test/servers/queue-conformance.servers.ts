@@ -1,5 +1,6 @@
 import { conformsAsTaskQueue } from '../conformance/task-queue.js'
-import { brokers, openQueueUnderTest, type QueueUnderTest } from './queue-under-test.js'
+import { brokers } from './brokers.js'
+import { openQueueUnderTest, type QueueUnderTest } from './queue-under-test.js'
 
 for (const name of brokers) {
   let under: QueueUnderTest | undefined

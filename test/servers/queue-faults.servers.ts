@@ -2,7 +2,6 @@
  * Brokers that die. By default short; `FOREBAY_QUEUE_TASKS=100000 FOREBAY_QUEUE_KILLS=20 FOREBAY_QUERY_KILLS=50` for the whole.
  */
 import { connect } from 'amqplib'
-import kafkajs from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TaskMessage } from '../../src/model/messages.js'
 import { priorities } from '../../src/model/priority.js'
@@ -13,7 +12,8 @@ import { encodeTask } from '../../src/queue/brokered/wire.js'
 import { openBroker } from '../../src/queue/open-broker.js'
 import { parseQueueUrl } from '../../src/queue/queue-url.js'
 import { until } from '../engine/engine-under-test.js'
-import { brokers, newPrefix, openQueueUnderTest, urlOf } from './queue-under-test.js'
+import { asKafkaAdmin, type BrokerName, brokers, removeStreams, urlOf } from './brokers.js'
+import { newPrefix, openQueueUnderTest } from './queue-under-test.js'
 import { signalServer, startServer, useServer } from './support.js'
 
 const tasks = Number(process.env.FOREBAY_QUEUE_TASKS ?? 10_000)
@@ -177,6 +177,7 @@ describe.each(brokers)('%s', (name) => {
       new RegExp(`"${lineage}".*(x-max-length is absent, not '1000000'|partitions is 3, not 1)`),
     )
     await broker.close()
+    await removeStreams(name, prefix, ['n1'])
   })
 
   it('speaks TLS with credentials of the environment, and never shows a password', async () => {
@@ -208,17 +209,13 @@ function duplicating(broker: Broker): Pick<Broker, 'send'> {
   }
 }
 
-async function makeOtherwise(name: string, stream: string): Promise<void> {
-  if (name === 'rabbitmq') {
-    const connection = await connect(urlOf('rabbitmq'))
-    const channel = await connection.createChannel()
-    await channel.assertQueue(stream, { durable: true })
-    await connection.close()
-    return
+async function makeOtherwise(name: BrokerName, stream: string): Promise<void> {
+  if (name === 'kafka') {
+    const topics = [{ topic: stream, numPartitions: 3 }]
+    return asKafkaAdmin((admin) => admin.createTopics({ topics, waitForLeaders: true }))
   }
-  const brokersOf = parseQueueUrl(urlOf('kafka'), {}).hosts
-  const admin = new kafkajs.Kafka({ brokers: [...brokersOf], logLevel: kafkajs.logLevel.NOTHING }).admin()
-  await admin.connect()
-  await admin.createTopics({ topics: [{ topic: stream, numPartitions: 3 }], waitForLeaders: true })
-  await admin.disconnect()
+  const connection = await connect(urlOf('rabbitmq'))
+  const channel = await connection.createChannel()
+  await channel.assertQueue(stream, { durable: true })
+  await connection.close()
 }

@@ -1,10 +1,10 @@
 /** Whole servers on a broker: what clients see while brokers, nodes and coordinators die. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServer as startForebay, type TestServer } from '../support/start-server.js'
-import { type BrokerName, brokers, urlOf } from './queue-under-test.js'
+import { type BrokerName, brokers, removeStreams, urlOf } from './brokers.js'
 import { signalServer, startServer } from './support.js'
 
 const kills = Number(process.env.FOREBAY_QUERY_KILLS ?? 2)
@@ -14,11 +14,18 @@ const sumTo = (n: number): { readonly sql: string; readonly rows: unknown } => (
   sql: `SELECT sum(i)::BIGINT AS s, ${n} AS n FROM range(${n} + 1) t(i)`,
   rows: [[(n * (n + 1)) / 2, n]],
 })
-/** Some seconds of work, so that the node's report of each second tells of it. */
+/** Long enough to be seen at work. */
 const slow = 'SELECT count(*) AS n FROM range(60000000) a(i) WHERE hash(i::VARCHAR) % 7 = 3'
 
 async function forebayOn(name: BrokerName, more: Partial<Parameters<typeof startForebay>[0]> = {}): Promise<TestServer> {
   return startForebay({ flags: ['--queue', urlOf(name), '--proactive', 'off'], readyMs: 60_000, ...more })
+}
+
+/** Ends a server, and removes what it declared on the broker. */
+async function endForebay(server: TestServer, name: BrokerName): Promise<void> {
+  const prefix = readFileSync(join(server.state, 'queue', 'name'), 'utf8')
+  await server.stop()
+  await removeStreams(name, prefix, ['n1', 'n2'])
 }
 
 async function eventually<T>(ask: () => Promise<T | undefined>, what: string, ms = 30_000): Promise<T> {
@@ -29,12 +36,27 @@ async function eventually<T>(ask: () => Promise<T | undefined>, what: string, ms
   throw new Error(`${what} did not happen within ${ms} ms`)
 }
 
-/** Processes of nodes that run a task, as far as their last word says. */
-async function busyPids(server: TestServer): Promise<readonly number[]> {
-  const { body } = await server.call('/v1/nodes')
-  return body
-    .filter((node: { state: string; runningTasks: number }) => node.state === 'ready' && node.runningTasks > 0)
-    .map((node: { pid: number }) => node.pid)
+/** The process of the node that runs a task of the query now. */
+async function pidAtWork(server: TestServer, queryId: string): Promise<number | undefined> {
+  const { tasks } = (await server.call(`/v1/queries/${queryId}`)).body as QueryBody
+  const running = tasks.find(({ state }) => state === 'running')
+  const nodes = (await server.call('/v1/nodes')).body as readonly {
+    readonly id: string
+    readonly state: string
+    readonly pid?: number
+  }[]
+  return nodes.find(({ id, state }) => id === running?.node && state === 'ready')?.pid
+}
+
+interface QueryBody {
+  readonly state: string
+  readonly tasks: readonly { readonly state: string; readonly node: string }[]
+  readonly error?: { readonly code: string }
+}
+
+async function askLater(server: TestServer, sql: string): Promise<string> {
+  const { body } = await server.call('/v1/queries', { body: { sql, reuse: false, timeoutMs: 240_000 } })
+  return body.queryId
 }
 
 describe.each(brokers)('a server on %s', (name) => {
@@ -44,8 +66,8 @@ describe.each(brokers)('a server on %s', (name) => {
     server = await forebayOn(name)
   })
   afterAll(async () => {
-    await server.stop()
     await startServer(name)
+    await endForebay(server, name)
   })
 
   it('answers, and its lineage is there a second later', async () => {
@@ -130,29 +152,32 @@ describe.each(brokers)('a server on %s', (name) => {
 
   it('runs a task elsewhere when its node dies', async () => {
     const expected = (await server.query(slow, { reuse: false })).rows
-    const again = server.query(slow, { reuse: false, timeoutMs: 120_000 })
-    const [pid = 0] = await eventually(async () => {
-      const pids = await busyPids(server)
-      return pids.length > 0 ? pids : undefined
-    }, 'a running task')
-    process.kill(pid, 'SIGKILL')
-    expect((await again).rows).toEqual(expected)
+    const queryId = await askLater(server, slow)
+    process.kill(await eventually(() => pidAtWork(server, queryId), 'a running task'), 'SIGKILL')
+    const answer = await eventually(async () => {
+      const { status, body } = await server.call(`/v1/queries/${queryId}/result`)
+      return status === 200 ? body : undefined
+    }, 'the answer')
+    expect(answer.rows).toEqual(expected)
   }, 240_000)
 
   it('puts a task that loses five nodes among the dead letters, from where it can be replayed', async () => {
-    const query = server.query(slow, { reuse: false, timeoutMs: 240_000 }).catch((error: unknown) => error)
-    const over = new AbortController()
-    void query.then(() => over.abort())
+    const queryId = await askLater(server, slow)
     const killed = new Set<number>()
-    while (!over.signal.aborted) {
-      for (const pid of await busyPids(server)) {
-        if (killed.has(pid)) continue
-        killed.add(pid)
-        process.kill(pid, 'SIGKILL')
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
-    expect(await query).toMatchObject({ code: 'NODE_LOST' })
+    const ended = await eventually(
+      async () => {
+        const pid = await pidAtWork(server, queryId)
+        if (pid !== undefined && !killed.has(pid)) {
+          killed.add(pid)
+          process.kill(pid, 'SIGKILL')
+        }
+        const { body } = await server.call(`/v1/queries/${queryId}`)
+        return body.state === 'failed' ? (body as QueryBody) : undefined
+      },
+      'the failure',
+      240_000,
+    )
+    expect(ended.error).toMatchObject({ code: 'NODE_LOST' })
     expect(killed.size).toBeGreaterThanOrEqual(5)
     const { body } = await server.call('/v1/dead-letters')
     expect(body.deadLetters).toHaveLength(1)
@@ -182,7 +207,7 @@ describe.each(brokers)('a server on %s', (name) => {
       const { status, body } = await second.call(`/v1/queries/${id}/result`)
       expect({ id, status, rows: body.rows }).toEqual({ id, status: 200, rows: sumTo(n).rows })
     }
-    await second.stop()
+    await endForebay(second, name)
     rmSync(folder, { recursive: true, force: true })
   }, 300_000)
 })

@@ -7,15 +7,7 @@ import { declaredStreams } from '../../src/queue/brokered/declared-streams.js'
 import { openBroker } from '../../src/queue/open-broker.js'
 import { parseQueueUrl } from '../../src/queue/queue-url.js'
 import type { TaskQueue } from '../../src/queue/task-queue.js'
-import { useServer } from './support.js'
-
-export const brokers = ['rabbitmq', 'kafka'] as const
-export type BrokerName = (typeof brokers)[number]
-
-export function urlOf(name: BrokerName): string {
-  const { urls } = useServer(name)
-  return (name === 'rabbitmq' ? urls['amqp'] : urls['plain']) ?? ''
-}
+import { type BrokerName, removeStreams, urlOf } from './brokers.js'
 
 export const newPrefix = (): string => `test-${randomBytes(5).toString('hex')}`
 
@@ -28,6 +20,7 @@ export interface QueueUnderTest {
   readonly prefix: string
   /** Resolves when consumers have begun to read. */
   flowing(): Promise<unknown>
+  /** Closes both ends, and removes what they declared. */
   close(): Promise<void>
 }
 
@@ -70,6 +63,7 @@ export async function openQueueUnderTest(name: BrokerName, options: QueueOptions
     await publisher.close()
     await plainSource.close()
     await publisherBroker.close()
+    await removeStreams(name, prefix, nodes)
   }
   const queue: TaskQueue = {
     publish: (node, task, priority) => publisher.publish(node, task, priority),

@@ -33,7 +33,8 @@ export class Outbox {
   readonly #bytesMax: number
   readonly #batchMax: number
   readonly #retryMs: number
-  #waiting: Entry[] = []
+  /** Sets, so that one that is taken back is let go of at once, however long the broker stays away. */
+  #waiting = new Set<Entry>()
   readonly #sent = new Set<Entry>()
   #up = false
   #size = 0
@@ -60,7 +61,7 @@ export class Outbox {
       resolve = settle
     })
     const entry: Entry = { stream, body, resolve, over: false, ...(key === undefined ? {} : { key }) }
-    this.#waiting.push(entry)
+    this.#waiting.add(entry)
     this.#size++
     this.#bytes += body.length
     this.#schedule()
@@ -78,7 +79,7 @@ export class Outbox {
   disconnected(): void {
     this.#up = false
     this.#generation++
-    this.#waiting = [...this.#sent, ...this.#waiting]
+    this.#waiting = new Set([...this.#sent, ...this.#waiting])
     this.#sent.clear()
   }
 
@@ -88,20 +89,28 @@ export class Outbox {
   }
 
   #schedule(): void {
-    if (this.#scheduled || !this.#up || this.#waiting.length === 0) return
+    if (this.#scheduled || !this.#up || this.#waiting.size === 0) return
     this.#scheduled = true
     // Messages of one turn share a batch.
     queueMicrotask(() => {
       this.#scheduled = false
-      while (this.#up && this.#waiting.length > 0) void this.#sendBatch(this.#waiting.splice(0, this.#batchMax))
+      while (this.#up && this.#waiting.size > 0) void this.#sendBatch(this.#nextBatch())
     })
   }
 
-  async #sendBatch(entries: readonly Entry[]): Promise<void> {
+  #nextBatch(): readonly Entry[] {
+    const batch: Entry[] = []
+    for (const entry of this.#waiting) {
+      if (batch.length === this.#batchMax) break
+      batch.push(entry)
+      this.#waiting.delete(entry)
+      this.#sent.add(entry)
+    }
+    return batch
+  }
+
+  async #sendBatch(batch: readonly Entry[]): Promise<void> {
     const generation = this.#generation
-    const batch = entries.filter((entry) => !entry.over)
-    if (batch.length === 0) return
-    for (const entry of batch) this.#sent.add(entry)
     const confirmed = (index: number): void => {
       const entry = batch[index]
       if (entry === undefined) return
@@ -116,7 +125,7 @@ export class Outbox {
       // Refused, or a connection that is about to be found lost: again, but not at once.
       const again = batch.filter((entry) => this.#sent.delete(entry))
       setTimeout(() => {
-        this.#waiting = [...again, ...this.#waiting]
+        this.#waiting = new Set([...again.filter((entry) => !entry.over), ...this.#waiting])
         this.#schedule()
       }, this.#retryMs)
     }
@@ -125,6 +134,7 @@ export class Outbox {
   #end(entry: Entry): void {
     if (entry.over) return
     entry.over = true
+    this.#waiting.delete(entry)
     this.#sent.delete(entry)
     this.#size--
     this.#bytes -= entry.body.length

@@ -13,6 +13,7 @@ import type { QueueAddress } from '../queue-url.js'
 import type { QueueStatus } from '../task-queue.js'
 import { TopicReader } from './topic-reader.js'
 import { declareTopics } from './topology.js'
+import { whenKnown } from './when-known.js'
 
 export interface KafkaBrokerOptions {
   /** Where a former run stopped reading these topics; topics that are not named are read from their end. */
@@ -24,7 +25,6 @@ export interface KafkaBrokerOptions {
 const probeEveryMs = 1_000
 const answerMsMax = 2_500
 const browseMsMax = 10_000
-const endsTriesMax = 50
 const windowMin = 1_000
 
 export class KafkaBroker implements Broker {
@@ -186,16 +186,8 @@ export class KafkaBroker implements Broker {
   }
 
   async #ends(topic: string): Promise<{ readonly low: bigint; readonly high: bigint }> {
-    for (let tries = 1; ; tries++) {
-      try {
-        const [ends] = await this.#admin.fetchTopicOffsets(topic)
-        return { low: BigInt(ends?.low ?? 0), high: BigInt(ends?.high ?? 0) }
-      } catch (error) {
-        // A topic that was made just now has no leader for a moment, which the client does not wait for here.
-        if (tries >= endsTriesMax || (error as { retriable?: boolean }).retriable !== true) throw error
-        await new Promise((resolve) => setTimeout(resolve, 100))
-      }
-    }
+    const [ends] = await whenKnown(() => this.#admin.fetchTopicOffsets(topic))
+    return { low: BigInt(ends?.low ?? 0), high: BigInt(ends?.high ?? 0) }
   }
 
   async #transmit(batch: readonly Outgoing[]): Promise<void> {

@@ -2,6 +2,7 @@
 import kafkajs, { type Admin } from 'kafkajs'
 import { ForebayError } from '../../model/errors.js'
 import type { Stream } from '../brokered/broker.js'
+import { whenKnown } from './when-known.js'
 
 /** Options of each topic. Tasks live as long as a query may; reports until a coordinator has been away for a week. */
 export function topicOptions({ kind }: Stream): Readonly<Record<string, string>> {
@@ -17,7 +18,8 @@ export async function declareTopics(admin: Admin, streams: readonly Stream[], sh
   const missing = streams.filter(({ name }) => !existing.has(name))
   if (missing.length > 0) {
     await admin.createTopics({
-      waitForLeaders: true,
+      // What it waits for is a leader; a topic that the broker does not know yet would be an error.
+      waitForLeaders: false,
       topics: missing.map((stream) => ({
         topic: stream.name,
         numPartitions: 1,
@@ -25,6 +27,7 @@ export async function declareTopics(admin: Admin, streams: readonly Stream[], sh
         configEntries: Object.entries(topicOptions(stream)).map(([name, value]) => ({ name, value })),
       })),
     })
+    await whenKnown(() => admin.fetchTopicMetadata({ topics: missing.map(({ name }) => name) }))
   }
   const found = streams.filter(({ name }) => existing.has(name))
   if (found.length > 0) await check(admin, found, shown)
