@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { runCommand } from '../cli/run-command.js'
 import { startServer as startForebay, type TestServer } from '../support/start-server.js'
 import { type BrokerName, brokers, removeStreams, urlOf } from './brokers.js'
 import { signalServer, startServer } from './support.js'
@@ -183,8 +184,10 @@ describe.each(brokers)('a server on %s', (name) => {
     expect(body.deadLetters).toHaveLength(1)
     const [letter] = body.deadLetters
     expect(letter).toMatchObject({ attempts: 5, role: 'root', reason: { code: 'NODE_LOST' } })
-    const replayed = await server.call(`/v1/dead-letters/${encodeURIComponent(letter.id)}/replay`, { method: 'POST' })
-    expect(replayed).toMatchObject({ status: 200, body: { id: letter.id, rows: 1 } })
+    const command = ['dead-letters', '--url', server.url]
+    expect(await runCommand(command)).toMatchObject({ code: 0, stdout: expect.stringMatching(`${letter.id}.* 5 .*NODE_LOST`) })
+    const replayed = await runCommand([...command, '--replay', letter.id])
+    expect(replayed).toMatchObject({ code: 0, stdout: expect.stringMatching(`^${letter.id} finished on n\\d: 1 rows`) })
     expect((await server.call('/v1/dead-letters')).body).toEqual({ deadLetters: [] })
     expect(await server.call('/v1/dead-letters/nobody/replay', { method: 'POST' })).toMatchObject({ status: 404 })
   }, 300_000)
