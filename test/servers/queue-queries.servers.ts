@@ -185,7 +185,10 @@ describe.each(brokers)('a server on %s', (name) => {
     const [letter] = body.deadLetters
     expect(letter).toMatchObject({ attempts: 5, role: 'root', reason: { code: 'NODE_LOST' } })
     const command = ['dead-letters', '--url', server.url]
-    expect(await runCommand(command)).toMatchObject({ code: 0, stdout: expect.stringMatching(`${letter.id}.* 5 .*NODE_LOST`) })
+    expect(await runCommand(command)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(`${letter.id}\t.*\t5\t.*NODE_LOST`),
+    })
     const replayed = await runCommand([...command, '--replay', letter.id])
     expect(replayed).toMatchObject({ code: 0, stdout: expect.stringMatching(`^${letter.id} finished on n\\d: 1 rows`) })
     expect((await server.call('/v1/dead-letters')).body).toEqual({ deadLetters: [] })
