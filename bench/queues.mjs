@@ -12,7 +12,7 @@ import { openDuckDB } from './support/plain-duckdb.mjs'
 import { report } from './support/report.mjs'
 import { figure, interleave, median, quantile, rounded } from './support/statistics.mjs'
 
-const rounds = quick ? 200 : 1_000
+const rounds = quick ? 100 : 400
 const asked = { rabbitmq: 3, kafka: 8 }
 const rows = []
 

@@ -30,6 +30,8 @@ interface Listeners {
 export class Broadcast {
   readonly #options: BroadcastOptions
   #listeners: Listeners | undefined
+  /** What is counted before somebody counts: the first sight of every table is recorded while the rooms open. */
+  readonly #uncounted: ((metrics: Metrics) => void)[] = []
   /** True once the first sight of every table is over: what comes then is a change. */
   #ready = false
 
@@ -39,6 +41,7 @@ export class Broadcast {
 
   connect(listeners: Listeners): void {
     this.#listeners = listeners
+    for (const count of this.#uncounted.splice(0)) this.#count(count)
   }
 
   ready(): void {
@@ -47,7 +50,7 @@ export class Broadcast {
 
   notice(activity: Activity): void {
     const { hub, predictor, tracing } = this.#options
-    this.#tell(() => this.#listeners?.metrics.notice(activity))
+    this.#count((metrics) => metrics.notice(activity))
     this.#tell(() => tracing.notice(activity))
     this.#tell(() => this.#listeners?.allocator.notice(activity))
     this.#tell(() => this.#listeners?.reporter?.notice(activity))
@@ -57,7 +60,7 @@ export class Broadcast {
   }
 
   recorded(events: readonly LineageEvent[]): void {
-    this.#tell(() => this.#listeners?.metrics.recorded(events))
+    this.#count((metrics) => metrics.recorded(events))
     this.#tell(() => this.#options.tracing.recorded(events))
     this.#tell(() => this.#listeners?.reporter?.recorded(events))
     for (const event of events) {
@@ -67,17 +70,17 @@ export class Broadcast {
   }
 
   committed(micros: number): void {
-    this.#tell(() => this.#listeners?.metrics.committed(micros))
+    this.#count((metrics) => metrics.committed(micros))
   }
 
   settled(entry: LedgerEntry): void {
-    this.#tell(() => this.#listeners?.metrics.settled(entry))
+    this.#count((metrics) => metrics.settled(entry))
     this.#tell(() => this.#options.hub.publish('allocation', presentLedgerEntry(entry)))
   }
 
   /** A forecast was prepared for, met or missed. */
   forecast(forecast: Forecast, state: 'expected' | 'met' | 'missed', queryId: string | undefined): void {
-    if (state !== 'expected') this.#tell(() => this.#listeners?.metrics.forecastEnded(state))
+    if (state !== 'expected') this.#count((metrics) => metrics.forecastEnded(state))
     this.#tell(() => this.#options.hub.publish('forecast', { ...presentForecast(forecast, {}), state, queryId }))
   }
 
@@ -90,6 +93,12 @@ export class Broadcast {
 
   #publishTransfer(transfer: Transfer, queryId: string | undefined): void {
     this.#tell(() => this.#options.hub.publish('transfer', { ...presentTransfer(transfer), queryId }))
+  }
+
+  #count(count: (metrics: Metrics) => void): void {
+    const { metrics } = this.#listeners ?? {}
+    if (metrics === undefined) this.#uncounted.push(count)
+    else this.#tell(() => count(metrics))
   }
 
   #tell(listener: () => void): void {

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -14,6 +15,20 @@ let after: readonly Sample[]
 let history: readonly Status[]
 let transfers: readonly { source: string; destination: string; bytes: number; queryId?: string }[]
 let openMetrics: string
+/** While one query runs and others wait for it: the page, and what the server says of queries and nodes. */
+let busy: { page: readonly Sample[]; waiting: readonly Status[]; nodes: readonly NodeBody[] }
+
+interface NodeBody {
+  readonly id: string
+  readonly state: string
+  readonly pid: number
+  readonly memoryBytes: number
+  readonly memoryLimitBytes: number
+  readonly warmBytes: number
+  readonly runningTasks: number
+  readonly cpu: number
+  readonly loadScore: number
+}
 
 interface Status {
   readonly queryId: string
@@ -22,7 +37,10 @@ interface Status {
   readonly submittedAt: string
   readonly startedAt?: string
   readonly tasks: readonly { role: string; state: string }[]
-  readonly actual: { totalMs: number; tiers: Record<string, number>; wallMs: number }
+  readonly actual: Readonly<Record<'totalMs' | 'cpuMs' | 'memoryBytes' | 'networkBytes' | 'wallMs', number>> & {
+    readonly tiers: Readonly<Record<string, number>>
+    readonly reused: boolean
+  }
   readonly predicted?: Record<string, { p50: number }>
 }
 
@@ -39,20 +57,31 @@ async function until(holds: () => Promise<boolean>, everyMs = 20): Promise<void>
 beforeAll(async () => {
   await writeSmallLake(join(root, 'data'))
   await copy({ [join(root, 'data', 'wide.parquet')]: 'SELECT i::BIGINT AS i FROM range(2000000) t(i)' })
-  server = await startServer({ data: join(root, 'data'), flags: ['--proactive', 'off'] })
+  // One runs at a time, so that it is known what waits.
+  writeFileSync(join(root, 'forebay.yaml'), 'limits: { runningQueries: 1 }')
+  server = await startServer({ data: join(root, 'data'), flags: ['--proactive', 'off', '--config', join(root, 'forebay.yaml')] })
   before = await scrape()
   const group = 'SELECT region, count(*) FROM sales GROUP BY region'
+  await server.query(`${group} ORDER BY region`, { tree: 'always' })
   await server.query(group, { tree: 'always' })
   await server.query(group, { tree: 'always' })
   await server.query('SELECT sum(i) FROM numbers', { priority: 'batch' })
   await server.query('SELECT sum(half) FROM numbers', { priority: 'background' })
   await expect(server.query('SELECT CAST(name AS INTEGER) FROM numbers')).rejects.toThrow()
   const slow = 'SELECT count(*) FROM wide a, wide b WHERE a.i + b.i = 7'
-  const { queryId } = (await server.call('/v1/queries', { body: { sql: slow } })).body
-  const state = async (): Promise<string> => (await server.call(`/v1/queries/${queryId}`)).body.state
-  await until(async () => (await state()) === 'running')
-  await server.call(`/v1/queries/${queryId}`, { method: 'DELETE' })
-  await until(async () => (await state()) === 'cancelled')
+  const later = async (priority: string): Promise<string> =>
+    (await server.call('/v1/queries', { body: { sql: slow, priority } })).body.queryId
+  const state = async (queryId: string): Promise<string> => (await server.call(`/v1/queries/${queryId}`)).body.state
+  const ids = [await later('interactive')]
+  await until(async () => (await state(ids[0] ?? '')) === 'running')
+  ids.push(...(await Promise.all(['batch', 'batch', 'background'].map(later))))
+  const waiting = async (): Promise<readonly Status[]> => (await server.call('/v1/queries?state=waiting')).body.queries
+  await until(async () => (await waiting()).length === 3)
+  const nodesNow = async (): Promise<readonly NodeBody[]> => (await server.call('/v1/nodes')).body
+  await until(async () => (await nodesNow()).some(({ runningTasks }) => runningTasks > 0))
+  busy = { page: await scrape(), waiting: await waiting(), nodes: await nodesNow() }
+  for (const id of ids.toReversed()) await server.call(`/v1/queries/${id}`, { method: 'DELETE' })
+  for (const id of ids) await until(async () => (await state(id)) === 'cancelled')
   // Events come in batches after the answers; nothing new for a while means that all are there.
   let seen = -1
   await until(async () => {
@@ -74,28 +103,42 @@ afterAll(async () => {
 describe('queries and tasks', () => {
   it('counts each query once, by how it ended and how urgent it was', () => {
     const truth = {
-      'finished interactive': 2,
+      'finished interactive': 3,
       'finished batch': 1,
       'finished background': 1,
       'failed interactive': 1,
       'cancelled interactive': 1,
+      'cancelled batch': 2,
+      'cancelled background': 1,
     }
     const counted: Record<string, number> = {}
     for (const { labels, value } of after.filter(({ name }) => name === 'forebay_queries_total')) {
       if (value > 0) counted[`${labels['state']} ${labels['priority']}`] = value
     }
     expect(counted).toEqual(truth)
-    expect(history).toHaveLength(6)
+    expect(history).toHaveLength(10)
   })
 
   it('times finished queries as their statuses do, and every started one until its first task', () => {
     const finished = history.filter(({ state }) => state === 'finished')
-    expect(grown('forebay_query_seconds_count')).toBe(4)
+    expect(grown('forebay_query_seconds_count')).toBe(5)
     expect(grown('forebay_query_seconds_sum')).toBeCloseTo(sum(finished.map(({ actual }) => actual.totalMs)) / 1000, 6)
     const started = history.filter(({ startedAt }) => startedAt !== undefined)
     const waits = started.map(({ startedAt, submittedAt }) => Date.parse(startedAt ?? '') - Date.parse(submittedAt))
     expect(grown('forebay_queue_wait_seconds_count')).toBe(started.length)
     expect(grown('forebay_queue_wait_seconds_sum')).toBeCloseTo(sum(waits) / 1000, 6)
+  })
+
+  it('tells what runs and what waits, by priority, and that nothing is left of it', () => {
+    const waits = (wanted: string): number => busy.waiting.filter(({ priority }) => priority === wanted).length
+    expect([waits('batch'), waits('background')]).toEqual([2, 1])
+    for (const priority of ['proactive', 'interactive', 'batch', 'background']) {
+      expect([priority, total(busy.page, 'forebay_queue_depth', { priority })]).toEqual([priority, waits(priority)])
+    }
+    expect(total(busy.page, 'forebay_queries_running')).toBe(4)
+    for (const { id, runningTasks } of busy.nodes) {
+      expect([id, total(busy.page, 'forebay_node_running_tasks', { node: id })]).toEqual([id, runningTasks])
+    }
     expect(total(after, 'forebay_queries_running')).toBe(0)
     expect(total(after, 'forebay_queue_depth')).toBe(0)
   })
@@ -115,12 +158,14 @@ describe('queries and tasks', () => {
 
 describe('data', () => {
   it('counts the segments read by tier as the accounts of the queries do', () => {
-    const finished = history.filter(({ state }) => state === 'finished')
-    for (const tier of ['pack', 'parquet', 'remote']) {
+    // An answer that is still in the server's memory is read by no task.
+    const finished = history.filter(({ state, tasks }) => state === 'finished' && tasks.length > 0)
+    for (const tier of ['pack', 'parquet', 'remote', 'reused']) {
       const truth = sum(finished.map(({ actual }) => actual.tiers[tier] ?? 0))
       expect([tier, grown('forebay_segment_reads_total', { tier })]).toEqual([tier, truth])
     }
     expect(grown('forebay_segment_reads_total', { tier: 'parquet' })).toBeGreaterThanOrEqual(5)
+    expect(grown('forebay_segment_reads_total', { tier: 'reused' })).toBeGreaterThan(0)
   })
 
   it('counts transfers and their bytes as the log of transfers has them', () => {
@@ -145,7 +190,7 @@ describe('data', () => {
       ])
       expect(counted('forebay_transfer_bytes_total', source, destination)).toBe(sum(some.map(({ bytes }) => bytes)))
     }
-    expect(counted('forebay_transfers_total', 'duckdb', 'client')).toBe(4)
+    expect(counted('forebay_transfers_total', 'duckdb', 'client')).toBe(5)
   })
 
   it('says which segments exist', async () => {
@@ -159,8 +204,13 @@ describe('data', () => {
 
 describe('lineage', () => {
   it('counts every event that is durable once, and no lag is left', async () => {
-    expect(total(after, 'forebay_lineage_events_total')).toBeGreaterThanOrEqual(4)
-    expect(total(after, 'forebay_lineage_commit_seconds_count')).toBeGreaterThan(0)
+    const events = async (): Promise<number> => (await server.call('/v1/lineage/verify', { method: 'POST' })).body.events
+    const uncounted = async (): Promise<number> => (await events()) - total(await scrape(), 'forebay_lineage_events_total')
+    await expect.poll(uncounted, { timeout: 5_000 }).toBe(0)
+    const commits = total(after, 'forebay_lineage_commit_seconds_count')
+    expect(commits).toBeGreaterThan(0)
+    expect(commits).toBeLessThanOrEqual(total(after, 'forebay_lineage_events_total'))
+    expect(total(after, 'forebay_lineage_commit_seconds_sum')).toBeGreaterThan(0)
     expect(after.some(({ name }) => name === 'forebay_lineage_lag_events')).toBe(true)
     await expect.poll(async () => total(await scrape(), 'forebay_lineage_lag_events')).toBe(0)
     expect(after.filter(({ name }) => name === 'forebay_lineage_set_aside_events').map(({ value }) => value)).toEqual([0])
@@ -171,6 +221,19 @@ describe('prediction', () => {
   it('times each prediction, and holds each against what happened', () => {
     const planned = history.filter(({ predicted }) => predicted !== undefined)
     expect(grown('forebay_prediction_seconds_count')).toBe(planned.length)
+    const computed = history.filter(({ state, actual }) => state === 'finished' && !actual.reused)
+    expect(computed.length).toBeGreaterThan(3)
+    for (const resource of ['cpuMs', 'memoryBytes', 'networkBytes', 'wallMs'] as const) {
+      const errors = computed.map(({ predicted, actual }) => {
+        const [said = 1, was = 1] = [predicted?.[resource]?.p50, actual[resource]].map((value) => Math.max(1, value ?? 1))
+        return Math.max(said / was, was / said)
+      })
+      expect([resource, grown('forebay_prediction_q_error_count', { resource })]).toEqual([resource, computed.length])
+      expect([resource, grown('forebay_prediction_q_error_sum', { resource }) / sum(errors)]).toEqual([
+        resource,
+        expect.closeTo(1, 3),
+      ])
+    }
     const scored = grown('forebay_prediction_q_error_count', { resource: 'wallMs' })
     expect(scored).toBeGreaterThan(0)
     expect(grown('forebay_prediction_intervals_total', { resource: 'wallMs' })).toBe(scored)
@@ -181,22 +244,29 @@ describe('prediction', () => {
 
 describe('nodes', () => {
   it('tells state, memory and load of each slot', async () => {
-    const nodes = (await server.call('/v1/nodes')).body as {
-      id: string
-      state: string
-      memoryLimitBytes: number
-      loadScore: number
-    }[]
+    const nodes = (await server.call('/v1/nodes')).body as readonly NodeBody[]
     expect(total(after, 'forebay_nodes', { state: 'ready' })).toBe(nodes.filter(({ state }) => state === 'ready').length)
-    for (const { id, memoryLimitBytes } of nodes) {
-      expect(total(after, 'forebay_node_memory_limit_bytes', { node: id })).toBe(memoryLimitBytes)
-      expect(total(after, 'forebay_node_memory_bytes', { node: id })).toBeGreaterThan(1e6)
-      expect(after.some(({ name, labels }) => name === 'forebay_warm_bytes' && labels['node'] === id)).toBe(true)
+    expect(total(after, 'forebay_nodes')).toBe(nodes.length)
+    const gauges = {
+      forebay_node_memory_bytes: 'memoryBytes',
+      forebay_node_memory_limit_bytes: 'memoryLimitBytes',
+      forebay_node_cpu_seconds_total: 'cpu',
+      forebay_node_load_score: 'loadScore',
+      forebay_warm_bytes: 'warmBytes',
+    } as const
+    // Nodes tell of themselves every second, perhaps between the page and the answer; the graph of loads is a moment behind.
+    const differing = async (): Promise<readonly unknown[]> => {
+      const page = await scrape()
+      const told = (await server.call('/v1/nodes')).body as readonly NodeBody[]
+      return told.flatMap((node) =>
+        Object.entries(gauges).flatMap(([name, field]) => {
+          const shown = total(page, name, { node: node.id })
+          return Math.abs(shown - node[field]) <= 1e-9 * shown ? [] : [[node.id, name, shown, node[field]]]
+        }),
+      )
     }
-    // The graph is a moment behind, and what it says is kept for some seconds.
-    const loadScore = async (): Promise<number> => total(await scrape(), 'forebay_node_load_score')
-    await expect.poll(loadScore, { timeout: 20_000 }).toBeGreaterThan(0)
-    expect(total(after, 'forebay_node_cpu_seconds_total')).toBeGreaterThan(0)
+    await expect.poll(differing, { timeout: 20_000 }).toEqual([])
+    for (const name of Object.keys(gauges)) expect([name, total(after, name) > 0]).toEqual([name, true])
   })
 
   it('counts a node that was killed', async () => {
@@ -228,5 +298,30 @@ describe('the page', () => {
     const named = [...openMetrics.matchAll(/^forebay_query_seconds_bucket\S+ \d+ # \{query_id="([^"]+)"/gm)].map(([, id]) => id)
     expect(named.length).toBeGreaterThan(0)
     for (const id of named) expect(history.map(({ queryId }) => queryId)).toContain(id)
+  })
+})
+
+describe('a graph database that never answers', () => {
+  it('is behind by every event, while the embedded graph is not', async () => {
+    const sockets: Socket[] = []
+    const hanging = createServer((socket) => sockets.push(socket.on('error', () => {})))
+    await new Promise<void>((resolve) => hanging.listen(0, '127.0.0.1', resolve))
+    const { port } = hanging.address() as { port: number }
+    const other = await startServer({ flags: ['--proactive', 'off', '--lineage', `neo4j://a:b@127.0.0.1:${port}`] })
+    await other.query('SELECT 1 AS one')
+    const lag = async (): Promise<readonly unknown[]> => {
+      const { events } = (await other.call('/v1/lineage/verify', { method: 'POST' })).body
+      const page = parseMetrics((await other.call('/metrics')).body)
+      return [events > 0, total(page, 'forebay_lineage_lag_events', { store: 'neo4j' }) - events]
+    }
+    await expect.poll(lag, { timeout: 10_000 }).toEqual([true, 0])
+    await expect
+      .poll(async () =>
+        total(parseMetrics((await other.call('/metrics')).body), 'forebay_lineage_lag_events', { store: 'sqlite' }),
+      )
+      .toBe(0)
+    await other.stop()
+    for (const socket of sockets) socket.destroy()
+    hanging.close()
   })
 })

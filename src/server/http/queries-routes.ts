@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
-import type { QueryState } from '../../model/query.js'
+import type { QueryState, QueryStatus } from '../../model/query.js'
 import type { Rooms } from '../rooms.js'
 import { inTrace } from '../tracing/tracing.js'
 import { acceptedFormat } from './accept.js'
@@ -20,6 +20,7 @@ const states = [
   'failed',
   'cancelled',
 ] as const satisfies readonly QueryState[]
+const ended: readonly QueryState[] = ['finished', 'failed', 'cancelled']
 const idParams = z.object({ id: z.string().min(1).max(200) })
 const historyQuery = z.strictObject({
   state: z.enum(states).optional(),
@@ -51,9 +52,19 @@ export function queriesRoutes(app: App, rooms: Rooms): void {
 
   app.get(
     '/v1/queries',
-    { schema: { summary: 'The history, newest first.', querystring: historyQuery } },
+    {
+      schema: {
+        summary: 'The history, newest first; with the state of a query under way, those of them.',
+        querystring: historyQuery,
+      },
+    },
     async (request, reply) => {
       const { state, template, limit, next } = request.query
+      // What has not ended is in no history yet.
+      if (state !== undefined && !ended.includes(state)) {
+        const live = rooms.queries.running().filter((query) => query.state === state && isOf(query, template))
+        return { queries: live.toReversed().slice(0, limit).map(presentQuery) }
+      }
       const text = await rooms.lineage.queries(
         {
           limit,
@@ -107,3 +118,6 @@ export function queriesRoutes(app: App, rooms: Rooms): void {
     },
   )
 }
+
+const isOf = ({ template, fingerprint }: QueryStatus, wanted: string | undefined): boolean =>
+  wanted === undefined || wanted === template || wanted === fingerprint
