@@ -2,9 +2,11 @@ import type { Forecast } from '../../model/forecast.js'
 import { stableHash } from '../../model/segment.js'
 import { BoundedMap } from '../bounded-map.js'
 import type { Arrival } from '../prediction.js'
+import { type Appointment, type DayOff, DaysOff, type Place } from './days-off.js'
 import { expectedText, type SeenText } from './expected-text.js'
-import { findHabits, type Habit, type LocalEvent } from './habit.js'
+import { findHabits, type Habit } from './habit.js'
 import { dayMs, type LocalTime, weekdayOf } from './local-time.js'
+import { promisesWhenLastMet, type Standing, speaksFrom, stand } from './standing.js'
 
 /** Arrivals of one template by one tenant. */
 interface Stream {
@@ -20,30 +22,26 @@ interface Stream {
   readonly burstMs: number
 }
 
-/** A habit as it stands on one day, with what each weekday promises. */
-interface Standing {
-  readonly habit: Habit
-  readonly name: string
-  readonly byWeekday: readonly number[]
-  /** Expected days in a row on which it was not met. */
-  readonly missed: number
-}
-
 export interface HabitsSnapshot {
   readonly streams: readonly (readonly [string, Stream])[]
 }
 
+/** The days off of one time zone, as its past says on the local day `today`. */
+interface ZoneDays {
+  readonly today: number
+  readonly daysOff: DaysOff
+  readonly past: Map<number, DayOff>
+}
+
 const streamsMax = 2000
+const zonesMax = 64
 const eventsMax = 192
 const burstMs = 600_000
-/** Nothing less likely is said. */
-export const speaksFrom = 0.3
-/** A habit that was expected and not met this often in a row has stopped. */
-const missesMax = 2
-const halfLifeDays = 7
 /** So much earlier or later than ever before an arrival still meets its habit. */
 const earlierMinutes = 2
 const laterMinutes = 5
+/** Who asks so much earlier or later than usual is not away. */
+const aboutMinutes = 180
 
 /** Habits of templates × tenants: by time of day and weekday, on the local clock, with decay. */
 export class Habits {
@@ -51,6 +49,7 @@ export class Habits {
   readonly #streams = new BoundedMap<Stream>(streamsMax)
   /** Standing habits by stream, until the next event or the next day. */
   readonly #found = new Map<string, { readonly day: number; readonly standings: readonly Standing[] }>()
+  readonly #zones = new Map<string, ZoneDays>()
 
   constructor(time: LocalTime) {
     this.#time = time
@@ -75,9 +74,10 @@ export class Habits {
 
   forecast(now: number, horizonMs: number): readonly Forecast[] {
     const forecasts: Forecast[] = []
+    const todays = new Map<string, DayOff>()
     for (const [key, stream] of this.#streams.entries()) {
       for (const standing of this.#standings(key, stream, now)) {
-        forecasts.push(...this.#occurrences(stream, standing, now, horizonMs))
+        forecasts.push(...this.#occurrences(stream, standing, now, horizonMs, todays))
       }
     }
     return forecasts
@@ -94,46 +94,118 @@ export class Habits {
     return Math.min(...widths, Number.POSITIVE_INFINITY)
   }
 
-  #occurrences(stream: Stream, standing: Standing, now: number, horizonMs: number): readonly Forecast[] {
+  #occurrences(
+    stream: Stream,
+    standing: Standing,
+    now: number,
+    horizonMs: number,
+    todays: Map<string, DayOff>,
+  ): readonly Forecast[] {
     const { habit, name, byWeekday, missed } = standing
-    const today = this.#time.local(now, stream.timeZone).day
+    const { timeZone } = stream
+    const today = this.#time.local(now, timeZone).day
     const found: Forecast[] = []
     for (let day = today - 1; day <= today + 1 + Math.floor(horizonMs / dayMs); day++) {
-      const probability = (byWeekday[weekdayOf(day)] as number) * 0.7 ** missed
-      const at = Math.round(this.#time.epoch(day, habit.minute, stream.timeZone))
+      const usually = (byWeekday[weekdayOf(day)] as number) * 0.7 ** missed
+      const { first: at, last } = this.#time.moments(day, habit.minute, timeZone)
       const from = at - Math.round((habit.minute - habit.from + earlierMinutes) * 60_000)
-      const until = at + Math.round((habit.until - habit.minute + laterMinutes) * 60_000)
-      if (probability < speaksFrom || until < now || at > now + horizonMs || habit.days.includes(day)) continue
+      const until = last + Math.round((habit.until - habit.minute + laterMinutes) * 60_000)
+      if (usually < speaksFrom || until < now || at > now + horizonMs || habit.days.includes(day)) continue
+      const probability = usually * (day === today ? 1 - this.#offToday(stream, standing, now, todays) : 1)
+      if (probability < speaksFrom) continue
       found.push({
         id: `f-${stableHash([stream.tenant, stream.template, name, String(day)], 16)}`,
         tenant: stream.tenant,
         template: stream.template,
         ...expectedText(stream.last, stream.before, day),
-        timeZone: stream.timeZone,
-        at,
+        timeZone,
+        at: Math.round(at),
         from,
         until,
         probability,
         source: evenWeek(byWeekday) ? 'hour-of-day' : 'hour-of-week',
-        why: sentence(standing, probability, stream.timeZone, weekdayOf(day)),
+        why: sentence(standing, probability, timeZone, weekdayOf(day)),
       })
     }
     return found
   }
 
+  /** Probability that today is off for a stream, by who of the others has come until now. */
+  #offToday({ tenant, timeZone }: Stream, { habit, byWeekday }: Standing, now: number, todays: Map<string, DayOff>): number {
+    const { day, minute } = this.#time.local(now, timeZone)
+    const today = todays.get(timeZone) ?? this.#zoneDays(timeZone, now).daysOff.day(day, minute)
+    todays.set(timeZone, today)
+    return today.probability({ tenant, minute: habit.minute, workdays: onWorkdays(byWeekday) })
+  }
+
   #standings(key: string, stream: Stream, now: number): readonly Standing[] {
-    const { day: today } = this.#time.local(now, stream.timeZone)
+    const { timeZone } = stream
+    const { day: today } = this.#time.local(now, timeZone)
     const cached = this.#found.get(key)
     if (cached !== undefined && cached.day === today) return cached.standings
-    const events = stream.events.map((at) => this.#time.local(at, stream.timeZone))
+    const events = stream.events.map((at) => this.#time.local(at, timeZone))
     const habits = findHabits(events, today)
     const standings = habits
-      .map((habit) => stand(habit, events, habits, today))
+      .map((habit) => {
+        const place = { tenant: stream.tenant, minute: habit.minute, workdays: onWorkdays(promisesWhenLastMet(habit)) }
+        return stand(habit, events, habits, today, (day) => this.#excuses(place, timeZone, day, now))
+      })
       .filter((standing) => standing !== undefined)
       .filter((standing, i, all) => all.findIndex((other) => close(other.habit, standing.habit)) === i)
     this.#found.set(key, { day: today, standings })
     if (this.#found.size > streamsMax) this.#found.clear()
     return standings
+  }
+
+  /** Whether a past day on which a habit was not met says nothing of it: it was off, or the clock left that time out. */
+  #excuses(place: Place, timeZone: string, day: number, now: number): boolean {
+    const { daysOff, past } = this.#zoneDays(timeZone, now)
+    const dayOff = past.get(day) ?? daysOff.day(day)
+    past.set(day, dayOff)
+    return dayOff.probability(place) > 0.5 || !this.#time.moments(day, place.minute, timeZone).shown
+  }
+
+  #zoneDays(timeZone: string, now: number): ZoneDays {
+    const { day: today } = this.#time.local(now, timeZone)
+    const known = this.#zones.get(timeZone)
+    if (known?.today === today) return known
+    const appointments = [...this.#streams.entries()]
+      .filter(([, stream]) => stream.timeZone === timeZone)
+      .flatMap(([key, stream]) => this.#appointments(key, stream, today))
+    const found = { today, daysOff: new DaysOff(appointments), past: new Map<number, DayOff>() }
+    if (this.#zones.size >= zonesMax) this.#zones.clear()
+    this.#zones.set(timeZone, found)
+    return found
+  }
+
+  /** What a stream's habits say of days, as they were when `today` began. */
+  #appointments(key: string, { tenant, timeZone, events }: Stream, today: number): readonly Appointment[] {
+    const past = events.map((at) => this.#time.local(at, timeZone)).filter(({ day }) => day < today)
+    return findHabits(past, today).map((habit) => {
+      const { minute, until, since, days } = habit
+      const about = past.filter((event) => Math.abs(event.minute - minute) <= aboutMinutes).map(({ day }) => day)
+      const kept = new Set([...days, ...about])
+      const byWeekday = promisesWhenLastMet(habit)
+      return {
+        tenant,
+        workdays: onWorkdays(byWeekday),
+        minute,
+        until: until + laterMinutes,
+        byWeekday,
+        since,
+        kept: (day) => (day === today ? this.#cameToday(key, today, minute) : kept.has(day)),
+      }
+    })
+  }
+
+  #cameToday(key: string, today: number, minute: number): boolean {
+    const { events, timeZone } = this.#streams.peek(key) ?? { events: [], timeZone: 'UTC' }
+    for (let i = events.length - 1; i >= 0; i--) {
+      const event = this.#time.local(events[i] as number, timeZone)
+      if (event.day < today) return false
+      if (Math.abs(event.minute - minute) <= aboutMinutes) return true
+    }
+    return false
   }
 
   snapshot(): HabitsSnapshot {
@@ -143,6 +215,7 @@ export class Habits {
   restore(snapshot: HabitsSnapshot): void {
     this.#streams.restore(snapshot.streams, (stream) => ({ ...stream, before: stream.before }))
     this.#found.clear()
+    this.#zones.clear()
   }
 }
 
@@ -168,91 +241,17 @@ function thinned(events: readonly number[], gapMs: number): Pick<Stream, 'events
   return { events: kept.slice(-eventsMax), burstMs: wider }
 }
 
-/**
- * What a habit promises, or undefined when it has stopped. Each weekday's share of days met decays with a half-life of 7 days
- * and leans on its kind of day (working day or weekend), which leans on all days: so the first Thursday of a habit that was
- * met on Monday to Wednesday is expected, and the second Sunday of one that was never met on weekends is not.
- */
-function stand(habit: Habit, events: readonly LocalEvent[], all: readonly Habit[], today: number): Standing | undefined {
-  // What was expected after its last meeting, not what is left of that after the misses themselves.
-  const before = promises(habit, (habit.days.at(-1) as number) + 1)
-  const lapses = missedDays(habit, before, today)
-  if (lapses.length >= missesMax) return moved(habit, before, lapses, events, all)
-  return { habit, name: nameOf(habit), byWeekday: promises(habit, today), missed: lapses.length }
-}
-
-/** Name for ids: the hour and quarter of its first meetings do not change while the median wanders by minutes. */
-function nameOf(habit: Habit): string {
-  return `${habit.since} ${Math.round(habit.minute / 30)}`
-}
-
-function promises(habit: Habit, today: number): readonly number[] {
-  const met = new Set(habit.days)
-  const sums = Array.from({ length: 7 }, () => ({ hits: 0, days: 0 }))
-  for (let day = habit.since; day < today || met.has(day); day++) {
-    const weight = 2 ** ((day - today) / halfLifeDays)
-    const sum = sums[weekdayOf(day)] as { hits: number; days: number }
-    sum.days += weight
-    if (met.has(day)) sum.hits += weight
-  }
-  const everyDay = lean(sums, 0.5, 0.5)
-  const weekend = lean([sums[0], sums[6]], everyDay * 0.5, 0.5)
-  const working = lean(sums.slice(1, 6), everyDay, 0.5)
-  return sums.map((sum, weekday) => lean([sum], weekday === 0 || weekday === 6 ? weekend : working, 1))
-}
-
-function lean(sums: readonly ({ hits: number; days: number } | undefined)[], prior: number, strength: number): number {
-  let hits = prior * strength
-  let days = strength
-  for (const sum of sums) {
-    hits += sum?.hits ?? 0
-    days += sum?.days ?? 0
-  }
-  return hits / days
-}
-
-/** Days since the last meeting on which it was expected and did not come, today left out since it may yet come. */
-function missedDays(habit: Habit, byWeekday: readonly number[], today: number): readonly number[] {
-  const missed: number[] = []
-  const expected = Math.max(speaksFrom, 0.6 * Math.max(...byWeekday))
-  for (let day = (habit.days.at(-1) as number) + 1; day < today; day++) {
-    if ((byWeekday[weekdayOf(day)] as number) >= expected) missed.push(day)
-  }
-  return missed
-}
-
-/** A habit that came at another time on the very days on which it was missed has moved: it keeps its standing at its new time. */
-function moved(
-  habit: Habit,
-  byWeekday: readonly number[],
-  missed: readonly number[],
-  events: readonly LocalEvent[],
-  all: readonly Habit[],
-): Standing | undefined {
-  const strays = missed.slice(-missesMax).map((day) =>
-    events.find((event) => {
-      const apart = Math.abs(event.minute - habit.minute)
-      return event.day === day && apart <= 180 && !all.some((other) => other !== habit && covers(other, event))
-    }),
-  )
-  const minutes = strays.flatMap((event) => (event === undefined ? [] : [event.minute]))
-  if (minutes.length < missesMax || Math.max(...minutes) - Math.min(...minutes) > 30) return undefined
-  const minute = minutes.at(-1) as number
-  const days = [...habit.days, ...missed]
-  const after = { ...habit, minute, from: Math.min(...minutes), until: Math.max(...minutes), days }
-  return { habit: after, name: nameOf(after), byWeekday, missed: 0 }
-}
-
-function covers(habit: Habit, event: LocalEvent): boolean {
-  return event.minute >= habit.from - 5 && event.minute <= habit.until + 5 && habit.days.includes(event.day)
-}
-
 function close(a: Habit, b: Habit): boolean {
   return Math.abs(a.minute - b.minute) < 10
 }
 
 function evenWeek(byWeekday: readonly number[]): boolean {
   return Math.max(...byWeekday) - Math.min(...byWeekday) < 0.25
+}
+
+/** People's: not on weekends, as far as one can see. */
+function onWorkdays(byWeekday: readonly number[]): boolean {
+  return Math.max(byWeekday[0] as number, byWeekday[6] as number) < 0.5 * Math.max(...byWeekday)
 }
 
 const weekdays = ['Sundays', 'Mondays', 'Tuesdays', 'Wednesdays', 'Thursdays', 'Fridays', 'Saturdays'] as const

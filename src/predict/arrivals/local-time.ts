@@ -28,11 +28,22 @@ export class LocalTime {
     return { day, minute: (shifted - day * dayMs) / minuteMs, weekday: weekdayOf(day) }
   }
 
-  /** Epoch milliseconds of a wall-clock time. In the hour that a change skips, the moment after the change. */
-  epoch(day: number, minute: number, timeZone: string): number {
+  /**
+   * When a clock on the wall shows a time of a day, epoch milliseconds: the first and the last time. They differ in the hour that
+   * a change of the clock doubles. A time that it skips counts as so much after the change, and is `shown` never.
+   */
+  moments(
+    day: number,
+    minute: number,
+    timeZone: string,
+  ): { readonly first: number; readonly last: number; readonly shown: boolean } {
     const wanted = day * dayMs + minute * minuteMs
-    const guess = wanted - this.offsetMs(wanted, timeZone)
-    return wanted - this.offsetMs(guess, timeZone)
+    // No zone changes twice within two days.
+    const before = wanted - this.offsetMs(wanted - dayMs, timeZone)
+    const after = wanted - this.offsetMs(wanted + dayMs, timeZone)
+    const right = [before, after].filter((at) => at + this.offsetMs(at, timeZone) === wanted)
+    if (right.length === 0) return { first: before, last: before, shown: false }
+    return { first: Math.min(...right), last: Math.max(...right), shown: true }
   }
 
   /** Local time minus UTC. */

@@ -2,8 +2,8 @@ import type { Forecast } from '../../model/forecast.js'
 import { stableHash } from '../../model/segment.js'
 import { BoundedMap } from '../bounded-map.js'
 import type { Arrival } from '../prediction.js'
-import { speaksFrom } from './habits.js'
 import { NextQueryModel, type NextQuerySnapshot } from './next-query.js'
+import { speaksFrom } from './standing.js'
 
 /** How often a tenant asks a template, and how often a session goes on after it. */
 interface Habitude {

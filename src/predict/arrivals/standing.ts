@@ -1,0 +1,112 @@
+import type { Habit, LocalEvent } from './habit.js'
+import { weekdayOf } from './local-time.js'
+
+/** A habit as it stands on one day, with what each weekday promises. */
+export interface Standing {
+  readonly habit: Habit
+  readonly name: string
+  readonly byWeekday: readonly number[]
+  /** Expected days in a row on which it was not met. */
+  readonly missed: number
+}
+
+/** Nothing less likely is said. */
+export const speaksFrom = 0.3
+/** A habit that was expected and not met this often in a row has stopped; days off among them let it stand for one more. */
+const missesMax = 2
+const halfLifeDays = 7
+/** What weighs less changes nothing, whether it was off or not. */
+const weightMin = 1 / 32
+
+/**
+ * What a habit promises, or undefined when it has stopped. Each weekday's share of days met decays with a half-life of 7 days
+ * and leans on its kind of day (working day or weekend), which leans on all days: so the first Thursday of a habit that was
+ * met on Monday to Wednesday is expected, and the second Sunday of one that was never met on weekends is not. A day that was off,
+ * as `excuses` says, is no miss, but three silent days in a row end a habit whatever they were.
+ */
+export function stand(
+  habit: Habit,
+  events: readonly LocalEvent[],
+  all: readonly Habit[],
+  today: number,
+  excuses: (day: number) => boolean,
+): Standing | undefined {
+  const before = promisesWhenLastMet(habit)
+  const silent = missedDays(habit, before, today)
+  const missed = silent.filter((day) => !excuses(day))
+  if (missed.length >= missesMax) return moved(habit, before, missed, events, all)
+  if (silent.length > missesMax) return undefined
+  return { habit, name: nameOf(habit), byWeekday: promises(habit, today, excuses), missed: missed.length }
+}
+
+/** What each weekday promised after its last meeting, not what is left of that after misses. */
+export function promisesWhenLastMet(habit: Habit): readonly number[] {
+  return promises(habit, (habit.days.at(-1) as number) + 1, () => false)
+}
+
+/** Name for ids: the hour and quarter of its first meetings do not change while the median wanders by minutes. */
+function nameOf(habit: Habit): string {
+  return `${habit.since} ${Math.round(habit.minute / 30)}`
+}
+
+function promises(habit: Habit, today: number, excuses: (day: number) => boolean): readonly number[] {
+  const met = new Set(habit.days)
+  const sums = Array.from({ length: 7 }, () => ({ hits: 0, days: 0 }))
+  for (let day = habit.since; day < today || met.has(day); day++) {
+    const weight = 2 ** ((day - today) / halfLifeDays)
+    if (!met.has(day) && weight > weightMin && excuses(day)) continue
+    const sum = sums[weekdayOf(day)] as { hits: number; days: number }
+    sum.days += weight
+    if (met.has(day)) sum.hits += weight
+  }
+  const everyDay = lean(sums, 0.5, 0.5)
+  const weekend = lean([sums[0], sums[6]], everyDay * 0.5, 0.5)
+  const working = lean(sums.slice(1, 6), everyDay, 0.5)
+  return sums.map((sum, weekday) => lean([sum], weekday === 0 || weekday === 6 ? weekend : working, 1))
+}
+
+function lean(sums: readonly ({ hits: number; days: number } | undefined)[], prior: number, strength: number): number {
+  let hits = prior * strength
+  let days = strength
+  for (const sum of sums) {
+    hits += sum?.hits ?? 0
+    days += sum?.days ?? 0
+  }
+  return hits / days
+}
+
+/** Days since the last meeting on which it was expected and did not come, today left out since it may yet come. */
+function missedDays(habit: Habit, byWeekday: readonly number[], today: number): readonly number[] {
+  const missed: number[] = []
+  const expected = Math.max(speaksFrom, 0.6 * Math.max(...byWeekday))
+  for (let day = (habit.days.at(-1) as number) + 1; day < today; day++) {
+    if ((byWeekday[weekdayOf(day)] as number) >= expected) missed.push(day)
+  }
+  return missed
+}
+
+/** A habit that came at another time on the very days on which it was missed has moved: it keeps its standing at its new time. */
+function moved(
+  habit: Habit,
+  byWeekday: readonly number[],
+  missed: readonly number[],
+  events: readonly LocalEvent[],
+  all: readonly Habit[],
+): Standing | undefined {
+  const strays = missed.slice(-missesMax).map((day) =>
+    events.find((event) => {
+      const apart = Math.abs(event.minute - habit.minute)
+      return event.day === day && apart <= 180 && !all.some((other) => other !== habit && covers(other, event))
+    }),
+  )
+  const minutes = strays.flatMap((event) => (event === undefined ? [] : [event.minute]))
+  if (minutes.length < missesMax || Math.max(...minutes) - Math.min(...minutes) > 30) return undefined
+  const minute = minutes.at(-1) as number
+  const days = [...habit.days, ...missed]
+  const after = { ...habit, minute, from: Math.min(...minutes), until: Math.max(...minutes), days }
+  return { habit: after, name: nameOf(after), byWeekday, missed: 0 }
+}
+
+function covers(habit: Habit, event: LocalEvent): boolean {
+  return event.minute >= habit.from - 5 && event.minute <= habit.until + 5 && habit.days.includes(event.day)
+}
