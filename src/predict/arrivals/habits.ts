@@ -26,6 +26,12 @@ export interface HabitsSnapshot {
   readonly streams: readonly (readonly [string, Stream])[]
 }
 
+/** A habit that stands, and the forecasts that were made of it, by local day. */
+interface Promised {
+  readonly standing: Standing
+  readonly forecasts: Map<number, Forecast>
+}
+
 /** The days off of one time zone, as its past says on the local day `today`. */
 interface ZoneDays {
   readonly today: number
@@ -48,7 +54,7 @@ export class Habits {
   readonly #time: LocalTime
   readonly #streams = new BoundedMap<Stream>(streamsMax)
   /** Standing habits by stream, until the next event or the next day. */
-  readonly #found = new Map<string, { readonly day: number; readonly standings: readonly Standing[] }>()
+  readonly #found = new Map<string, { readonly day: number; readonly promised: readonly Promised[] }>()
   readonly #zones = new Map<string, ZoneDays>()
 
   constructor(time: LocalTime) {
@@ -76,8 +82,8 @@ export class Habits {
     const forecasts: Forecast[] = []
     const todays = new Map<string, DayOff>()
     for (const [key, stream] of this.#streams.entries()) {
-      for (const standing of this.#standings(key, stream, now)) {
-        forecasts.push(...this.#occurrences(stream, standing, now, horizonMs, todays))
+      for (const promised of this.#promised(key, stream, now)) {
+        forecasts.push(...this.#occurrences(stream, promised, now, horizonMs, todays))
       }
     }
     return forecasts
@@ -88,61 +94,68 @@ export class Habits {
     const key = `${tenant} ${template}`
     const stream = this.#streams.peek(key)
     if (stream === undefined) return Number.POSITIVE_INFINITY
-    const widths = this.#standings(key, stream, now).map(
-      ({ habit }) => (habit.until - habit.from + earlierMinutes + laterMinutes) * 60_000,
+    const widths = this.#promised(key, stream, now).map(
+      ({ standing: { habit } }) => (habit.until - habit.from + earlierMinutes + laterMinutes) * 60_000,
     )
     return Math.min(...widths, Number.POSITIVE_INFINITY)
   }
 
   #occurrences(
     stream: Stream,
-    standing: Standing,
+    promised: Promised,
     now: number,
     horizonMs: number,
     todays: Map<string, DayOff>,
   ): readonly Forecast[] {
-    const { habit, name, byWeekday, missed } = standing
-    const { timeZone } = stream
-    const today = this.#time.local(now, timeZone).day
+    const { habit, byWeekday, missed } = promised.standing
+    const today = this.#time.local(now, stream.timeZone).day
     const found: Forecast[] = []
     for (let day = today - 1; day <= today + 1 + Math.floor(horizonMs / dayMs); day++) {
       const usually = (byWeekday[weekdayOf(day)] as number) * 0.7 ** missed
-      const { first: at, last } = this.#time.moments(day, habit.minute, timeZone)
-      const from = at - Math.round((habit.minute - habit.from + earlierMinutes) * 60_000)
-      const until = last + Math.round((habit.until - habit.minute + laterMinutes) * 60_000)
-      if (usually < speaksFrom || until < now || at > now + horizonMs || habit.days.includes(day)) continue
-      const probability = usually * (day === today ? 1 - this.#offToday(stream, standing, now, todays) : 1)
-      if (probability < speaksFrom) continue
-      found.push({
-        id: `f-${stableHash([stream.tenant, stream.template, name, String(day)], 16)}`,
-        tenant: stream.tenant,
-        template: stream.template,
-        ...expectedText(stream.last, stream.before, day),
-        timeZone,
-        at: Math.round(at),
-        from,
-        until,
-        probability,
-        source: evenWeek(byWeekday) ? 'hour-of-day' : 'hour-of-week',
-        why: sentence(standing, probability, timeZone, weekdayOf(day)),
-      })
+      if (usually < speaksFrom || habit.days.includes(day)) continue
+      const usual = promised.forecasts.get(day) ?? this.#occurrence(stream, promised.standing, day, usually)
+      promised.forecasts.set(day, usual)
+      if (usual.until < now || usual.at > now + horizonMs) continue
+      found.push(day === today ? this.#asOfToday(usual, promised.standing, now, todays) : usual)
     }
-    return found
+    return found.filter(({ probability }) => probability >= speaksFrom)
   }
 
-  /** Probability that today is off for a stream, by who of the others has come until now. */
-  #offToday({ tenant, timeZone }: Stream, { habit, byWeekday }: Standing, now: number, todays: Map<string, DayOff>): number {
+  #occurrence(stream: Stream, standing: Standing, day: number, probability: number): Forecast {
+    const { habit, name, byWeekday } = standing
+    const { tenant, template, timeZone } = stream
+    const { first, last } = this.#time.moments(day, habit.minute, timeZone)
+    return {
+      id: `f-${stableHash([tenant, template, name, String(day)], 16)}`,
+      tenant,
+      template,
+      ...expectedText(stream.last, stream.before, day),
+      timeZone,
+      at: Math.round(first),
+      from: Math.round(first - (habit.minute - habit.from + earlierMinutes) * 60_000),
+      until: Math.round(last + (habit.until - habit.minute + laterMinutes) * 60_000),
+      probability,
+      source: evenWeek(byWeekday) ? 'hour-of-day' : 'hour-of-week',
+      why: sentence(standing, probability, timeZone, weekdayOf(day)),
+    }
+  }
+
+  /** What is usual, less where today seems to be off, by who of the others has come until now. */
+  #asOfToday(usual: Forecast, standing: Standing, now: number, todays: Map<string, DayOff>): Forecast {
+    const { tenant, timeZone } = usual
     const { day, minute } = this.#time.local(now, timeZone)
     const today = todays.get(timeZone) ?? this.#zoneDays(timeZone, now).daysOff.day(day, minute)
     todays.set(timeZone, today)
-    return today.probability({ tenant, minute: habit.minute, workdays: onWorkdays(byWeekday) })
+    const off = today.probability({ tenant, minute: standing.habit.minute, workdays: onWorkdays(standing.byWeekday) })
+    const probability = usual.probability * (1 - off)
+    return { ...usual, probability, why: sentence(standing, probability, timeZone, weekdayOf(day)) }
   }
 
-  #standings(key: string, stream: Stream, now: number): readonly Standing[] {
+  #promised(key: string, stream: Stream, now: number): readonly Promised[] {
     const { timeZone } = stream
     const { day: today } = this.#time.local(now, timeZone)
     const cached = this.#found.get(key)
-    if (cached !== undefined && cached.day === today) return cached.standings
+    if (cached !== undefined && cached.day === today) return cached.promised
     const events = stream.events.map((at) => this.#time.local(at, timeZone))
     const habits = findHabits(events, today)
     const standings = habits
@@ -152,9 +165,10 @@ export class Habits {
       })
       .filter((standing) => standing !== undefined)
       .filter((standing, i, all) => all.findIndex((other) => close(other.habit, standing.habit)) === i)
-    this.#found.set(key, { day: today, standings })
-    if (this.#found.size > streamsMax) this.#found.clear()
-    return standings
+    const promised = standings.map((standing) => ({ standing, forecasts: new Map<number, Forecast>() }))
+    if (this.#found.size >= streamsMax) this.#found.clear()
+    this.#found.set(key, { day: today, promised })
+    return promised
   }
 
   /** Whether a past day on which a habit was not met says nothing of it: it was off, or the clock left that time out. */
