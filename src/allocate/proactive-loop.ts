@@ -173,14 +173,17 @@ export class ProactiveLoop {
       if (met !== undefined) this.#settleHeldOut(met, completion)
       return
     }
-    if (met.taken.some(({ kind }) => kind === 'precompute')) this.#options.record.answered(completion.answeredFromStore)
+    if (met.taken.some(({ kind }) => kind === 'precompute')) this.#options.record.answered(key, completion.answeredFromStore)
     const saved = this.#options.reference.of(key, met.predictedWaitMs) - completion.waitMs
-    const expected = met.taken.reduce((total, action) => total + action.expectedBenefitMs, 0)
+    // An answer that did not fit has neither saved nor cost any waiting.
+    const helped = met.taken.filter(({ kind }) => kind !== 'precompute' || completion.answeredFromStore)
+    const expected = helped.reduce((total, action) => total + action.expectedBenefitMs, 0)
     for (const action of met.taken) {
+      const part = expected > 0 ? action.expectedBenefitMs / expected : 1 / helped.length
       this.#settle(action.id, {
         outcome: 'used',
         queryId: completion.queryId,
-        measuredBenefitMs: expected > 0 ? (saved * action.expectedBenefitMs) / expected : saved / met.taken.length,
+        measuredBenefitMs: helped.includes(action) ? saved * part : 0,
         measuredCost: heldSince(action, completion.at),
       })
     }
@@ -280,7 +283,7 @@ export class ProactiveLoop {
       probability,
       readiness,
       startWaitMs: this.#startWaitMs(forecast, readiness),
-      missShare: record.missShare(),
+      missShare: record.missShare(keyOf(forecast)),
       nodeBytes,
       timings,
       now,

@@ -299,3 +299,12 @@ test('stops idle nodes after the keep-alive, but not while an allocation waits f
   await idle.runOnce(AbortSignal.timeout(1_000))
   expect(actuator.ready.has('n1')).toBe(false)
 })
+
+test('counts an answer that did not fit as of no use, and leaves what was saved to the node', async () => {
+  const { arrive, expectAt, ledger, loop } = setUp()
+  expectAt(1_000)
+  await loop.runOnce()
+  arrive('q1', 300, false)
+  const benefits = ledger.entries().map(({ action, measuredBenefitMs }) => [action, measuredBenefitMs])
+  expect(Object.fromEntries(benefits)).toEqual({ precompute: 0, 'start-node': 500 })
+})
