@@ -4,7 +4,7 @@
  * segments can be merged, so a query over grown data takes what covers most of its segments and computes only the rest.
  */
 import type { SegmentId, StoredSegment } from '../model/segment.js'
-import { GreedyDual } from './greedy-dual.js'
+import { KeptByWorth } from './kept-by-worth.js'
 
 export interface DerivedEntry {
   readonly stored: StoredSegment
@@ -27,12 +27,12 @@ export interface DerivedIndexOptions {
 export class DerivedIndex {
   readonly #entries = new Map<SegmentId, DerivedEntry>()
   readonly #byWork = new Map<string, Set<SegmentId>>()
-  readonly #kept: GreedyDual<SegmentId>
+  readonly #kept: KeptByWorth<SegmentId>
   readonly #onEvict: DerivedIndexOptions['onEvict']
   readonly #onDuplicate: DerivedIndexOptions['onDuplicate']
 
   constructor(options: DerivedIndexOptions) {
-    this.#kept = new GreedyDual(options.bytesMax)
+    this.#kept = new KeptByWorth(options.bytesMax)
     this.#onEvict = options.onEvict
     this.#onDuplicate = options.onDuplicate
   }

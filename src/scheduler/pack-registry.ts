@@ -6,7 +6,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BaseSegment, Pack, PackId, SegmentId } from '../model/segment.js'
-import { GreedyDual } from './greedy-dual.js'
+import { KeptByWorth } from './kept-by-worth.js'
 
 /** How a read of some segments is served: from packs, by the ordinals of each, and the rest from Parquet. */
 export interface TierChoice {
@@ -31,11 +31,11 @@ export class PackRegistry {
   readonly #options: PackRegistryOptions
   readonly #packs = new Map<PackId, Pack>()
   readonly #ordinals = new Map<PackId, ReadonlyMap<SegmentId, number>>()
-  readonly #kept: GreedyDual<PackId>
+  readonly #kept: KeptByWorth<PackId>
 
   constructor(options: PackRegistryOptions) {
     this.#options = options
-    this.#kept = new GreedyDual(options.bytesMax)
+    this.#kept = new KeptByWorth(options.bytesMax)
   }
 
   /** Takes up the packs of former runs and removes leftovers. */

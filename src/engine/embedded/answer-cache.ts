@@ -1,7 +1,7 @@
 import type { NodeId } from '../../model/node.js'
 import type { ResultFormat } from '../../model/query.js'
 import type { SegmentId } from '../../model/segment.js'
-import { GreedyDual } from '../../scheduler/greedy-dual.js'
+import { KeptByWorth } from '../../scheduler/kept-by-worth.js'
 
 /** A whole encoded answer, and the node that made it. */
 export interface EncodedAnswer {
@@ -14,10 +14,10 @@ export interface EncodedAnswer {
 /** Small encoded answers in memory by segment and format: a repeat costs no task. They go with the segment they encode. */
 export class AnswerCache {
   readonly #answers = new Map<string, EncodedAnswer>()
-  readonly #kept: GreedyDual<string>
+  readonly #kept: KeptByWorth<string>
 
   constructor(bytesMax: number) {
-    this.#kept = new GreedyDual(bytesMax)
+    this.#kept = new KeptByWorth(bytesMax)
   }
 
   get(segment: SegmentId, format: ResultFormat): EncodedAnswer | undefined {

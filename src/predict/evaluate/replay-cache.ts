@@ -1,17 +1,8 @@
-import {
-  type Cache,
-  density,
-  gdsf,
-  heatBySize,
-  lfu,
-  lru,
-  PriorityCache,
-  type PriorityRule,
-  rateBySize,
-  rateHalfLives,
-  S3Fifo,
-  slowDensity,
-} from './cache-policies.js'
+import { AccessHeat } from '../keep/access-heat.js'
+import { type Access, gdsf, lfu, lru } from '../keep/keep-rules.js'
+import { type Cache, PriorityCache } from '../keep/priority-cache.js'
+import { RuleChoice } from '../keep/rule-choice.js'
+import { S3Fifo } from './s3-fifo.js'
 import { rounded } from './score.js'
 
 /** Hit shares by policy; `optimal` is Belady's for equal sizes, an offline bound for unequal ones. */
@@ -28,28 +19,25 @@ export interface CacheReport {
   readonly gapClosed: number | null
 }
 
-interface Access {
-  readonly id: number
+interface Read {
+  readonly id: string
   readonly bytes: number
 }
 
 /** Collects reads; the simulation needs the footprint, so it runs at the end. */
 export class CacheReplay {
-  readonly #ids = new Map<string, number>()
-  readonly #accesses: Access[] = []
+  readonly #reads: Read[] = []
 
   add(segment: string, bytes: number): void {
-    const id = this.#ids.get(segment) ?? this.#ids.size
-    this.#ids.set(segment, id)
-    this.#accesses.push({ id, bytes: Math.max(1, bytes) })
+    this.#reads.push({ id: segment, bytes: Math.max(1, bytes) })
   }
 
   /** Undefined where nothing was read. */
   finish(capacityShare = 0.05): CacheReport | undefined {
-    const accesses = this.#accesses
-    if (accesses.length === 0) return undefined
-    const sizes = new Map<number, number>()
-    for (const { id, bytes } of accesses) sizes.set(id, Math.max(bytes, sizes.get(id) ?? 0))
+    const reads = this.#reads
+    if (reads.length === 0) return undefined
+    const sizes = new Map<string, number>()
+    for (const { id, bytes } of reads) sizes.set(id, Math.max(bytes, sizes.get(id) ?? 0))
     const footprintBytes = [...sizes.values()].reduce((a, b) => a + b, 0)
     const capacity = footprintBytes * capacityShare
     const caches: Readonly<Record<Exclude<keyof HitShares, 'optimal'>, Cache>> = {
@@ -57,10 +45,10 @@ export class CacheReplay {
       lfu: new PriorityCache(capacity, lfu),
       s3fifo: new S3Fifo(capacity),
       gdsf: new PriorityCache(capacity, gdsf),
-      ours: new ShadowedCache(capacity),
+      ours: new ChosenCache(capacity),
     }
-    const hits = Object.fromEntries(Object.entries(caches).map(([name, cache]) => [name, play(cache, accesses)]))
-    const best = { objects: bound(accesses, capacity, false), bytes: bound(accesses, capacity, true) }
+    const hits = play(caches, reads)
+    const best = { objects: bound(reads, capacity, false), bytes: bound(reads, capacity, true) }
     const shares = (of: 'objects' | 'bytes'): HitShares => {
       const own = Object.entries(hits).map(([name, counted]) => [name, rounded(counted[of])] as const)
       return { ...Object.fromEntries(own), optimal: rounded(best[of]) } as HitShares
@@ -71,7 +59,7 @@ export class CacheReplay {
       capacityShare,
       capacityBytes: Math.round(capacity),
       footprintBytes,
-      accesses: accesses.length,
+      accesses: reads.length,
       objectHit,
       byteHit: shares('bytes'),
       gapClosed: gap <= 0 ? null : rounded((objectHit.ours - objectHit.lru) / gap),
@@ -79,77 +67,40 @@ export class CacheReplay {
   }
 }
 
-/** Of a shadow against the rule that is followed, on accesses where the two differ: hits less misses, and how many there were. */
-interface Duel {
-  lead: number
-  fought: number
-}
-
-/** What is remembered of duels, and by how many of their standard deviations a lead must be more than luck. */
-const duelDecay = 0.9995
-const luck = 2
-
-/**
- * Ours: a cache that follows whichever rule has lately hit most in shadow caches (ids only, full size). So where recency is
- * all that matters it is LRU, and it never stays below it. A change of rule costs misses, so a lead counts only beyond luck.
- */
-class ShadowedCache implements Cache {
-  readonly #rules: readonly PriorityRule[] = [
-    gdsf,
-    heatBySize,
-    density,
-    slowDensity,
-    lru,
-    ...rateHalfLives.map((_, i) => rateBySize(i)),
-  ]
-  readonly #shadows: readonly PriorityCache[]
+/** Ours, as packs and answers are kept on a server: by the rule that is chosen. */
+class ChosenCache implements Cache {
+  readonly #choice: RuleChoice
   readonly #cache: PriorityCache
-  #duels: readonly Duel[] = this.#rules.map(() => ({ lead: 0, fought: 0 }))
-  #followed = 0
 
   constructor(capacity: number) {
-    this.#shadows = this.#rules.map((rule) => new PriorityCache(capacity, rule))
-    this.#cache = new PriorityCache(capacity, this.#rules[0] as PriorityRule)
+    this.#choice = new RuleChoice(capacity)
+    this.#cache = new PriorityCache(capacity, this.#choice.rule)
   }
 
-  access(id: number, bytes: number): boolean {
-    const hits = this.#shadows.map((shadow) => shadow.access(id, bytes))
-    const ours = hits[this.#followed] as boolean
-    let best = this.#followed
-    let bestLead = 0
-    for (const [i, duel] of this.#duels.entries()) {
-      duel.lead *= duelDecay
-      duel.fought *= duelDecay
-      if (hits[i] !== ours) {
-        duel.fought++
-        duel.lead += ours ? -1 : 1
-      }
-      if (duel.lead <= bestLead || duel.lead < 1 + luck * Math.sqrt(duel.fought)) continue
-      best = i
-      bestLead = duel.lead
-    }
-    if (best !== this.#followed) this.#follow(best)
-    return this.#cache.access(id, bytes)
-  }
-
-  #follow(best: number): void {
-    this.#followed = best
-    this.#duels = this.#rules.map(() => ({ lead: 0, fought: 0 }))
-    this.#cache.follow(this.#rules[best] as PriorityRule)
+  access(access: Access): boolean {
+    if (this.#choice.access(access)) this.#cache.follow(this.#choice.rule)
+    return this.#cache.access(access)
   }
 }
 
-function play(cache: Cache, accesses: readonly Access[]): { objects: number; bytes: number } {
-  let objects = 0
-  let bytes = 0
-  let all = 0
-  for (const access of accesses) {
-    all += access.bytes
-    if (!cache.access(access.id, access.bytes)) continue
-    objects++
-    bytes += access.bytes
+type Hits = { objects: number; bytes: number }
+
+/** Shares of hits; what a hit is worth is one for all. */
+function play(caches: Readonly<Record<string, Cache>>, reads: readonly Read[]): Readonly<Record<string, Hits>> {
+  const heat = new AccessHeat()
+  const all = reads.reduce((sum, { bytes }) => sum + bytes, 0)
+  const hits = Object.entries(caches).map(([name, cache]) => ({ name, cache, objects: 0, bytes: 0 }))
+  for (const { id, bytes } of reads) {
+    const access = heat.access(id, bytes, 1)
+    for (const counted of hits) {
+      if (!counted.cache.access(access)) continue
+      counted.objects++
+      counted.bytes += bytes
+    }
   }
-  return { objects: objects / accesses.length, bytes: bytes / all }
+  return Object.fromEntries(
+    hits.map(({ name, objects, bytes }) => [name, { objects: objects / reads.length, bytes: bytes / all }]),
+  )
 }
 
 /**
@@ -157,20 +108,20 @@ function play(cache: Cache, accesses: readonly Access[]): { objects: number; byt
  * Beckmann and Harchol-Balter, Practical Bounds on Optimal Caching with Variable Object Sizes, 2018). For equal sizes Belady's
  * own count is exact and a little lower, so that is taken.
  */
-function bound(accesses: readonly Access[], capacity: number, byBytes: boolean): number {
-  const sizes = new Set(accesses.map((access) => access.bytes))
-  if (sizes.size === 1) return belady(accesses, Math.floor(capacity / ([...sizes][0] as number)))
-  const last = new Map<number, number>()
+function bound(reads: readonly Read[], capacity: number, byBytes: boolean): number {
+  const sizes = new Set(reads.map(({ bytes }) => bytes))
+  if (sizes.size === 1) return belady(reads, Math.floor(capacity / ([...sizes][0] as number)))
+  const last = new Map<string, number>()
   const reuses: { cost: number; worth: number }[] = []
   let all = 0
-  for (const [i, { id, bytes }] of accesses.entries()) {
+  for (const [i, { id, bytes }] of reads.entries()) {
     const worth = byBytes ? bytes : 1
     all += worth
     const before = last.get(id)
     if (before !== undefined && bytes <= capacity) reuses.push({ cost: bytes * (i - before), worth })
     last.set(id, i)
   }
-  let room = capacity * accesses.length
+  let room = capacity * reads.length
   let won = 0
   for (const { cost, worth } of reuses.sort((a, b) => a.cost / a.worth - b.cost / b.worth)) {
     if (cost > room) break
@@ -181,17 +132,18 @@ function bound(accesses: readonly Access[], capacity: number, byBytes: boolean):
 }
 
 /** Belady's MIN for equal sizes: evict what is used latest. */
-function belady(accesses: readonly Access[], slots: number): number {
-  const next = new Float64Array(accesses.length).fill(Number.POSITIVE_INFINITY)
-  const seen = new Map<number, number>()
-  for (let i = accesses.length - 1; i >= 0; i--) {
-    const { id } = accesses[i] as Access
+function belady(reads: readonly Read[], slots: number): number {
+  const next = new Float64Array(reads.length).fill(Number.POSITIVE_INFINITY)
+  const seen = new Map<string, number>()
+  for (let i = reads.length - 1; i >= 0; i--) {
+    const { id } = reads[i] as Read
     next[i] = seen.get(id) ?? Number.POSITIVE_INFINITY
     seen.set(id, i)
   }
   let current = 0
   const cache = new PriorityCache(slots, () => -(next[current] as number))
+  const heat = new AccessHeat()
   let hits = 0
-  for (; current < accesses.length; current++) if (cache.access((accesses[current] as Access).id, 1)) hits++
-  return hits / accesses.length
+  for (; current < reads.length; current++) if (cache.access(heat.access((reads[current] as Read).id, 1, 1))) hits++
+  return hits / reads.length
 }

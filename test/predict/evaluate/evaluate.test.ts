@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { density, PriorityCache, rateBySize } from '../../../src/predict/evaluate/cache-policies.js'
 import { renderEvaluation } from '../../../src/predict/evaluate/render-evaluation.js'
 import { renderHtml } from '../../../src/predict/evaluate/render-html.js'
 import { ArrivalsReplay } from '../../../src/predict/evaluate/replay-arrivals.js'
@@ -239,26 +238,6 @@ describe('caches', () => {
   it('follows LRU where only recency matters', () => {
     const report = cacheOf(20_000, (i, random) => ({ name: `s${Math.floor(i / 40) + Math.floor(10 * random())}`, bytes: 100 }))
     expect(report?.objectHit.ours).toBeGreaterThanOrEqual((report?.objectHit.lru as number) - 0.005)
-  })
-})
-
-describe('rates of access by size', () => {
-  function hits(rule: typeof density): number {
-    const cache = new PriorityCache(20, rule)
-    const random = seeded(14)
-    let found = 0
-    // What is popular changes every 2,000 accesses.
-    for (let i = 0; i < 10_000; i++) {
-      const id = 1000 * Math.floor(i / 2000) + Math.floor(200 * random() ** 4)
-      if (cache.access(id, 1)) found++
-    }
-    return found
-  }
-
-  it('forget what was popular once, in so far as their half-life is short', () => {
-    const [shortest, , , longest] = [0, 1, 2, 3].map((i) => hits(rateBySize(i)))
-    expect(shortest).toBeGreaterThan(longest as number)
-    expect(shortest).toBeGreaterThan(1.1 * hits(density))
   })
 })
 

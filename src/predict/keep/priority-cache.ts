@@ -1,0 +1,111 @@
+import type { Access, KeepRule } from './keep-rules.js'
+
+/** A cache by bytes, of ids only. */
+export interface Cache {
+  /** One access; true when it was there. Afterwards it may be (what is larger than the cache never is). */
+  access(access: Access): boolean
+}
+
+interface Entry {
+  readonly access: Access
+  readonly count: number
+  priority: number
+}
+
+type Ranked = { priority: number; id: string }
+
+/** Lets go what its rule ranks lowest. */
+export class PriorityCache implements Cache {
+  #rule: KeepRule
+  #capacity: number
+  readonly #entries = new Map<string, Entry>()
+  /** Lazy heap: stale pairs are skipped when they come up. */
+  #heap: Ranked[] = []
+  #used = 0
+  #floor = 0
+
+  constructor(capacity: number, rule: KeepRule) {
+    this.#capacity = capacity
+    this.#rule = rule
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  access(access: Access): boolean {
+    const { id, bytes } = access
+    const found = this.#entries.get(id)
+    if (found === undefined && bytes > this.#capacity) return false
+    const count = (found?.count ?? 0) + 1
+    const priority = this.#rule(access, count, this.#floor)
+    this.#used += bytes - (found?.access.bytes ?? 0)
+    this.#entries.set(id, { access, count, priority })
+    push(this.#heap, { priority, id })
+    while (this.#used > this.#capacity) this.#evict()
+    if (this.#heap.length > 4 * this.#entries.size + 64) this.#rank()
+    return found !== undefined
+  }
+
+  /** Follows another rule from now on; what is held is ranked anew. */
+  follow(rule: KeepRule): void {
+    this.#rule = rule
+    this.#floor = 0
+    for (const entry of this.#entries.values()) entry.priority = rule(entry.access, entry.count, 0)
+    this.#rank()
+  }
+
+  remove(id: string): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    this.#entries.delete(id)
+    this.#used -= entry.access.bytes
+  }
+
+  /** Holds only what `keeps` says, within another capacity. */
+  narrow(capacity: number, keeps: (id: string) => boolean): void {
+    this.#capacity = capacity
+    for (const id of this.#entries.keys()) if (!keeps(id)) this.remove(id)
+    while (this.#used > this.#capacity) this.#evict()
+  }
+
+  #evict(): void {
+    const lowest = pop(this.#heap)
+    if (lowest === undefined) return
+    const entry = this.#entries.get(lowest.id)
+    if (entry === undefined || entry.priority !== lowest.priority) return
+    this.remove(lowest.id)
+    this.#floor = Math.max(this.#floor, entry.priority)
+  }
+
+  #rank(): void {
+    this.#heap = []
+    for (const [id, { priority }] of this.#entries) push(this.#heap, { priority, id })
+  }
+}
+
+function push(heap: Ranked[], item: Ranked): void {
+  let place = heap.push(item) - 1
+  while (place > 0) {
+    const parent = (place - 1) >> 1
+    if ((heap[parent] as Ranked).priority <= item.priority) break
+    heap[place] = heap[parent] as Ranked
+    place = parent
+  }
+  heap[place] = item
+}
+
+function pop(heap: Ranked[]): Ranked | undefined {
+  const top = heap[0]
+  const last = heap.pop()
+  if (last === undefined || heap.length === 0) return top
+  let place = 0
+  for (let child = 1; child < heap.length; child = 2 * place + 1) {
+    if (child + 1 < heap.length && (heap[child + 1] as Ranked).priority < (heap[child] as Ranked).priority) child++
+    if (last.priority <= (heap[child] as Ranked).priority) break
+    heap[place] = heap[child] as Ranked
+    place = child
+  }
+  heap[place] = last
+  return top
+}
