@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { NodePool } from '../../src/engine/embedded/node-pool.js'
 import { FakeFleet } from '../simulation/fake-fleet.js'
 
@@ -39,4 +39,22 @@ it('waits for the first node as often as it takes', async () => {
   expect(await Promise.race([wanted, Promise.resolve('waits')])).toBe('waits')
   fleet.becomeReady('n1')
   expect(await wanted).toEqual(['n1'])
+})
+
+it('says which start is waited for, and why the one before failed', async () => {
+  const { fleet, pool } = threeNodes()
+  expect(pool.why()).toBe('no node is ready')
+  const start = vi
+    .spyOn(fleet, 'start')
+    .mockRejectedValueOnce(new Error('n1 did not come within 300 s: no capacity in this zone'))
+  await expect(pool.start('n1', 1, never)).rejects.toThrow('no capacity')
+  start.mockRestore()
+  const wanted = pool.want(1, false, never)
+  expect(pool.why()).toBe('n1 is starting again: n1 did not come within 300 s: no capacity in this zone')
+  fleet.becomeReady('n1')
+  await wanted
+  await pool.start('n1', 1, never)
+  fleet.die('n1', 'killed')
+  await fleet.start('n1')
+  expect(pool.why()).toBe('n1 is starting')
 })
