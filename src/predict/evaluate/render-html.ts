@@ -11,10 +11,20 @@ const names: Readonly<Record<string, string>> = {
   tenantTemplateCache: 'tenant × template cache',
   ridge: 'ridge',
   meanOfCacheAndRidge: 'mean of cache and ridge',
+  persistence: 'as the hour before',
+  sameHourYesterday: 'same hour yesterday',
+  sameHourLastWeek: 'same hour last week',
+  hourFrequency: 'usual hours',
+  alwaysOn: 'always on',
+  lru: 'LRU',
+  lfu: 'LFU',
+  s3fifo: 'S3-FIFO',
+  gdsf: 'GDSF',
+  optimal: 'optimum (offline)',
 }
 
 const style = `body{font:15px/1.5 system-ui,sans-serif;max-width:980px;margin:2rem auto;padding:0 1rem;color:#1d2329}
-svg{width:100%;max-width:640px;font:12px system-ui,sans-serif}svg line{stroke:#e2e5e8}svg .title{font-weight:600;font-size:14px}
+figure>svg{width:100%;max-width:640px;font:12px system-ui,sans-serif}svg line{stroke:#e2e5e8}svg .title{font-weight:600;font-size:14px}
 figure{margin:1rem 0}figcaption span{margin-right:1rem;font-size:13px}figcaption i{display:inline-block;width:10px;height:10px;margin-right:4px}
 pre{background:#f5f6f7;padding:1rem;overflow:auto;font-size:13px}table{border-collapse:collapse}td,th{padding:2px 12px;text-align:right}
 th:first-child,td:first-child{text-align:left}`
@@ -65,7 +75,17 @@ function runTimePlots({ qError, coverage, sample }: NonNullable<Evaluation['curv
         y: { label: 'actual, ms', from, to, log: true },
         kind: 'dots',
       },
-      [{ name: 'queries', points: sample.map(({ predictedMs, actualMs }) => [predictedMs, actualMs] as const) }],
+      [
+        { name: 'queries', points: sample.map(({ predictedMs, actualMs }) => [predictedMs, actualMs] as const) },
+        {
+          name: 'exact',
+          points: [
+            [from, from],
+            [to, to],
+          ],
+          kind: 'line',
+        },
+      ],
     ),
     plot(
       {
@@ -99,11 +119,17 @@ function warmPlot({ curve, baselines, warmFirstShare, extraWarmShare }: NonNulla
       y: { label: 'share found warm', from: 0, to: 1 },
       kind: 'line',
     },
-    [{ name: 'Forebay, by threshold', points, main: true }],
+    [
+      { name: 'Forebay, by threshold', points, main: true },
+      ...rules.map(([name, at]): Series => {
+        const point = [at.extraWarmShare ?? 0, at.warmFirstShare ?? 0] as const
+        return { name: names[name] ?? name, points: [point], kind: 'dots' }
+      }),
+    ],
   )
   const rows = [
     ['Forebay', warmFirstShare, extraWarmShare] as const,
-    ...rules.map(([name, at]) => [name, at.warmFirstShare, at.extraWarmShare] as const),
+    ...rules.map(([name, at]) => [names[name] ?? name, at.warmFirstShare, at.extraWarmShare] as const),
   ]
   return `<h2>Warm hours</h2>${drawn}${table(
     ['rule', 'first warm', 'extra'],
@@ -113,7 +139,7 @@ function warmPlot({ curve, baselines, warmFirstShare, extraWarmShare }: NonNulla
 
 function cacheTable({ capacityShare, objectHit, byteHit }: NonNullable<Evaluation['cache']>): string {
   const rows = Object.entries(objectHit).map(([name, hit]) => [
-    name,
+    names[name] ?? name,
     percent(hit),
     percent(byteHit[name as keyof typeof byteHit]),
   ])

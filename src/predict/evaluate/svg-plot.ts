@@ -3,15 +3,18 @@
 export interface Series {
   readonly name: string
   readonly points: readonly (readonly [number, number])[]
-  /** Drawn thick: ours. */
+  /** Drawn thick and above the others: ours. */
   readonly main?: boolean
+  /** Other than the plot's. */
+  readonly kind?: Kind
 }
+type Kind = 'line' | 'dots'
 
 export interface PlotOptions {
   readonly title: string
   readonly x: Axis
   readonly y: Axis
-  readonly kind: 'line' | 'dots'
+  readonly kind: Kind
 }
 export interface Axis {
   readonly label: string
@@ -28,33 +31,42 @@ const top = 28
 const bottom = 44
 const colours = ['#0b5fa5', '#c2571a', '#3a7d44', '#8a4fa3', '#b3892b', '#6b6b6b', '#b0303f', '#2b8c8c']
 
-/** One plot with its axes and a legend beneath. */
+/** One plot with its axes and a legend beneath. What lies beyond the axes is cut off. */
 export function plot(options: PlotOptions, series: readonly Series[]): string {
   const { title, x, y } = options
-  const drawn = series.map((one, i) => draw(options, one, colours[i % colours.length] as string)).join('')
+  const drawn = series
+    .map((one, i) => ({ one, colour: colours[i % colours.length] as string }))
+    .toSorted((a, b) => Number(a.one.main ?? false) - Number(b.one.main ?? false))
+    .map(({ one, colour }) => draw(options, one, colour))
+    .join('')
+  const box = [left, top, width - left - right, height - top - bottom]
+  const cut = `<svg x="${box[0]}" y="${box[1]}" width="${box[2]}" height="${box[3]}" viewBox="${box.join(' ')}">${drawn}</svg>`
   const legend = series
     .map(({ name }, i) => `<span><i style="background:${colours[i % colours.length]}"></i>${escaped(name)}</span>`)
     .join(' ')
   const label = `<text x="${left + (width - left - right) / 2}" y="${height - 6}" text-anchor="middle">${escaped(x.label)}</text>`
   const sideways = `<text transform="translate(14 ${height / 2}) rotate(-90)" text-anchor="middle">${escaped(y.label)}</text>`
   return `<figure><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(title)}">
-<text x="${left}" y="16" class="title">${escaped(title)}</text>${ticksOf(x, 'x')}${ticksOf(y, 'y')}${label}${sideways}${drawn}</svg>
+<text x="${left}" y="16" class="title">${escaped(title)}</text>${ticksOf(x, 'x')}${ticksOf(y, 'y')}${label}${sideways}${cut}</svg>
 <figcaption>${legend}</figcaption></figure>`
 }
 
-function draw({ x, y, kind }: PlotOptions, { points, main = false }: Series, colour: string): string {
+function draw({ x, y, ...usual }: PlotOptions, { points, main = false, kind = usual.kind }: Series, colour: string): string {
   const places = points.map(([px, py]) => `${place(x, px, 'x').toFixed(1)},${place(y, py, 'y').toFixed(1)}`)
   if (kind === 'line') {
     return `<polyline points="${places.join(' ')}" fill="none" stroke="${colour}" stroke-width="${main ? 2.5 : 1.2}"/>`
   }
   return places
-    .map((at) => `<circle cx="${at.split(',')[0]}" cy="${at.split(',')[1]}" r="2" fill="${colour}" fill-opacity="0.45"/>`)
+    .map(
+      (at) =>
+        `<circle cx="${at.split(',')[0]}" cy="${at.split(',')[1]}" r="${places.length === 1 ? 4 : 2}" fill="${colour}" fill-opacity="0.45"/>`,
+    )
     .join('')
 }
 
 function place({ from, to, log = false }: Axis, value: number, axis: 'x' | 'y'): number {
   const scale = (v: number): number => (log ? Math.log(Math.max(v, 1e-9)) : v)
-  const share = Math.max(0, Math.min(1, (scale(value) - scale(from)) / Math.max(1e-9, scale(to) - scale(from))))
+  const share = (scale(value) - scale(from)) / Math.max(1e-9, scale(to) - scale(from))
   return axis === 'x' ? left + share * (width - left - right) : height - bottom - share * (height - top - bottom)
 }
 
@@ -71,7 +83,7 @@ function ticksOf(axis: Axis, of: 'x' | 'y'): string {
 }
 
 function ticks({ from, to, log = false }: Axis): readonly number[] {
-  if (!log) return Array.from({ length: 6 }, (_, i) => from + ((to - from) * i) / 5)
+  if (!log) return roundTicks(from, to)
   const decades = Math.log10(to / from)
   const steps = decades > 3 ? [1] : [1, 2, 5]
   const found: number[] = []
@@ -79,6 +91,15 @@ function ticks({ from, to, log = false }: Axis): readonly number[] {
     for (const step of steps) found.push(step * 10 ** decade)
   }
   return found.filter((value) => value >= from * 0.999 && value <= to * 1.001)
+}
+
+/** Four to eight round numbers. */
+function roundTicks(from: number, to: number): readonly number[] {
+  const rough = (to - from) / 5
+  const decade = 10 ** Math.floor(Math.log10(rough))
+  const step = decade * ([1, 2, 5].find((factor) => factor * decade >= 0.8 * rough) ?? 10)
+  const first = Math.ceil(from / step - 1e-9)
+  return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step)
 }
 
 function short(value: number): string {

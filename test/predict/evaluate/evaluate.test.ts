@@ -79,7 +79,7 @@ describe('evaluating a query log', () => {
     const { newTenant } = evaluation.coldStarts ?? {}
     expect(newTenant?.withLineage.qErrorP50).toBeLessThan(newTenant?.withoutLineage.qErrorP50 as number)
     const html = renderHtml(evaluation, '<script>alert(1)</script>.ndjson')
-    expect(html.match(/<svg/g)).toHaveLength(3)
+    expect(html.match(/<figure><svg/g)).toHaveLength(3)
     expect(html).toContain('Forebay on &#60;script&#62;')
     expect(html).not.toMatch(/<script|src=|href=|NaN|undefined/)
   }, 60_000)

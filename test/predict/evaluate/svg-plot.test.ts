@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest'
+import { type PlotOptions, plot } from '../../../src/predict/evaluate/svg-plot.js'
+
+const options: PlotOptions = {
+  title: 'a < b',
+  x: { label: 'x', from: 0, to: 5100 },
+  y: { label: 'y', from: 1, to: 20, log: true },
+  kind: 'line',
+}
+const points = [
+  [0, 2],
+  [5100, 200],
+] as const
+
+it('has round numbers at its axes', () => {
+  const drawn = plot(options, [])
+  const numbers = [...drawn.matchAll(/<text [^>]*>([\d.]+)<\/text>/g)].map(([, number]) => number)
+  expect(numbers).toEqual(['0', '1000', '2000', '3000', '4000', '5000', '1', '2', '5', '10', '20'])
+})
+
+it('cuts off what lies beyond its axes, where a line along the edge would say what is not so', () => {
+  const drawn = plot(options, [{ name: 'rule', points }])
+  const [, box, end] = drawn.match(/<svg x="56" y="(\d+)"[^>]*><polyline points="[\d.]+,[\d.]+ [\d.]+,(-?[\d.]+)"/) ?? []
+  expect(Number(box)).toBe(28)
+  expect(Number(end)).toBeLessThan(0)
+})
+
+it('draws ours above the others, each in the colour of its name', () => {
+  const drawn = plot(options, [
+    { name: 'ours', points, main: true },
+    { name: 'rule', points },
+  ])
+  const lines = [...drawn.matchAll(/stroke="(#\w+)" stroke-width="([\d.]+)"/g)].map(([, colour, width]) => [colour, width])
+  expect(lines).toEqual([
+    ['#c2571a', '1.2'],
+    ['#0b5fa5', '2.5'],
+  ])
+  expect(drawn).toContain('background:#0b5fa5"></i>ours')
+})
