@@ -22,12 +22,14 @@ const napMsMax = 5 * 60_000
 
 /**
  * Runs `events` (`{ at, tenant, sql, recurring }` and `{ at, load: true }`, ascending) after learning `history`. `mode` is proactive or
- * reactive; `keepAliveMs` Infinity is always on. Gives every wait, and what was held.
+ * reactive; `keepAliveMs` Infinity is always on. Gives every wait, what was held, and the ledger's sums and last lines. Each
+ * question's outcome goes to `onAsked`.
  */
-export async function simulate({ history, events, mode, keepAliveMs, nodes = 1, ablate = [], from, until, heldOutShare = 0.02 }) {
+export async function simulate(options) {
+  const { history, events, mode, keepAliveMs, from, until } = options
   const heldOut = new Set()
-  const company = new Company(nodes, !Number.isFinite(keepAliveMs), from)
-  const proactive = mode === 'proactive' ? openLoop(company, ablate, heldOutShare, heldOut, keepAliveMs) : undefined
+  const company = new Company({ nodes: 1, costs, fingerprintOf: templateOf, onAsked: () => {}, ...options })
+  const proactive = mode === 'proactive' ? openLoop(company, { ablate: [], heldOutShare: 0.02, ...options }, heldOut) : undefined
   if (proactive !== undefined) {
     for (const event of history) proactive.learn(event)
   }
@@ -71,10 +73,10 @@ export async function simulate({ history, events, mode, keepAliveMs, nodes = 1, 
       lookAt = Math.max(company.at + 1000, Math.min(await proactive.loop.runOnce(signal), company.at + napMsMax))
   }
   company.at = until
-  return company.result(proactive?.ledger.totals() ?? [], heldOut)
+  return { ...company.result(heldOut), ledger: proactive?.ledger.totals() ?? [], entries: proactive?.ledger.entries() ?? [] }
 }
 
-function openLoop(company, ablate, heldOutShare, heldOut, keepAliveMs) {
+function openLoop(company, { ablate, heldOutShare, keepAliveMs }, heldOut) {
   const arrivals = new Arrivals()
   const ledger = new Ledger(({ outcome, queryId }) => {
     if (outcome === 'held-out' && queryId !== undefined) heldOut.add(queryId)
@@ -93,7 +95,7 @@ function openLoop(company, ablate, heldOutShare, heldOut, keepAliveMs) {
     ledger,
     budget: new Budget({
       windowMs: 24 * hourMs,
-      byteSeconds: (company.slots.length * costs.nodeBytes * 86_400) / 2,
+      byteSeconds: (company.slots.length * company.costs.nodeBytes * 86_400) / 2,
       cpuSeconds: 21_600,
     }),
     prices: defaultPrices,
@@ -114,7 +116,7 @@ function openLoop(company, ablate, heldOutShare, heldOut, keepAliveMs) {
     arrivals.observe({
       at: event.at,
       tenant: event.tenant,
-      fingerprint: templateOf(event.sql),
+      fingerprint: company.fingerprintOf(event.sql),
       sql: event.sql,
       params: {},
       timeZone: 'UTC',
@@ -132,18 +134,18 @@ function openLoop(company, ablate, heldOutShare, heldOut, keepAliveMs) {
     },
     arrived(event, number) {
       observe(event)
-      loop.arrived({ queryId: `q-${number}`, tenant: event.tenant, template: templateOf(event.sql), at: event.at })
+      loop.arrived({ queryId: `q-${number}`, tenant: event.tenant, template: company.fingerprintOf(event.sql), at: event.at })
     },
   }
 }
 
 const templates = new Map()
-/** A query's text without its literals; texts repeat, so each is looked at once. */
+/** A query's text without its literals; what was looked at lately is not looked at again. */
 export function templateOf(sql) {
   const known = templates.get(sql)
   if (known !== undefined) return known
   const template = sql.replace(/'[^']*'|\b\d+\b/g, '?')
-  if (templates.size > 200_000) templates.clear()
+  if (templates.size > 1000) templates.clear()
   templates.set(sql, template)
   return template
 }
@@ -161,10 +163,15 @@ class Company {
   #cpuMs = 0
   #upMs = 0
   #lastAt = Number.NEGATIVE_INFINITY
+  #nodesAtOnce = 0
+  #onAsked
 
-  constructor(count, alwaysOn, from) {
+  constructor({ nodes, keepAliveMs, from, costs, fingerprintOf, onAsked }) {
     this.at = from
-    this.slots = Array.from({ length: count }, (_, i) => ({
+    this.costs = costs
+    this.fingerprintOf = fingerprintOf
+    this.#onAsked = onAsked
+    this.slots = Array.from({ length: nodes }, (_, i) => ({
       id: `n${i + 1}`,
       up: false,
       since: 0,
@@ -172,7 +179,7 @@ class Company {
       free: [],
       warm: new Set(),
     }))
-    if (alwaysOn) for (const slot of this.slots) this.#start(slot, 0)
+    if (!Number.isFinite(keepAliveMs)) for (const slot of this.slots) this.#start(slot, 0)
   }
 
   get anyUp() {
@@ -184,7 +191,7 @@ class Company {
       id,
       kind: 'duckdb',
       state: up ? 'ready' : 'absent',
-      memoryLimitBytes: costs.nodeBytes,
+      memoryLimitBytes: this.costs.nodeBytes,
     }))
   }
 
@@ -193,7 +200,7 @@ class Company {
   }
 
   async readiness({ sql }) {
-    const template = templateOf(sql)
+    const template = this.fingerprintOf(sql)
     const up = this.slots.filter((slot) => slot.up)
     const answerStored = this.#stored.get(sql) === this.version
     const warm = up.some((slot) => slot.warm.has(template))
@@ -204,23 +211,23 @@ class Company {
       repeatable: true,
       datasets: ['orders'],
       segments: [],
-      bytes: costs.queryBytes,
+      bytes: this.costs.queryBytes,
       nodes: [],
-      absentNodes: up.length > 0 ? [] : [{ node: 'n1', memoryBytes: costs.nodeBytes }],
+      absentNodes: up.length > 0 ? [] : [{ node: 'n1', memoryBytes: this.costs.nodeBytes }],
       missingPacks: [],
-      coldPacks: warm ? [] : [{ pack: template, node: 'n1', columns: [], bytes: costs.queryBytes / 4 }],
-      coldMs: costs.coldMs,
-      warmMs: costs.warmMs,
-      storedMs: costs.storedMs,
-      cpuMs: costs.cpuMs,
-      memoryBytes: costs.queryBytes,
+      coldPacks: warm ? [] : [{ pack: template, node: 'n1', columns: [], bytes: this.costs.queryBytes / 4 }],
+      coldMs: this.costs.coldMs,
+      warmMs: this.costs.warmMs,
+      storedMs: this.costs.storedMs,
+      cpuMs: this.costs.cpuMs,
+      memoryBytes: this.costs.queryBytes,
     }
   }
 
   async startNode(node) {
     const slot = this.slots.find(({ id }) => id === node)
-    if (!slot.up) this.#start(slot, costs.startMs)
-    return { cpuMs: costs.startMs / 2, wallMs: costs.startMs, heldBytes: costs.nodeBytes }
+    if (!slot.up) this.#start(slot, this.costs.startMs)
+    return { cpuMs: this.costs.startMs / 2, wallMs: this.costs.startMs, heldBytes: this.costs.nodeBytes }
   }
 
   async stopNode(node) {
@@ -231,8 +238,8 @@ class Company {
 
   async warmPack(pack) {
     for (const slot of this.slots) if (slot.up) slot.warm.add(pack)
-    this.#cpuMs += costs.cpuMs / 3
-    return { cpuMs: costs.cpuMs / 3, wallMs: costs.coldMs, heldBytes: costs.queryBytes / 4 }
+    this.#cpuMs += this.costs.cpuMs / 3
+    return { cpuMs: this.costs.cpuMs / 3, wallMs: this.costs.coldMs, heldBytes: this.costs.queryBytes / 4 }
   }
 
   async buildPack() {
@@ -241,31 +248,31 @@ class Company {
 
   /** Needs a node, as any query does. */
   async precompute({ sql }) {
-    const wallMs = costs.coldMs + (this.anyUp ? 0 : costs.startMs)
-    if (!this.anyUp) this.#start(this.slots[0], costs.startMs)
+    const wallMs = this.costs.coldMs + (this.anyUp ? 0 : this.costs.startMs)
+    if (!this.anyUp) this.#start(this.slots[0], this.costs.startMs)
     this.#stored.set(sql, this.version)
-    this.#cpuMs += costs.cpuMs
-    return { cpuMs: costs.cpuMs, wallMs, heldBytes: 1e5 }
+    this.#cpuMs += this.costs.cpuMs
+    return { cpuMs: this.costs.cpuMs, wallMs, heldBytes: 1e5 }
   }
 
   /** A query comes: the node that is free first takes it. */
   ask({ sql, tenant, recurring }, number) {
-    const template = templateOf(sql)
+    const template = this.fingerprintOf(sql)
     const stored = this.#stored.get(sql) === this.version
     let beginAt = this.at
-    let takes = costs.storedMs
+    let takes = this.costs.storedMs
     if (!stored) {
-      if (!this.anyUp) this.#start(this.slots[0], costs.startMs)
+      if (!this.anyUp) this.#start(this.slots[0], this.costs.startMs)
       let slot = this.#freest()
       // All are busy: another node is started, up to what the company has.
       const another = this.slots.find((other) => !other.up)
-      if (another !== undefined && Math.min(...slot.free) > this.at + costs.startMs) {
-        this.#start(another, costs.startMs)
+      if (another !== undefined && Math.min(...slot.free) > this.at + this.costs.startMs) {
+        this.#start(another, this.costs.startMs)
         slot = another
       }
       const place = slot.free.indexOf(Math.min(...slot.free))
       beginAt = Math.max(this.at, slot.readyAt, slot.free[place])
-      takes = slot.warm.has(template) ? costs.warmMs : costs.coldMs
+      takes = slot.warm.has(template) ? this.costs.warmMs : this.costs.coldMs
       slot.free[place] = beginAt + takes
       slot.warm.add(template)
       this.#stored.set(sql, this.version)
@@ -274,6 +281,14 @@ class Company {
     const endAt = beginAt + takes
     const waitMs = endAt - this.at
     this.#waits.push(waitMs)
+    this.#onAsked({
+      at: this.at,
+      tenant,
+      sql,
+      recurring,
+      waitMs,
+      ready: stored || (beginAt === this.at && takes === this.costs.warmMs),
+    })
     if (recurring && this.at - this.#lastAt >= firstAfterMs) this.#firstWaits.push({ queryId: `q-${number}`, waitMs })
     this.#lastAt = this.at
     this.running++
@@ -293,21 +308,22 @@ class Company {
       up: true,
       since: this.at,
       readyAt: this.at + ms,
-      free: Array.from({ length: costs.slots }, () => 0),
+      free: Array.from({ length: this.costs.slots }, () => 0),
       warm: new Set(),
     })
     this.#cpuMs += ms / 2
+    this.#nodesAtOnce = Math.max(this.#nodesAtOnce, this.slots.filter(({ up }) => up).length)
   }
 
   /** First waits leave out the queries that were held out on purpose. */
-  result(ledger, heldOut) {
+  result(heldOut) {
     for (const slot of this.slots) if (slot.up) this.#upMs += this.at - slot.since
     return {
       waits: this.#waits,
       firstWaits: this.#firstWaits.filter(({ queryId }) => !heldOut.has(queryId)).map(({ waitMs }) => waitMs),
-      byteSeconds: (this.#upMs / 1000) * costs.nodeBytes,
+      byteSeconds: (this.#upMs / 1000) * this.costs.nodeBytes,
       cpuSeconds: this.#cpuMs / 1000,
-      ledger,
+      nodesAtOnce: this.#nodesAtOnce,
     }
   }
 }
