@@ -3,7 +3,7 @@ import { type Access, rateHalfLives } from './keep-rules.js'
 
 type Warmth = Pick<Access, 'heat' | 'rates' | 'now'>
 
-const knownMax = 20_000
+const knownMax = 10_000
 /** Heat is halved in so many accesses per thing known. */
 const heatHalfLife = 20
 

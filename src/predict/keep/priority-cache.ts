@@ -43,7 +43,7 @@ export class PriorityCache implements Cache {
     this.#entries.set(id, { access, count, priority })
     push(this.#heap, { priority, id })
     while (this.#used > this.#capacity) this.#evict()
-    if (this.#heap.length > 4 * this.#entries.size + 64) this.#rank()
+    if (this.#heap.length > 2 * this.#entries.size + 64) this.#rank()
     return found !== undefined
   }
 

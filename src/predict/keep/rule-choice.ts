@@ -17,7 +17,7 @@ interface Duel {
 const duelDecay = 0.9995
 const luck = 2
 /** A shadow that holds more is thinned out. */
-const shadowedMax = 4096
+const shadowedMax = 1024
 
 export class RuleChoice {
   readonly #shadows: readonly PriorityCache[]

@@ -44,10 +44,10 @@ describe('the choice of a rule', () => {
   })
 
   it('shadows a share of very many things, and chooses as well by it', () => {
-    const choice = new RuleChoice(20_000)
+    const choice = new RuleChoice(4_000)
     const heat = new AccessHeat()
     const random = seeded(3)
-    for (let i = 0; i < 60_000; i++) choice.access(heat.access(`${Math.floor(i / 3) + Math.floor(8000 * random())}`, 1, 1))
+    for (let i = 0; i < 60_000; i++) choice.access(heat.access(`${Math.floor(i / 3) + Math.floor(1600 * random())}`, 1, 1))
     expect([lru, ...keepRules.slice(5)]).toContain(choice.rule)
   })
 })
