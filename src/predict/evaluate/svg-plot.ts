@@ -102,8 +102,11 @@ function roundTicks(from: number, to: number): readonly number[] {
   return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, i) => (first + i) * step)
 }
 
+/** Few enough characters to stand beside the axis' label. */
 function short(value: number): string {
-  return Math.abs(value) >= 1e6 ? `${Number((value / 1e6).toPrecision(3))}M` : String(Number(value.toPrecision(3)))
+  const size = Math.abs(value)
+  const [unit, sign] = size >= 1e6 ? [1e6, 'M'] : size >= 1e4 ? [1e3, 'k'] : [1, '']
+  return `${Number((value / unit).toPrecision(3))}${sign}`
 }
 
 /** Text that is safe inside HTML. */

@@ -18,6 +18,12 @@ it('has round numbers at its axes', () => {
   expect(numbers).toEqual(['0', '1000', '2000', '3000', '4000', '5000', '1', '2', '5', '10', '20'])
 })
 
+it('writes large numbers short', () => {
+  const x = { label: 'x', from: 1000, to: 10_000_000, log: true }
+  const numbers = [...plot({ ...options, x }, []).matchAll(/text-anchor="middle">([\dkM]+)</g)].map(([, number]) => number)
+  expect(numbers).toEqual(['1000', '10k', '100k', '1M', '10M'])
+})
+
 it('cuts off what lies beyond its axes, where a line along the edge would say what is not so', () => {
   const drawn = plot(options, [{ name: 'rule', points }])
   const [, box, end] = drawn.match(/<svg x="56" y="(\d+)"[^>]*><polyline points="[\d.]+,[\d.]+ [\d.]+,(-?[\d.]+)"/) ?? []
