@@ -17,6 +17,12 @@ describe('what is kept by its worth', () => {
     expect([kept.has('fair'), kept.bytes]).toEqual([true, 40])
   })
 
+  it('stays within its budget, whatever is said to be saved', () => {
+    const kept = new KeptByWorth<string>(10)
+    for (let i = 0; i < 50; i++) kept.add(`thing${i}`, 5, i % 2 === 0 ? Number.NaN : 1)
+    expect(kept.bytes).toBe(10)
+  })
+
   it('goes, though it was once used much, when it is not used any more', () => {
     const kept = new KeptByWorth<string>(10)
     kept.add('old', 5, 1)

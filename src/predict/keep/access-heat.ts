@@ -26,6 +26,7 @@ export class AccessHeat {
       return age + Math.log2(1 + (old === undefined ? 0 : 2 ** ((old.rates[i] as number) - age)))
     })
     this.#known.set(id, { heat, rates, now: this.#now })
-    return { id, bytes: Math.max(1, bytes), value: Math.max(0.001, value), heat, rates, now: this.#now }
+    // What is not known counts as little: a rank must be a number.
+    return { id, bytes: Math.max(1, bytes || 0), value: Math.max(0.001, value || 0), heat, rates, now: this.#now }
   }
 }
