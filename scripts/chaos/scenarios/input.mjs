@@ -115,10 +115,8 @@ async function run({ random, inner, say, check }) {
       .query(sql, { timeoutMs: 20_000, ...more }, 30_000)
       .catch((error) => ({ status: 0, text: String(error) }))
     const ms = performance.now() - began
-    // What is far too large is refused before it has been read to its end: some clients then see only the closed connection.
-    const cutOff = sql.length > 10_000_000 && /EPIPE|ECONNRESET/.test(answer.text)
     const right =
-      cutOff || answer.status === 200
+      answer.status === 200
         ? fine !== undefined && rowsText(answer.body.rows) === rowsText(fine)
         : codes.includes(answer.error?.code)
     check(
@@ -181,8 +179,7 @@ async function run({ random, inner, say, check }) {
     const answer = await server.query(`SELECT v, sum(${quoted}) AS ${quoted} FROM ${table} GROUP BY v`)
     const refused = made.status === 400 && typeof made.error?.message === 'string'
     const right =
-      cutOff ||
-      (answer.status === 200 && rowsText(answer.body.rows) === rowsText([[name, 3]]) && answer.body.columns[1].name === name)
+      answer.status === 200 && rowsText(answer.body.rows) === rowsText([[name, 3]]) && answer.body.columns[1].name === name
     if (right || refused) unicode++
     else say(`${JSON.stringify(name)}: ${made.text.slice(0, 150)} ${answer.text.slice(0, 150)}`)
     if (refused) say(`refused: ${made.error.message}`)

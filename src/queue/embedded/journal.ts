@@ -1,7 +1,8 @@
 /**
  * What must survive a crash before it is promised: accepted queries and writes under way. A file of JSON lines, `put` and
  * `done`, with one fsync for all calls that wait at the same time. A torn last line (the crash came while writing) is cut off
- * at opening; it was never acknowledged. The file is rewritten when most of its lines are done.
+ * at opening; it was never acknowledged. The file is rewritten when most of its lines are done, and after a call to the disk has failed:
+ * half a line may be at its end then, which would spoil the next one, or the open file may not be the one of that name any more.
  */
 import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -19,6 +20,8 @@ export class Journal {
   #lines: number
   #pending: { line: string; resolve: () => void; reject: (error: unknown) => void }[] = []
   #flushing: Promise<void> | undefined
+  /** Whether the open file ends with a whole line, and is the one that an opening would read. */
+  #sound = true
   #closed = false
 
   private constructor(path: string, file: FileHandle, live: Map<string, unknown>, lines: number) {
@@ -31,7 +34,7 @@ export class Journal {
   /** Opens or creates the file; its folder is created too. */
   static async open(path: string): Promise<Journal> {
     await mkdir(dirname(path), { recursive: true })
-    const live = replay(await readFile(path, 'utf8').catch(() => ''))
+    const live = replay(await readIfThere(path))
     const file = await rewrite(path, live)
     return new Journal(path, file, live, live.size)
   }
@@ -42,9 +45,14 @@ export class Journal {
   }
 
   /** Resolves when it would survive a crash. */
-  put(key: string, value: unknown): Promise<void> {
+  async put(key: string, value: unknown): Promise<void> {
     this.#live.set(key, value)
-    return this.#append({ put: key, value })
+    try {
+      await this.#append({ put: key, value })
+    } catch (error) {
+      this.#live.delete(key)
+      throw error
+    }
   }
 
   /** Forgets an entry; unknown keys are ignored. */
@@ -73,23 +81,40 @@ export class Journal {
       const batch = this.#pending
       this.#pending = []
       try {
-        await this.#file.appendFile(batch.map((entry) => entry.line).join(''))
-        await this.#file.datasync()
-        this.#lines += batch.length
-        if (this.#lines > this.#live.size + slackLines) await this.#compact()
+        await this.#write(batch.map((entry) => entry.line))
         for (const entry of batch) entry.resolve()
       } catch (error) {
+        this.#sound = false
         for (const entry of batch) entry.reject(error)
       }
     }
     this.#flushing = undefined
   }
 
+  async #write(lines: readonly string[]): Promise<void> {
+    // What is live has these lines already.
+    if (!this.#sound || this.#lines + lines.length > this.#live.size + slackLines) return this.#compact()
+    await this.#file.appendFile(lines.join(''))
+    await this.#file.datasync()
+    this.#lines += lines.length
+  }
+
   async #compact(): Promise<void> {
     const old = this.#file
     this.#file = await rewrite(this.#path, this.#live)
+    this.#sound = true
     this.#lines = this.#live.size
-    await old.close()
+    await old.close().catch(() => {})
+  }
+}
+
+/** The text of a file; nothing where there is none. One that cannot be read is not one that is not there. */
+async function readIfThere(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw error
   }
 }
 
@@ -116,13 +141,20 @@ function parseLine(line: string): Line | undefined {
 /** Writes what is live under a temporary name, makes it the file, and opens it for appending. */
 async function rewrite(path: string, live: ReadonlyMap<string, unknown>): Promise<FileHandle> {
   const temporary = `${path}.tmp`
-  const file = await open(temporary, 'w')
-  await file.writeFile([...live].map(([put, value]) => `${JSON.stringify({ put, value })}\n`).join(''))
-  await file.sync()
-  await file.close()
+  const text = [...live].map(([put, value]) => `${JSON.stringify({ put, value })}\n`).join('')
+  await using(await open(temporary, 'w'), async (file) => {
+    await file.writeFile(text)
+    await file.sync()
+  })
   await rename(temporary, path)
-  const folder = await open(dirname(path), 'r')
-  await folder.sync()
-  await folder.close()
+  await using(await open(dirname(path), 'r'), (folder) => folder.sync())
   return open(path, 'a')
+}
+
+async function using(file: FileHandle, work: (file: FileHandle) => Promise<void>): Promise<void> {
+  try {
+    await work(file)
+  } finally {
+    await file.close()
+  }
 }
