@@ -126,3 +126,15 @@ export function derivedSegmentId(parents: readonly string[], sql: string, contex
     ...parents,
   ])}`
 }
+
+/** Column names as a relation can have them: the later of two equal ones gets a number, as DuckDB does it; none is empty. */
+export function distinctNames(columns: readonly Column[]): readonly string[] {
+  const taken = new Set<string>()
+  return columns.map((column) => {
+    const wanted = column.name === '' ? 'column' : column.name
+    let name = wanted
+    for (let count = 1; taken.has(name.toLowerCase()); count++) name = `${wanted}_${count}`
+    taken.add(name.toLowerCase())
+    return name
+  })
+}

@@ -4,9 +4,9 @@
  * every type comes back as it went, 128-bit integers as text inside Parquet (they are what `sum(int)` gives, so frequent), and a
  * DuckDB file with table `t` for the rest. The lists below were measured: test/node/carrier.test.ts holds them.
  */
-import type { Carrier, Column } from '../model/segment.js'
+import { type Carrier, type Column, distinctNames } from '../model/segment.js'
 import { quoteName } from './quote.js'
-import { parseType, type TypeTree } from './type-tree.js'
+import { parseType, printType, type TypeTree } from './type-tree.js'
 
 const keptByParquet = new Set([
   'BOOLEAN',
@@ -74,18 +74,6 @@ export function restoreSql(from: string, columns: readonly Column[], carrier: Ca
   return `SELECT ${list.join(', ')} FROM ${from}`
 }
 
-/** Column names as a relation can have them: the later of two equal ones gets a number, as DuckDB does it; none is empty. */
-export function distinctNames(columns: readonly Column[]): readonly string[] {
-  const taken = new Set<string>()
-  return columns.map((column) => {
-    const wanted = column.name === '' ? 'column' : column.name
-    let name = wanted
-    for (let count = 1; taken.has(name.toLowerCase()); count++) name = `${wanted}_${count}`
-    taken.add(name.toLowerCase())
-    return name
-  })
-}
-
 /** True where Parquet gives every value of the type back as it was, and the type with it. */
 export function isKeptByParquet(type: TypeTree): boolean {
   switch (type.kind) {
@@ -101,5 +89,55 @@ export function isKeptByParquet(type: TypeTree): boolean {
     }
     default:
       return false
+  }
+}
+
+/**
+ * The type that a written table's files have for a column: its own where Parquet keeps it, text for the rest. The text of a UNION
+ * does not say which member it is, so a UNION stays one, which Parquet holds as a struct with a tag and DuckDB casts back.
+ */
+export function storedType(tree: TypeTree): string {
+  return printType(tree, (part) => (holdsUnion(part) || isKeptByParquet(part) ? undefined : 'VARCHAR'))
+}
+
+/** What to do about a type of which no file of a written table would give back all values; undefined where one does. */
+export function unkeptHint(tree: TypeTree): string | undefined {
+  switch (tree.kind) {
+    case 'scalar':
+      return tree.name === 'VARIANT' ? 'cast it to JSON' : undefined
+    case 'enum':
+      return undefined
+    case 'list':
+    case 'array':
+      return unkeptHint(tree.element)
+    case 'map':
+      return unkeptHint(tree.key) ?? unkeptHint(tree.value)
+    case 'struct':
+      if (tree.fields.some((field) => field.name === '')) return "name the fields of the struct: {'a': …} instead of row(…)"
+      return firstHint(tree.fields)
+    case 'union':
+      if (tree.fields.some((field) => holdsUnion(field.type))) return 'make the inner union a member of the outer one'
+      return firstHint(tree.fields)
+  }
+}
+
+function firstHint(fields: readonly { readonly type: TypeTree }[]): string | undefined {
+  return fields.map((field) => unkeptHint(field.type)).find((hint) => hint !== undefined)
+}
+
+function holdsUnion(tree: TypeTree): boolean {
+  switch (tree.kind) {
+    case 'scalar':
+    case 'enum':
+      return false
+    case 'list':
+    case 'array':
+      return holdsUnion(tree.element)
+    case 'map':
+      return holdsUnion(tree.key) || holdsUnion(tree.value)
+    case 'struct':
+      return tree.fields.some((field) => holdsUnion(field.type))
+    case 'union':
+      return true
   }
 }

@@ -1,8 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ForebayError } from '../model/errors.js'
 import type { TaskOutput, TaskResult } from '../model/messages.js'
-import { type Column, stableHash } from '../model/segment.js'
-import { distinctNames, isKeptByParquet } from './carrier.js'
+import { type Column, distinctNames, stableHash } from '../model/segment.js'
+import { isKeptByParquet, storedType, unkeptHint } from './carrier.js'
 import { publishDurably } from './durable-file.js'
 import { fileBytes } from './file-bytes.js'
 import { quoteName, quoteText } from './quote.js'
@@ -36,11 +37,16 @@ export async function publishTable(
   }
 }
 
-/** Types that Parquet would change go as text; the table's snapshot names the declared type, and readers cast back to it. */
+/** Types that Parquet would change go as others; the table's snapshot names the declared type, and readers cast back to it. */
 function tableSql(sql: string, columns: readonly Column[]): string {
   const names = distinctNames(columns).map(quoteName)
-  const list = columns.map(({ type }, index) => {
-    const value = isKeptByParquet(parseType(type)) ? `c${index}` : `CAST(c${index} AS VARCHAR)`
+  const list = columns.map(({ name, type }, index) => {
+    const tree = parseType(type)
+    const hint = unkeptHint(tree)
+    if (hint !== undefined) {
+      throw new ForebayError('NOT_SUPPORTED', `column "${name}" has type ${type}, which a written table cannot keep`, { hint })
+    }
+    const value = isKeptByParquet(tree) ? `c${index}` : `CAST(c${index} AS ${storedType(tree)})`
     return `${value} AS ${names[index] ?? ''}`
   })
   return `SELECT ${list.join(', ')} FROM (${sql}) AS __rows(${columns.map((_, index) => `c${index}`).join(', ')})`

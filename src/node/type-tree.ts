@@ -1,3 +1,5 @@
+import { quoteName, quoteText } from './quote.js'
+
 /** A DuckDB type taken apart as far as its nesting goes; what is not nested stays text, e.g. `DECIMAL(15,2)`. */
 export type TypeTree =
   | { readonly kind: 'scalar'; readonly name: string }
@@ -30,11 +32,38 @@ export function parseType(text: string): TypeTree {
   }
 }
 
+/** The type's text, with what `replaced` gives in the place of a part; undefined leaves the part as it is. */
+export function printType(tree: TypeTree, replaced: (part: TypeTree) => string | undefined): string {
+  const replacement = replaced(tree)
+  if (replacement !== undefined) return replacement
+  const print = (part: TypeTree): string => printType(part, replaced)
+  switch (tree.kind) {
+    case 'scalar':
+      return tree.name
+    case 'enum':
+      return `ENUM(${tree.values.map(quoteText).join(', ')})`
+    case 'list':
+      return `${print(tree.element)}[]`
+    case 'array':
+      return `${print(tree.element)}[${tree.size}]`
+    case 'map':
+      return `MAP(${print(tree.key)}, ${print(tree.value)})`
+    case 'struct':
+    case 'union': {
+      // Fields without a name are known by their place.
+      const name = (field: string, index: number): string => quoteName(field === '' ? String(index + 1) : field)
+      const fields = tree.fields.map((field, index) => `${name(field.name, index)} ${print(field.type)}`)
+      return `${tree.kind.toUpperCase()}(${fields.join(', ')})`
+    }
+  }
+}
+
 function parseField(text: string): { readonly name: string; readonly type: TypeTree } {
   const quoted = /^"((?:[^"]|"")*)"\s+(.*)$/s.exec(text)
   if (quoted !== null) return { name: (quoted[1] ?? '').replaceAll('""', '"'), type: parseType(quoted[2] ?? '') }
-  const space = text.search(/\s/)
-  return space < 0 ? { name: '', type: parseType(text) } : { name: text.slice(0, space), type: parseType(text.slice(space)) }
+  // What DuckDB leaves unquoted is a word that is no type's first one.
+  const plain = /^([A-Za-z_]\w*)\s+(?!WITH TIME ZONE)(.*)$/s.exec(text)
+  return plain === null ? { name: '', type: parseType(text) } : { name: plain[1] ?? '', type: parseType(plain[2] ?? '') }
 }
 
 /** Splits at commas outside of parentheses and quotes. */

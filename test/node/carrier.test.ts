@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { DerivedSource, TaskInput } from '../../src/model/messages.js'
-import type { Column, StoredSegment } from '../../src/model/segment.js'
-import { carrierOf, distinctNames, physicalNames } from '../../src/node/carrier.js'
+import { type Column, distinctNames, type StoredSegment } from '../../src/model/segment.js'
+import { carrierOf, physicalNames } from '../../src/node/carrier.js'
 import { parseType } from '../../src/node/type-tree.js'
 import { duckdb, jsonRowsOf, NodeUnderTest, task, testFolder, toClient } from './node-under-test.js'
 

@@ -253,7 +253,9 @@ describe('statements', () => {
       { name: 'country', type: 'VARCHAR' },
     ])
     const byName = await planner.plan("insert into cities by name select 'IT' as country, 'Rome' as city")
-    expect(byName.work.whole.sql).toContain('CAST(c1 AS VARCHAR) AS city, CAST(c0 AS VARCHAR) AS country')
+    expect(byName.work.whole.sql).toContain('SELECT c1 AS city, c0 AS country')
+    const cast = await planner.plan('insert into cities select 7, true')
+    expect(cast.work.whole.sql).toContain('CAST(c0 AS VARCHAR) AS city, CAST(c1 AS VARCHAR) AS country')
   })
 
   it.each([

@@ -1,6 +1,6 @@
 /** A disk that fills up, and a data folder that goes away and comes back, under a server that runs. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Oracle, rowsText, writeLake } from '../support/lake.mjs'
 import { until } from '../support/random.mjs'
@@ -16,6 +16,17 @@ function smallDisk(folder) {
   } catch {
     return undefined
   }
+}
+
+/** Takes all the room that there is, but for a few pages. */
+function fillUp(path) {
+  const piece = Buffer.alloc(1 << 16)
+  try {
+    for (;;) appendFileSync(path, piece)
+  } catch (error) {
+    if (error.code !== 'ENOSPC') throw error
+  }
+  truncateSync(path, Math.max(0, statSync(path).size - 20_000))
 }
 
 async function fullDisk({ inner, say, check }, oracle, data) {
@@ -48,8 +59,7 @@ async function fullDisk({ inner, say, check }, oracle, data) {
       if (answer.status === 200) written.push(`big${each}`)
       else told.set(answer.error?.code ?? answer.text, answer.error?.message)
     }
-    const { bavail, bsize } = statfsSync(folder)
-    writeFileSync(join(folder, 'ballast'), Buffer.alloc(Math.max(0, bavail * bsize - 20_000)))
+    fillUp(join(folder, 'ballast'))
     for (const sql of [
       'CREATE TABLE more AS SELECT * FROM facts',
       'INSERT INTO kept SELECT * FROM dims',

@@ -3,10 +3,9 @@
  * keeps the value: left alone, DuckDB would write 128-bit integers, which `sum` of integers gives, as DOUBLE and lose digits, would
  * cut INTERVAL to milliseconds and refuse negative ones, and would drop the zone of TIME WITH TIME ZONE.
  */
-import type { Column } from '../../model/segment.js'
-import { distinctNames } from '../carrier.js'
+import { type Column, distinctNames } from '../../model/segment.js'
 import { quoteName } from '../quote.js'
-import { parseType, type TypeTree } from '../type-tree.js'
+import { parseType, printType, type TypeTree } from '../type-tree.js'
 
 /** `sql` with every column in a type that Parquet keeps: DECIMAL(38,0) for 128-bit integers, text (DuckDB's) for the rest. */
 export function parquetSql(sql: string, columns: readonly Column[]): string {
@@ -43,20 +42,10 @@ function isPortable(tree: TypeTree): boolean {
 }
 
 function portableType(tree: TypeTree): string {
-  switch (tree.kind) {
-    case 'scalar':
-      if (wholeNumbers.has(tree.name)) return 'DECIMAL(38,0)'
-      return asText.has(tree.name) ? 'VARCHAR' : tree.name
-    case 'enum':
-    case 'union':
-      return 'VARCHAR'
-    case 'list':
-      return `${portableType(tree.element)}[]`
-    case 'array':
-      return `${portableType(tree.element)}[${tree.size}]`
-    case 'map':
-      return `MAP(${portableType(tree.key)}, ${portableType(tree.value)})`
-    case 'struct':
-      return `STRUCT(${tree.fields.map((field) => `${quoteName(field.name)} ${portableType(field.type)}`).join(', ')})`
-  }
+  return printType(tree, (part) => {
+    if (part.kind === 'enum' || part.kind === 'union') return 'VARCHAR'
+    if (part.kind !== 'scalar') return undefined
+    if (wholeNumbers.has(part.name)) return 'DECIMAL(38,0)'
+    return asText.has(part.name) ? 'VARCHAR' : undefined
+  })
 }

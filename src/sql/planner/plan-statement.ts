@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { ForebayError } from '../../model/errors.js'
 import type { Plan, Statement } from '../../model/query.js'
-import { type Column, stableHash } from '../../model/segment.js'
+import { type Column, distinctNames, stableHash } from '../../model/segment.js'
 import { volatileFunctions } from '../allow/allowed-functions.js'
 import { checkAllowed, type Locate } from '../allow/check-allowed.js'
 import { type AstObject, type AstValue, numberText, printAst } from '../ast-text.js'
@@ -102,7 +102,7 @@ export class StatementPlanner {
       template,
       fingerprint: stableHash([template], 16),
       literals: select.literals,
-      columns: select.columns,
+      columns: header.kind === 'create-table' ? tableColumns(select.columns) : select.columns,
       reads,
       work,
       columnLineage: columnLineage(root, select.columns, (relation) => datasets.get(relation)),
@@ -258,6 +258,12 @@ function statementOf(header: Exclude<Header, { kind: 'drop-table' | 'drop-view' 
   const names = header.columns.map(quoteName).join(', ')
   const sql = names === '' ? header.body.text : `SELECT * FROM (${header.body.text}\n) AS renamed(${names})`
   return { kind: 'create-view', view: header.view, replace: header.replace, sql }
+}
+
+/** Two columns of a SELECT may have one name, those of a table may not. */
+function tableColumns(columns: readonly Column[]): readonly Column[] {
+  const names = distinctNames(columns)
+  return columns.map(({ type }, index) => ({ name: names[index] ?? '', type }))
 }
 
 function statementPrefix(header: Exclude<Header, { kind: 'drop-table' | 'drop-view' }>): string {

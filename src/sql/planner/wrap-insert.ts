@@ -24,7 +24,12 @@ export function wrapForInsert(
   }
   const list = table.map((column, index) => {
     const from = source.size === 0 ? index : source.get(index)
-    return `CAST(${from === undefined ? 'NULL' : `c${from}`} AS ${column.type}) AS ${quoteName(column.name)}`
+    // DuckDB's parser has no tree for a cast to some types (a list of ENUM).
+    const value =
+      from !== undefined && given[from]?.type === column.type
+        ? `c${from}`
+        : `CAST(${from === undefined ? 'NULL' : `c${from}`} AS ${column.type})`
+    return `${value} AS ${quoteName(column.name)}`
   })
   return `SELECT ${list.join(', ')} FROM (${sql}) AS given(${given.map((_, index) => `c${index}`).join(', ')})`
 }

@@ -102,7 +102,8 @@ function findColumn(table: ScopeTable, name: string): Column | undefined {
 }
 
 function resolved(table: ScopeTable, column: Column, fields: readonly string[]): Resolved {
-  const base = columnRef(table.alias, column.name)
+  // A subquery in FROM need not have a name.
+  const base = table.alias === '' ? columnRef(column.name) : columnRef(table.alias, column.name)
   const expression = fields.reduce((struct, name) => call('struct_extract', [struct, textConstant(name)]), base)
   return { expression, table, column }
 }

@@ -145,6 +145,9 @@ function checkSmall(names: readonly string[], shared: SplitRelation, context: Sp
   }
 }
 
+/** In a type as DuckDB prints it: what `row(…)` makes. No file can hold one. */
+const unnamedStruct = /\bSTRUCT\((?!"(?:[^"]|"")*"\s|[A-Za-z_]\w*\s+(?!WITH TIME ZONE))/
+
 /** Binds the parts, holds their columns against the whole's, and gives those of a partial. */
 async function boundPartials(
   split: Pick<BlockSplit, 'leaf' | 'merge' | 'root'>,
@@ -155,6 +158,7 @@ async function boundPartials(
     overPartials(split.merge, split.leaf),
     overPartials(split.root, split.leaf),
   ])
+  if (leaf.some(({ type }) => unnamedStruct.test(type))) throw new NotSplit('a struct whose fields have no names')
   if (!sameColumns(leaf, merged)) throw new NotSplit('merging changes the types of partials')
   if (!sameColumns(context.columns, final)) throw new NotSplit('splitting changes the columns of the result')
   return leaf

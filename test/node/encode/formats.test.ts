@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { tableFromIPC } from 'apache-arrow'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ResultFormat } from '../../../src/model/query.js'
+import { everyType as values } from '../../support/every-type.js'
 import { duckdb, jsonRowsOf, NodeUnderTest, task, testFolder, toClient } from '../node-under-test.js'
 
 const folder = testFolder()
@@ -19,99 +20,6 @@ async function answer(sql: string, format: ResultFormat, names: readonly string[
   if (outcome.result.to !== 'client' || outcome.result.inline === undefined) throw new Error('no inline answer')
   return Buffer.from(outcome.result.inline)
 }
-
-/** SQL of a value, what JSON holds for it, and what CSV holds where that differs. */
-const values: readonly (readonly [sql: string, json: unknown, csv?: string | undefined])[] = [
-  ['true', true],
-  ['NULL::INTEGER', null, ''],
-  ['NULL', null, ''],
-  ['(-128)::TINYINT', -128],
-  ['255::UTINYINT', 255],
-  ['(-32768)::SMALLINT', -32768],
-  ['65535::USMALLINT', 65535],
-  ['(-2147483648)::INTEGER', -2147483648],
-  ['4294967295::UINTEGER', 4294967295],
-  ['9007199254740991::BIGINT', 9007199254740991],
-  ['9007199254740992::BIGINT', 9007199254740992],
-  ['9007199254740993::BIGINT', '9007199254740993'],
-  ['(-9007199254740993)::BIGINT', '-9007199254740993'],
-  ['(-9223372036854775808)::BIGINT', '-9223372036854775808'],
-  ['18446744073709551615::UBIGINT', '18446744073709551615'],
-  ['9223372036854775808::UBIGINT', '9223372036854775808'],
-  ['1::HUGEINT', '1'],
-  ['(-170141183460469231731687303715884105728)::HUGEINT', '-170141183460469231731687303715884105728'],
-  ['340282366920938463463374607431768211455::UHUGEINT', '340282366920938463463374607431768211455'],
-  ['0.1::FLOAT', 0.1],
-  ['3.4028235e38::FLOAT', 3.4028235e38],
-  ['16777217.0::FLOAT', 16777216],
-  ['0.1::DOUBLE', 0.1],
-  ['1e300::DOUBLE', 1e300],
-  ["'-0.0'::DOUBLE", -0, '-0.0'],
-  ["'NaN'::DOUBLE", 'NaN'],
-  ["'Infinity'::DOUBLE", 'Infinity'],
-  ["'-Infinity'::FLOAT", '-Infinity'],
-  ['1.50::DECIMAL(4,2)', '1.50'],
-  ['-0.01::DECIMAL(4,2)', '-0.01'],
-  ['-12345.678::DECIMAL(9,3)', '-12345.678'],
-  ['0.000001::DECIMAL(18,6)', '0.000001'],
-  ['999999999999999999::DECIMAL(18,0)', '999999999999999999'],
-  ['-12345678901234567890.123456::DECIMAL(38,6)', '-12345678901234567890.123456'],
-  ["'plain'", 'plain'],
-  [
-    '\'a "quoted", text that is long enough\'',
-    'a "quoted", text that is long enough',
-    '"a ""quoted"", text that is long enough"',
-  ],
-  ["''", '', '""'],
-  ["'ünï😀code which is longer than twelve'", 'ünï😀code which is longer than twelve'],
-  ["'line' || chr(10) || chr(13) || chr(9) || chr(1) || '\\'", 'line\n\r\t\u0001\\', '"line\n\r\t\u0001\\"'],
-  ["'\\xAA\\x00\\xFF'::BLOB", 'qgD/'],
-  ["''::BLOB", '', '""'],
-  ["DATE '2026-01-31'", '2026-01-31'],
-  ["DATE '0044-03-15 (BC)'", '-0043-03-15'],
-  ["DATE '12345-06-07'", '12345-06-07'],
-  ["DATE 'infinity'", 'infinity'],
-  ["DATE '-infinity'", '-infinity'],
-  ["TIME '10:00:00.5'", '10:00:00.5'],
-  ["TIMETZ '10:00:00+02'", '10:00:00+02:00'],
-  ["TIMESTAMP '2026-01-31 10:00:00.123456'", '2026-01-31T10:00:00.123456'],
-  ["TIMESTAMP '2026-01-31 10:00:00'", '2026-01-31T10:00:00'],
-  ["TIMESTAMP '1969-12-31 23:59:59.999999'", '1969-12-31T23:59:59.999999'],
-  ["TIMESTAMP '2300-01-01 00:00:00.1'", '2300-01-01T00:00:00.1'],
-  ["TIMESTAMP '9999-12-31 23:59:59.999999'", '9999-12-31T23:59:59.999999'],
-  ["TIMESTAMP 'infinity'", 'infinity'],
-  ["TIMESTAMP_S '2026-01-31 10:00:00'", '2026-01-31T10:00:00'],
-  ["TIMESTAMP_MS '2026-01-31 10:00:00.120'", '2026-01-31T10:00:00.12'],
-  ["TIMESTAMP_NS '2026-01-31 10:00:00.123456789'", '2026-01-31T10:00:00.123456789'],
-  ["TIMESTAMPTZ '2026-01-31 10:00:00+02'", '2026-01-31T08:00:00Z'],
-  ["TIMESTAMPTZ '-infinity'", '-infinity'],
-  ["INTERVAL '1 year 2 months 3 days 4 hours 5 minutes 6.5 seconds'", 'P1Y2M3DT4H5M6.5S'],
-  ["INTERVAL '-1 month 3 days -90 minutes'", 'P-1M3DT-1H-30M'],
-  ["INTERVAL '0 seconds'", 'PT0S'],
-  ["'6d3a7a3e-3a0c-4f0a-9d5e-2f1a5a6b7c8d'::UUID", '6d3a7a3e-3a0c-4f0a-9d5e-2f1a5a6b7c8d'],
-  ["'10101'::BIT", '10101'],
-  ["'b'::ENUM('a','b')", 'b'],
-  ['\'{"a": 1}\'::JSON', '{"a": 1}', '"{""a"": 1}"'],
-  ['123456789012345678901234567890::BIGNUM', '123456789012345678901234567890'],
-  ['[1, NULL, 3]', [1, null, 3], '"[1,null,3]"'],
-  ['[]::INTEGER[]', []],
-  ['NULL::INTEGER[]', null, ''],
-  ["[['a'], [], NULL]", [['a'], [], null], '"[[""a""],[],null]"'],
-  ['[1.5, 2.5]::DOUBLE[2]', [1.5, 2.5], '"[1.5,2.5]"'],
-  ["{'b': 1, 'a': DATE '2026-01-31', '1': 9007199254740993}", { b: 1, a: '2026-01-31', 1: '9007199254740993' }, undefined],
-  ["{'x': {'y': [TIMESTAMP '2026-01-31 10:00:00']}}", { x: { y: ['2026-01-31T10:00:00'] } }, undefined],
-  ['row(1, 2)', [1, 2], '"[1,2]"'],
-  [
-    "MAP {'k': 1, 'l': NULL}",
-    [
-      ['k', 1],
-      ['l', null],
-    ],
-    undefined,
-  ],
-  ["MAP {1: {'a': 'long enough for the heap'}}", [[1, { a: 'long enough for the heap' }]], undefined],
-  ['union_value(num := 2)', { num: 2 }, undefined],
-]
 
 describe('JSON', () => {
   it.each(values)('writes %s', async (sql, expected) => {

@@ -112,6 +112,8 @@ describe('what is split', () => {
       'groups',
     ],
     ['SELECT sum(p) FROM (SELECT price * 2 AS p FROM sales WHERE online) q', 'one'],
+    ['SELECT p, count(*) AS n FROM (SELECT shop AS p FROM sales) GROUP BY p HAVING max(p) IS NOT NULL', 'groups'],
+    ['SELECT max(p) FROM (SELECT price AS p FROM sales)', 'one'],
     ['SELECT sum(weight) / count(*), coalesce(avg(weight), 0), -stddev(weight) FROM sales', 'one'],
     ['SELECT shop, w FROM (SELECT shop, sum(weight) AS w FROM sales GROUP BY shop) q ORDER BY shop DESC', 'groups'],
     ['SELECT shop, count(DISTINCT item) FILTER (WHERE online), sum(id) FROM sales GROUP BY CUBE (shop, online)', 'groups'],
