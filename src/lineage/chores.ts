@@ -31,14 +31,19 @@ export function* catchUpWithCheckpoint(log: LineageLog, graph: GraphDatabase): C
   yield* loadCheckpoint(log, graph)
 }
 
-/** Writes a checkpoint, then truncates the log up to an offset, never beyond the checkpoint. Gives how many events went. */
+/**
+ * Writes a checkpoint, then truncates the log up to an offset, never beyond the checkpoint. Gives how many events went. What the results of
+ * queries were is kept for the latest ones alone, or it would grow with every query for ever.
+ */
 export function* checkpointAndTruncate(
   log: LineageLog,
   graph: GraphDatabase,
   graphPath: string,
   upTo: LogOffset,
+  resultsMax: number,
 ): Chore<{ readonly offset: number; readonly truncated: number }> {
   yield* catchUpWithCheckpoint(log, graph)
+  graph.change(() => graph.index.keepResults(resultsMax))
   const offset = yield* writeCheckpoint(log, graphPath)
   const from = log.from()
   const end = Math.min(upTo, offset)

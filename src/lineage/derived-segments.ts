@@ -98,6 +98,11 @@ export class DerivedSegments {
     this.#sql.run('DELETE FROM derived WHERE folded IS NOT NULL AND seen < ?', offset)
   }
 
+  /** Forgets which segments were results of queries, all but the latest so many. */
+  keepResults(most: number): void {
+    this.#sql.run('DELETE FROM results WHERE seen <= (SELECT seen FROM results ORDER BY seen DESC LIMIT 1 OFFSET ?)', most)
+  }
+
   /** Collects the snapshots behind a segment; gives the first ancestor whose origin is not known. */
   #closure(segment: SegmentId, into: Set<SnapshotId>, depth: number): SegmentId | undefined {
     const origin = this.#origin(segment)

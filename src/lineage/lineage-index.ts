@@ -113,6 +113,11 @@ export class LineageIndex {
     for (const table of ['writes', 'set_aside']) this.#sql.run(`DELETE FROM ${table} WHERE offset < ?`, offset)
   }
 
+  /** Forgets the results of all but the latest queries. */
+  keepResults(most: number): void {
+    this.#derived.keepResults(most)
+  }
+
   readonly #lookup = (id: string) => this.snapshots.segments(id)
 
   #takeTask(offset: LogOffset, event: TaskEvent, marks: Marks): void {

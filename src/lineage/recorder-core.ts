@@ -41,6 +41,8 @@ const roomAfterCommits = 50
 const progressEveryMs = 50
 /** Pause before a graph that could not be written is tried again. */
 const retryMs = 1000
+/** Results of a query that are kept for as long as its history, on the average; most have one. */
+const resultsPerQuery = 2
 /** Statuses kept in memory while the disk refuses them. */
 const queriesHeldMax = 10_000
 
@@ -281,7 +283,8 @@ export class RecorderCore {
   }
 
   #queueTruncation(upTo: number, done: (error?: unknown, value?: unknown) => void): void {
-    const run = checkpointAndTruncate(this.#log, this.#graph, this.#graphPath, upTo)
+    const resultsMax = resultsPerQuery * this.#data.limits.queriesMax
+    const run = checkpointAndTruncate(this.#log, this.#graph, this.#graphPath, upTo, resultsMax)
     this.#chores.push({
       run,
       projects: false,

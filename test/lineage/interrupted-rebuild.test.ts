@@ -33,7 +33,7 @@ function truncatedLog() {
   )
   graph.advance(100)
   const hash = (): string => drain(verifyGraph(log, files.graph)).hash
-  const truncate = () => drain(checkpointAndTruncate(log, graph, files.graph, log.next()))
+  const truncate = () => drain(checkpointAndTruncate(log, graph, files.graph, log.next(), 1_000))
   truncate()
   return { log, graph, hash, truncate }
 }

@@ -118,6 +118,23 @@ describe('the recorder', () => {
     expect(graph.edges.reduce((sum: number, edge: { count: number }) => sum + edge.count, 0)).toBe(1003)
   })
 
+  it('forgets the results of old queries with their history, and knows those of later ones', async () => {
+    const recorder = await openTestRecorder({ limits: { queriesMax: 10 } })
+    await recorder.record([snapshotEvent('S1', 't', 5)])
+    for (let query = 0; query < 60; query++) await recorder.record(treeOfTasks(`q-${query}`, 'S1', 't', 3, 'T1', noon + query))
+    await recorder.projected()
+    await recorder.checkpoint(0)
+    const reader = await openTestReader(recorder.folder)
+    const trace = (query: string) => reader.trace({ from: `query:${query}`, direction: 'upstream', depth: 3, limit: 100 })
+    await expect(trace('q-0')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    expect(JSON.parse(await trace('q-59')).vertices.length).toBeGreaterThan(3)
+    const graph = new DatabaseSync(join(recorder.folder, 'graph.sqlite'), { readOnly: true })
+    expect(graph.prepare('SELECT count(*) AS rows FROM results').get()).toMatchObject({ rows: 20 })
+    graph.close()
+    expect(await recorder.rebuild()).toMatchObject({ identical: true })
+    expect(JSON.parse(await trace('q-59')).vertices.length).toBeGreaterThan(3)
+  })
+
   it('makes the graph anew when its file is lost, also from a checkpoint', async () => {
     const first = await openTestRecorder({ limits: { eventsMax: 20 } })
     await first.record([snapshotEvent('S1', 't', 5), ...someTasks(60)])
