@@ -31,6 +31,8 @@ export class FakeFleet implements NodeFleet {
   readonly #listeners = new Set<FleetListener>()
   /** Rows by path: a spool outlives its process, unless the simulation takes it away. */
   readonly spool = new Map<string, readonly string[]>()
+  /** Paths whose bytes have changed since: whoever reads one finds that by its checksum. */
+  readonly flipped = new Set<string>()
   #files = 0
   readonly #slotsMax: number
   /** What no scheduler may do, and this one did. */
@@ -88,7 +90,7 @@ export class FakeFleet implements NodeFleet {
     if (message.type === 'cancel') {
       const task = slot.running.get(message.taskId)
       slot.running.delete(message.taskId)
-      if (task !== undefined) queueMicrotask(() => this.#say(node, failed(task, slot.incarnation, 'CANCELLED', 'cancelled')))
+      if (task !== undefined) queueMicrotask(() => this.say(node, failed(task, slot.incarnation, 'CANCELLED', 'cancelled')))
     }
     return true
   }
@@ -126,13 +128,21 @@ export class FakeFleet implements NodeFleet {
   finish(node: string, task: TaskMessage): void {
     const slot = this.#slot(node)
     slot.running.delete(task.taskId)
-    this.#say(node, this.#outcome(node, slot.incarnation, task))
+    this.say(node, this.#outcome(node, slot.incarnation, task))
     if (slot.state === 'draining' && slot.running.size === 0) this.#enter(node, 'absent')
   }
 
   /** An answer of an older attempt or process arrives. */
   sayLate(node: string, task: TaskMessage): void {
-    this.#say(node, this.#outcome(node, this.#slot(node).incarnation - 1, { ...task, attempt: task.attempt }))
+    this.say(node, this.#outcome(node, this.#slot(node).incarnation - 1, { ...task, attempt: task.attempt }))
+  }
+
+  /** A node does not take a task that it was given. */
+  refuse(node: string, task: TaskMessage, why: string): void {
+    const slot = this.#slot(node)
+    if (!slot.running.delete(task.taskId)) return
+    this.say(node, failed(task, slot.incarnation, 'UNAVAILABLE', `${node} takes no task: ${why}`))
+    if (slot.state === 'draining' && slot.running.size === 0) this.#enter(node, 'absent')
   }
 
   die(node: string, cause: LossCause): void {
@@ -153,6 +163,8 @@ export class FakeFleet implements NodeFleet {
         for (const { stored } of input.sources) {
           const found = this.spool.get(stored.path)
           if (found === undefined) return failed(task, incarnation, 'UNAVAILABLE', `segment "${stored.id}" is gone`)
+          if (this.flipped.has(stored.path))
+            return failed(task, incarnation, 'CHECKSUM_MISMATCH', `segment "${stored.id}" has changed`)
           rows.push(...found)
         }
       }
@@ -177,8 +189,13 @@ export class FakeFleet implements NodeFleet {
     return { ...base, result: { to: 'segment', stored } }
   }
 
-  #say(node: string, message: FromNode): void {
-    for (const listener of this.#listeners) listener.message(node, this.#slot(node).incarnation, message)
+  /** A message of a process arrives, also one of a process that is no more. */
+  say(node: string, message: FromNode, incarnation = this.incarnation(node)): void {
+    for (const listener of this.#listeners) listener.message(node, incarnation, message)
+  }
+
+  incarnation(node: string): number {
+    return this.#slot(node).incarnation
   }
 
   #enter(node: string, state: NodeState): void {
@@ -203,7 +220,12 @@ export class FakeFleet implements NodeFleet {
   }
 }
 
-function failed(task: TaskMessage, incarnation: number, code: 'CANCELLED' | 'UNAVAILABLE', message: string): FromNode {
+function failed(
+  task: TaskMessage,
+  incarnation: number,
+  code: 'CANCELLED' | 'UNAVAILABLE' | 'CHECKSUM_MISMATCH',
+  message: string,
+): FromNode {
   const { taskId, attempt } = task
   return { type: 'failed', taskId, attempt, incarnation, error: { code, message }, report: noReport }
 }

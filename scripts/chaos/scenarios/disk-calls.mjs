@@ -1,6 +1,6 @@
 /**
  * The n-th call to the disk fails, for every n: an error, a full disk, a write of which half arrives, a process that is killed in the
- * middle of it, a disk that is gone from then on. Of the lineage log, packs and written tables the old or the new state must be
+ * middle of it, a disk that is gone from then on. Of the lineage log, accepted queries, packs and written tables the old or the new state must be
  * there afterwards, and all that was acknowledged. The calls fail between the C library and whoever makes them, so that those of
  * SQLite and DuckDB fail too.
  */
@@ -79,17 +79,16 @@ async function loop(context, library, program, mode, stride) {
 }
 
 async function run(context) {
-  const { folder, seconds, say, check } = context
+  const { folder, seconds, say, check, part, leaveOut } = context
   const library = faultyDisk(folder)
-  if (library === undefined) {
-    say('left out: it needs Linux and a C compiler (cc)')
-    return
-  }
+  if (library === undefined) return leaveOut('every file call failing needs Linux and a C compiler (cc)')
+  const chosen = Object.values(programs).filter(({ name }) => part === undefined || name === part)
+  check(chosen.length > 0, `there is a program to run (${chosen.map(({ name }) => name)})`)
   mkdirSync(join(folder, 'root'), { recursive: true })
   // With less time not every call fails, but every so-manieth; which ones is for the seed to say.
   const stride = Math.max(1, Math.round(scenario.seconds / seconds))
   try {
-    for (const program of Object.values(programs)) {
+    for (const program of chosen) {
       for (const mode of modes) {
         const { runs, calls, broken, failures } = await loop(context, library, program, mode, stride)
         for (const each of broken.slice(0, 5)) say(each)
@@ -108,7 +107,7 @@ async function run(context) {
 
 export const scenario = {
   name: 'disk-calls',
-  about: 'the n-th file call fails, for every n: lineage log, packs, written tables',
+  about: 'the n-th file call fails, for every n: accepted queries, lineage log, packs, written tables',
   seconds: 900,
   run,
 }

@@ -29,13 +29,10 @@ function fillUp(path) {
   truncateSync(path, Math.max(0, statSync(path).size - 20_000))
 }
 
-async function fullDisk({ inner, say, check }, oracle, data) {
+async function fullDisk({ inner, say, check, leaveOut }, oracle, data) {
   const folder = inner('disk')
   const unmount = smallDisk(folder)
-  if (unmount === undefined) {
-    say('no file system can be mounted here (needs root): the full disk is left out, the disk budget is not')
-    return
-  }
+  if (unmount === undefined) return leaveOut('a full disk needs a file system of its own, which only root may mount')
   try {
     const state = join(folder, 'state')
     const config = join(inner('configuration'), 'forebay.yaml')

@@ -13,6 +13,7 @@ import { openRecorder } from '../../../dist/lineage/recorder.js'
 import { systemClock } from '../../../dist/model/clock.js'
 import { publishPack } from '../../../dist/node/publish-pack.js'
 import { Session } from '../../../dist/node/session.js'
+import { Journal } from '../../../dist/queue/embedded/journal.js'
 import { PackRegistry } from '../../../dist/scheduler/pack-registry.js'
 import { openPlannerPool } from '../../../dist/sql/planner-pool.js'
 
@@ -314,7 +315,46 @@ const tables = {
     }),
 }
 
-export const programs = { log, packs, tables }
+// ---- what was promised with 202
+
+const journalOf = (folder) => Journal.open(join(folder, 'promises', 'journal.jsonl'))
+
+const journal = {
+  name: 'journal',
+  about: 'accepted queries',
+  async run(folder, tell) {
+    // A server that cannot open it does not start, and is started again.
+    const open = await journalOf(folder).catch(() => journalOf(folder))
+    const promise = async (key) => {
+      const isPromised = await succeeds(() => open.put(key, `the query ${key}`))
+      if (isPromised) tell(`put ${key}`)
+      return isPromised
+    }
+    const forgettable = await promise('a')
+    for (const key of ['b', 'c', 'd']) await promise(key)
+    if (forgettable) {
+      tell('may forget a')
+      if (await succeeds(() => open.done('a'))) tell('forgot a')
+    }
+    await promise('e')
+    await open.close()
+  },
+  async check(folder, told) {
+    const open = await journalOf(folder)
+    const entries = open.entries()
+    await open.close()
+    const broken = []
+    for (const key of ['a', 'b', 'c', 'd', 'e']) {
+      const isThere = entries.get(key) === `the query ${key}`
+      if (told.includes(`put ${key}`) && !told.includes(`may forget ${key}`) && !isThere)
+        broken.push(`${key} was promised and is lost`)
+      if (told.includes(`forgot ${key}`) && entries.has(key)) broken.push(`${key} was forgotten and is there again`)
+    }
+    return broken
+  },
+}
+
+export const programs = { journal, log, packs, tables }
 
 /** Ends what the programs share. */
 export async function closePrograms() {

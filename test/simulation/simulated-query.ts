@@ -1,0 +1,70 @@
+import type { BaseSegment } from '../../src/model/segment.js'
+import type { TaskContext, TaskDraft } from '../../src/scheduler/run-task.js'
+import { type LeafWork, runTree } from '../../src/scheduler/run-tree.js'
+
+/** Runs a tree whose answer is the list of the segments that went into it. */
+export async function runQuery(
+  queryId: string,
+  segments: readonly string[],
+  nodes: readonly string[],
+  context: TaskContext,
+): Promise<string[]> {
+  const draft = (
+    taskId: string,
+    role: TaskDraft['role'],
+    inputs: TaskDraft['inputs'],
+    output: TaskDraft['output'],
+  ): TaskDraft => ({
+    taskId,
+    queryId,
+    tenant: 't',
+    template: '',
+    role,
+    sql: '',
+    inputs,
+    output,
+    transformation: { type: 'scan', operators: [], shape: '' },
+    threads: 'one',
+    timeZone: 'UTC',
+    memoryBytes: 0,
+    deadlineAt: 0,
+    eventKind: 'task',
+  })
+  const partials = (sources: Parameters<Parameters<typeof runTree>[0]['root']>[0]): TaskDraft['inputs'] => [
+    { kind: 'derived', relation: '__partials', columns: [], sources },
+  ]
+  const leaves: LeafWork[] = segments.map((id, index) => {
+    const segment = { id } as BaseSegment
+    const inputs: TaskDraft['inputs'] = [
+      {
+        kind: 'base',
+        relation: '__fb0',
+        dataset: 'd',
+        snapshot: 's',
+        columns: [],
+        mixedSchemas: false,
+        partitionColumns: [],
+        parts: [{ from: 'parquet', segments: [segment], verify: [] }],
+      },
+    ]
+    const output = { to: 'segment', segment: `d-${id}`, columns: [] } as const
+    return { node: nodes[index % nodes.length] ?? '', task: draft(`${queryId}-l${index}`, 'leaf', inputs, output) }
+  })
+  const client = { to: 'client', format: 'json', columns: [], inlineBytesMax: 1e6, resultBytesMax: 1e6 } as const
+  const outcome = await runTree(
+    {
+      leaves,
+      reused: [],
+      aggregator: (taskId, sources) =>
+        draft(taskId, 'aggregator', partials(sources), { to: 'segment', segment: `d-${taskId}`, columns: [] }),
+      root: (sources) => draft(`${queryId}-root`, 'root', partials(sources), client),
+      source: (stored) => ({ stored, url: '', via: 'file', tier: 'remote' }),
+      question: { mode: 'always', fanInMax: 3, aggregateRowsMin: 8, mergeBytesMax: 1e9 },
+      onPartial: () => {},
+      onShape: () => {},
+    },
+    context,
+  )
+  if (outcome.result.to !== 'client') throw new Error('no answer')
+  return JSON.parse(Buffer.from(outcome.result.inline ?? []).toString()) as string[]
+}
