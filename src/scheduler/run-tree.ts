@@ -50,10 +50,12 @@ const slowMsMin = 1_000
 
 /** Resolves with the root's outcome. Aborts what still runs when one task fails. */
 export async function runTree(work: TreeWork, context: TaskContext): Promise<TaskOutcome> {
+  // Nodes on which a leaf took so long that another one was faster: what comes after the leaves goes elsewhere if it can.
+  const slow = new Set<NodeId>()
   for (let round = 1; ; round++) {
-    const partials = await runLeaves(work, context)
+    const partials = await runLeaves(work, context, slow)
     try {
-      return await mergeUp(work, [...work.reused.map((source) => source.stored), ...partials], context, round)
+      return await mergeUp(work, [...work.reused.map((source) => source.stored), ...partials], context, round, slow)
     } catch (error) {
       // With partials of earlier queries among them the query is begun anew without those instead.
       const lost = unreadable(error) && work.reused.length === 0
@@ -67,6 +69,7 @@ async function mergeUp(
   partials: readonly StoredSegment[],
   context: TaskContext,
   round: number,
+  slow: ReadonlySet<NodeId>,
 ): Promise<TaskOutcome> {
   const widths = aggregatorWidths({
     ...work.question,
@@ -76,7 +79,7 @@ async function mergeUp(
   })
   work.onShape(widths)
   let level: readonly StoredSegment[] = partials
-  const busy: NodeId[] = []
+  const busy: NodeId[] = [...slow]
   for (const [depth, width] of widths.entries()) {
     const nodes = await spread(width, busy, context)
     level = await together(evenRuns(level, width), context, async (group, index, inGroup) => {
@@ -101,12 +104,13 @@ async function spread(count: number, busy: readonly NodeId[], context: TaskConte
   return Array.from({ length: count }, (_, index) => order[index % order.length] ?? '')
 }
 
-async function runLeaves(work: TreeWork, context: TaskContext): Promise<readonly StoredSegment[]> {
+async function runLeaves(work: TreeWork, context: TaskContext, slow: Set<NodeId>): Promise<readonly StoredSegment[]> {
   const finishedMs: number[] = []
   return together(work.leaves, context, async (leaf, _, inGroup) => {
     const startedAt = performance.now()
     const outcome = await hedged(leaf, work.leaves.length, finishedMs, inGroup)
     finishedMs.push(performance.now() - startedAt)
+    if (outcome.node !== leaf.node) slow.add(leaf.node)
     const stored = storedOf(outcome)
     work.onPartial(leaf, stored, outcome)
     return stored

@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { systemClock } from '../../src/model/clock.js'
+import { EmbeddedTaskQueue } from '../../src/queue/embedded/embedded-task-queue.js'
+import { Dispatcher } from '../../src/scheduler/dispatcher.js'
+import { Quarantine } from '../../src/scheduler/quarantine.js'
+import { FakeFleet } from '../simulation/fake-fleet.js'
+import { runQuery } from '../simulation/simulated-query.js'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const nodes = ['n1', 'n2', 'n3', 'n4']
+const segments = nodes.map((node) => `s-${node}`)
+
+/** A query with a leaf on each of four nodes, of which `slow` does nothing; others end what they are given every 10 ms. */
+async function ask(slow: string) {
+  const fleet = new FakeFleet(nodes.length, 2)
+  const queue = new EmbeddedTaskQueue()
+  const dispatcher = new Dispatcher({ queue, source: queue, fleet, slots: 2, cancelMsMax: 500 })
+  for (const node of nodes) {
+    await fleet.start(node)
+    fleet.becomeReady(node)
+  }
+  const attempts: string[] = []
+  const answers: (readonly string[])[] = []
+  void runQuery('q', segments, nodes, {
+    queryId: 'q',
+    dispatcher,
+    quarantine: new Quarantine(systemClock),
+    priority: 'interactive',
+    signal: new AbortController().signal,
+    statement: 'q',
+    readyNodes: async () => nodes,
+    bury: () => {},
+    onAttempt: ({ task, node, state }) => {
+      if (state === 'running') attempts.push(`${task.taskId} on ${node}`)
+    },
+  }).then((rows) => answers.push(rows))
+  const startedAt = Date.now()
+  for (let step = 0; answers.length === 0 && step < 1_000; step++) {
+    for (const { node, task } of fleet.busy()) if (node !== slow) fleet.finish(node, task)
+    await vi.advanceTimersByTimeAsync(10)
+  }
+  const tookMs = Date.now() - startedAt
+  // What the slow node still has it ends now, far too late.
+  for (const { node, task } of fleet.busy()) fleet.finish(node, task)
+  await vi.advanceTimersByTimeAsync(1_000)
+  await dispatcher.close()
+  return { rows: answers[0], tookMs, attempts }
+}
+
+it('runs the leaf of a slow node once more elsewhere, uses one of the two, and gives that node no more of the query', async () => {
+  const { rows, tookMs, attempts } = await ask('n3')
+  expect(rows?.toSorted()).toEqual(segments)
+  const again = attempts.filter((attempt) => attempt.startsWith('q-l2'))
+  expect(again[0]).toBe('q-l2 on n3')
+  expect(again.length).toBe(2)
+  expect(again[1]).not.toContain('n3')
+  expect(attempts.filter((attempt) => attempt.endsWith('on n3'))).toEqual(['q-l2 on n3'])
+  expect(tookMs).toBeGreaterThanOrEqual(1_000)
+  expect(tookMs).toBeLessThan(3_000)
+})
+
+it('runs each leaf once where no node is slow', async () => {
+  const { rows, attempts } = await ask('none')
+  expect(rows?.toSorted()).toEqual(segments)
+  expect(attempts.filter((attempt) => /q-l\d/.test(attempt))).toHaveLength(4)
+})
