@@ -21,8 +21,8 @@ export function openDatabase(path: string, durability: Durability): Database {
   return database
 }
 
-/** Opens a database that another connection writes. */
-export function openReadOnly(path: string, cacheBytes = 64 << 20): Database {
+/** Opens a database that another connection writes. What it reads once is not worth memory of its own: the system caches the file. */
+export function openReadOnly(path: string, cacheBytes = 16 << 20): Database {
   const database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
   database.exec(`PRAGMA cache_size = -${Math.round(cacheBytes / 1024)}; PRAGMA temp_store = MEMORY`)
   return database

@@ -13,6 +13,8 @@ import { startServer, type TestServer } from '../support/start-server.js'
 import { arrowJson } from './arrow-json.js'
 
 const nodes = 9
+/** Values that go through one query together. */
+const perQuery = 20
 const root = mkdtempSync(join(tmpdir(), 'forebay-every-type-'))
 const data = join(root, 'data')
 let server: TestServer
@@ -70,7 +72,9 @@ const shown = (name: string): string => `typeof(${name}), ${name}::VARCHAR`
 describe('through the partials of nine nodes', () => {
   /** DuckDB does not say what a NULL without a type is, and of these equal values are not the same. */
   const grouped = kept.map(([value]) => value).filter((value) => value !== 'NULL' && !value.includes('INTERVAL'))
-  const parts = Array.from({ length: Math.ceil(grouped.length / 8) }, (_, part) => grouped.slice(part * 8, part * 8 + 8))
+  const parts = Array.from({ length: Math.ceil(grouped.length / perQuery) }, (_, part) =>
+    grouped.slice(part * perQuery, (part + 1) * perQuery),
+  )
   const list = (values: readonly string[], item: (value: string, index: number) => string): string => values.map(item).join(', ')
 
   it.each(parts)('come back as groups and as the least and the greatest: %s …', async (...values) => {
@@ -130,8 +134,8 @@ describe('in a written table', () => {
       (await server.call('/v1/explain', { body: { sql: 'SELECT * FROM typed' } })).body.reads[0].tiers.pack
     await expect.poll(packed, { timeout: 30_000, interval: 200 }).toBe(nodes)
     expect(await answered(each)).toMatchObject({ rows: await expected(each), packs: nodes })
-    for (let from = 0; from < kept.length; from += 8) {
-      const names = kept.slice(from, from + 8).map((_, index) => `c${from + index}`)
+    for (let from = 0; from < kept.length; from += perQuery) {
+      const names = kept.slice(from, from + perQuery).map((_, index) => `c${from + index}`)
       const sql = `SELECT n, ${names.map(shown)} FROM (SELECT ${names}, count(*) AS n FROM typed GROUP BY ALL)`
       expect(await answered(sql, { tree: 'always' })).toMatchObject({ rows: await expected(sql), packs: nodes })
     }
