@@ -10,14 +10,18 @@ export type Durability = 'full' | 'normal'
 /** Pages of a write-ahead log at which they are moved into the database. */
 const checkpointPages = 4_000
 
-/** What a write-ahead log grows to, about: its pages, and what one large commit adds. */
+/**
+ * What a write-ahead log grows to, about: its pages, and what one large commit adds. What it grew beyond that while somebody read for
+ * long, it gives back.
+ */
 export const writeAheadBytes = 20 << 20
 
 /** Opens a database for its one writer. */
 export function openDatabase(path: string, durability: Durability): Database {
   const database = new DatabaseSync(path)
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability};
-    PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA temp_store = MEMORY`)
+    PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA temp_store = MEMORY;
+    PRAGMA journal_size_limit = ${writeAheadBytes}`)
   return database
 }
 
