@@ -69,7 +69,8 @@ vi.mock('../../src/lineage/database.js', async (original) => {
     inTransaction: <T>(database: Parameters<typeof real.inTransaction>[0], work: () => T): T =>
       real.inTransaction(database, () => {
         const value = work()
-        if (world.failsCommit()) throw new Error('disk I/O error')
+        // As SQLite says it: another error would be taken for one of what is written.
+        if (world.failsCommit()) throw Object.assign(new Error('disk I/O error'), { code: 'ERR_SQLITE_ERROR', errcode: 10 })
         return value
       }),
   }
