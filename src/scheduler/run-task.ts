@@ -4,10 +4,11 @@
  * beside it on a node that a statement killed, each goes on alone, so that the next death names its cause.
  */
 import { ForebayError, toErrorRecord } from '../model/errors.js'
-import type { TaskMessage } from '../model/messages.js'
+import type { TaskInput, TaskMessage } from '../model/messages.js'
 import type { NodeId } from '../model/node.js'
 import type { Priority } from '../model/priority.js'
 import type { QueryId } from '../model/query.js'
+import type { BaseSegment } from '../model/segment.js'
 import type { DeadLetter } from '../queue/dead-letters.js'
 import { type Dispatcher, NodeLostError, type TaskOutcome } from './dispatcher.js'
 import type { Quarantine } from './quarantine.js'
@@ -57,8 +58,7 @@ export async function runTask(task: TaskDraft, node: NodeId, context: TaskContex
       context.onAttempt({ task, node: on, attempt, state, ...(outcome === undefined ? {} : { outcome }) })
     tell('queued')
     try {
-      const message = { ...task, attempt, queuedAt: Date.now() }
-      const outcome = await dispatcher.run(on, message, {
+      const outcome = await dispatcher.run(on, messageOf(task, attempt), {
         priority,
         signal,
         alone,
@@ -79,14 +79,32 @@ export async function runTask(task: TaskDraft, node: NodeId, context: TaskContex
         quarantine.check(statement)
         if (attempt >= attemptsMax) throw error
       } catch (reason) {
-        const message = { ...task, attempt, queuedAt: Date.now() }
-        context.bury({ id: task.taskId, at: Date.now(), attempts: attempt, reason: toErrorRecord(reason), task: message })
+        const buried = messageOf(task, attempt)
+        context.bury({ id: task.taskId, at: Date.now(), attempts: attempt, reason: toErrorRecord(reason), task: buried })
         throw reason
       }
       alone ||= error.shared || error.suspect
     }
     on = elsewhere(await context.readyNodes(signal), on, dispatcher)
   }
+}
+
+function messageOf(task: TaskDraft, attempt: number): TaskMessage {
+  return { ...task, inputs: task.inputs.map(lean), attempt, queuedAt: Date.now() }
+}
+
+const leanSegments = new WeakMap<BaseSegment, BaseSegment>()
+
+/** Statistics have pruned when a task is made: nodes have no use for them, and they are half of a message. */
+function lean(input: TaskInput): TaskInput {
+  if (input.kind !== 'base') return input
+  return { ...input, parts: input.parts.map((part) => ({ ...part, segments: part.segments.map(leanSegment) })) }
+}
+
+function leanSegment(segment: BaseSegment): BaseSegment {
+  const known = leanSegments.get(segment) ?? { ...segment, statistics: {} }
+  leanSegments.set(segment, known)
+  return known
 }
 
 /** The ready node with the least to do, not the one that was just lost if there is another. */
