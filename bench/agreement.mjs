@@ -23,7 +23,7 @@ const seed = 7
 const until = weekStart + 3 * dayMs
 const keepAliveMs = 2 * minuteMs
 /** Share of decisions, and of questions' readiness, that both have; and by what factor their mean waits may differ. */
-const asked = { decisions: 0.9, ready: 0.9, waits: 2 }
+const asked = { decisions: 0.9, ready: 0.9, waits: 1.5 }
 
 const history = workload('dashboard', seed, weekStart - learnedWeeks * 7 * dayMs, weekStart).filter(
   ({ kind }) => kind === 'query',

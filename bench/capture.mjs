@@ -3,11 +3,10 @@
  * asked the same question in turn; the ratio is taken pair by pair. And what one task's event costs, in CPU of all processes,
  * by the difference over many small queries.
  */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { inFolder, quick } from './support/folders.mjs'
 import { cpuMsOfTree, metric, serve } from './support/forebay-server.mjs'
-import { openDuckDB } from './support/plain-duckdb.mjs'
+import { makeOrders, revenueQuery } from './support/orders-lake.mjs'
 import { report } from './support/report.mjs'
 import { figure, interleave, median, medianBounds, spread } from './support/statistics.mjs'
 
@@ -16,28 +15,20 @@ const rows = []
 
 await inFolder('capture', async (folder) => {
   const data = join(folder, 'lake')
-  mkdirSync(data)
-  const writer = await openDuckDB()
-  await writer.run(`COPY (SELECT i::INTEGER AS id, (i % 40)::INTEGER AS shop, (i % 1000)::DECIMAL(12,2) AS amount
-    FROM range(500000) r(i)) TO '${join(data, 'orders.parquet')}'`)
-  writer.close()
+  await makeOrders(data)
   const hook = new URL('./support/without-capture.mjs', import.meta.url)
   const servers = {
     on: await serve({ data, state: join(folder, 'on'), flags: ['--proactive', 'off'] }),
     off: await serve({ data, state: join(folder, 'off'), flags: ['--proactive', 'off'], nodeOptions: `--import ${hook}` }),
   }
-  await paired(servers, 'one task', (round) => ({ sql: text(round), reuse: false }))
-  await paired(servers, 'tree', (round) => ({ sql: text(round), reuse: false, tree: 'always' }))
+  await paired(servers, 'one task', (round) => ({ sql: revenueQuery(round), reuse: false }))
+  await paired(servers, 'tree', (round) => ({ sql: revenueQuery(round), reuse: false, tree: 'always' }))
   const events = await metric(servers.off, 'forebay_lineage_events_total')
   rows.push(figure('events of the server without capture (snapshots of its tables)', events, ''))
   await cpu(servers)
   await Promise.all(Object.values(servers).map((server) => server.stop()))
 })
 report('capture', rows)
-
-function text(round) {
-  return `SELECT shop, sum(amount) AS revenue FROM orders WHERE id > ${round % 1_000} GROUP BY shop ORDER BY shop`
-}
 
 async function paired(servers, name, question) {
   for (const server of Object.values(servers))

@@ -3,12 +3,11 @@
  * keeps its lineage in such a database too, asked the same questions in turn. The 95th percentile is taken over blocks of pairs,
  * since the machine's own unrest comes and goes.
  */
-import { mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { inFolder, quick } from './support/folders.mjs'
 import { metric, serve } from './support/forebay-server.mjs'
-import { openDuckDB } from './support/plain-duckdb.mjs'
+import { makeOrders, revenueQuery } from './support/orders-lake.mjs'
 import { report } from './support/report.mjs'
 import { figure, interleave, medianBounds, quantile, spread } from './support/statistics.mjs'
 
@@ -19,11 +18,7 @@ const rows = []
 
 await inFolder('hung-graph', async (folder) => {
   const data = join(folder, 'lake')
-  mkdirSync(data)
-  const writer = await openDuckDB()
-  await writer.run(`COPY (SELECT i::INTEGER AS id, (i % 40)::INTEGER AS shop, (i % 1000)::DECIMAL(12,2) AS amount
-    FROM range(500000) r(i)) TO '${join(data, 'orders.parquet')}'`)
-  writer.close()
+  await makeOrders(data)
   const hanging = await hang()
   const { port } = hanging.address()
   const lineage = `neo4j://forebay:none@127.0.0.1:${port}`
@@ -32,7 +27,7 @@ await inFolder('hung-graph', async (folder) => {
     hung: await serve({ data, state: join(folder, 'hung'), flags: ['--proactive', 'off', '--lineage', lineage] }),
   }
   const sides = Object.fromEntries(
-    Object.entries(servers).map(([name, server]) => [name, (round) => server.ask(text(round), { reuse: false })]),
+    Object.entries(servers).map(([name, server]) => [name, (round) => server.ask(revenueQuery(round), { reuse: false })]),
   )
   await interleave(2 * pairsPerBlock, sides)
   const p95 = { without: [], hung: [] }
@@ -53,10 +48,6 @@ await inFolder('hung-graph', async (folder) => {
   hanging.end()
 })
 report('hung-graph', rows)
-
-function text(round) {
-  return `SELECT shop, sum(amount) AS revenue FROM orders WHERE id > ${round % 1_000} GROUP BY shop ORDER BY shop`
-}
 
 /** Takes connections and what is sent, and says nothing. */
 async function hang() {

@@ -7,6 +7,7 @@ import { FooterReader } from './footers/footer-reader.js'
 import type { ChildExit } from './planner/child.js'
 import type { ToPlanner } from './planner/messages.js'
 import { cacheKey, PlanCache } from './planner/plan-cache.js'
+import type { PlanForm } from './planner/plan-form.js'
 import { type FormedRequest, PlanForms } from './planner/plan-forms.js'
 import { type PlanAttempt, PlannerProcess, planLimitMs } from './planner/planner-process.js'
 import { Quarantine } from './planner/quarantine.js'
@@ -185,6 +186,11 @@ class ProcessPlannerPool implements PlannerPool {
     if (this.#recentMs.push(plan.planMs) > 101) this.#recentMs.shift()
   }
 
+  /** Not waited for; a form that cannot be learned costs its statements a planner, and nothing else. */
+  #learn(formed: FormedRequest, plan: Plan, form: PlanForm | undefined): void {
+    this.#forms.learn(formed, plan, form).catch(() => undefined)
+  }
+
   async #attempt({ key, request, formed }: Asked, signal: AbortSignal): Promise<PlanAttempt> {
     const planner = await this.#take(signal)
     const { version } = this.#cache
@@ -194,7 +200,7 @@ class ProcessPlannerPool implements PlannerPool {
       this.#made(plan)
       if (cacheable) this.#cache.keep(key, plan, version)
       // What was planned over definitions that have changed since teaches nothing.
-      if (cacheable && formed !== undefined && version === this.#cache.version) void this.#forms.learn(formed, plan, form)
+      if (cacheable && formed !== undefined && version === this.#cache.version) this.#learn(formed, plan, form)
     }
     if (!planner.running && !this.#closing.signal.aborted) {
       if (attempt.outcome !== 'aborted') this.#lost++

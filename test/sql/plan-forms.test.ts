@@ -4,7 +4,7 @@ import type { Plan } from '../../src/model/query.js'
 import type { BaseSegment } from '../../src/model/segment.js'
 import { foldName } from '../../src/sql/ast-walk.js'
 import { DuckDBSession } from '../../src/sql/duckdb-session.js'
-import { PlanForms } from '../../src/sql/planner/plan-forms.js'
+import { type FormedRequest, PlanForms } from '../../src/sql/planner/plan-forms.js'
 import { StatementPlanner } from '../../src/sql/planner/plan-statement.js'
 import type { PlanRequest } from '../../src/sql/planner.js'
 import { Definitions } from '../../src/sql/resolve/definitions.js'
@@ -94,6 +94,36 @@ describe('plans made from forms', () => {
     expect(reads).toEqual([[0], [0], [1], [1], [2], []])
     // All after the third, but for the one of which nothing is left while that is enough to be shared out.
     expect(planners.served).toBe(bytes === 3_000 ? 3 : 2)
+  })
+
+  it('are made of texts that begin with blank lines too', async () => {
+    const planners = await Planners.open([dataset('t', { a: 'INTEGER' }, ranges(3_000))])
+    for (const n of [1, 2, 3, 4, 5]) await planners.plan(`\n  SELECT a FROM t WHERE a > ${n}`)
+    expect(planners.served).toBe(2)
+  })
+
+  it('go back to the planner where a form fails, and fail no query', async () => {
+    const { snapshot } = dataset('t', { a: 'INTEGER' }, ranges(3_000))
+    const forms = new PlanForms(() => ({ kind: 'dataset', snapshot }))
+    const session = await DuckDBSession.open()
+    const definitions = new Definitions()
+    definitions.define({ kind: 'dataset', snapshot })
+    const planner = new StatementPlanner(session, definitions, await session.functionNames())
+    const learn = async (n: number): Promise<void> => {
+      const asked = request(`SELECT a FROM t WHERE a > ${n}`)
+      const formed = forms.read(asked) as FormedRequest
+      const { plan, form } = await planner.plan(asked, forms.wants(formed))
+      await forms.learn(formed, plan, form)
+    }
+    for (const n of [1, 2, 3]) await learn(n)
+    const formed = forms.read(request('SELECT a FROM t WHERE a > 4')) as FormedRequest
+    expect(await forms.plan(formed)).toBeDefined()
+    Object.defineProperty(snapshot, 'segments', {
+      get: () => {
+        throw new Error('no segments')
+      },
+    })
+    expect(await forms.plan(formed)).toBeUndefined()
   })
 
   it('leave to the planner what it must ask DuckDB about, and what it plans anew each time', async () => {

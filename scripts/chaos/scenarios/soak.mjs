@@ -130,7 +130,7 @@ async function run({ random, inner, say, check, seconds }) {
   flat('memory of the coordinator', (sample) => sample.rss, 0.1)
   flat('memory of the nodes', (sample) => sample.nodes, 0.1)
   flat('descriptors', (sample) => sample.descriptors, 0.1, plain)
-  flat('timers', (sample) => sample.timers, 0.5, plain)
+  flat('timers', (sample) => sample.timers, 0.3, plain)
   flat('heap of the main thread', (sample) => sample.heap, 0.3)
   flat('files in the state folder', (sample) => sample.files, 0.1, plain)
   flat('temporary and derived files', (sample) => sample.temporary.bytes, 0.3)

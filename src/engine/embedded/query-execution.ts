@@ -170,7 +170,15 @@ export class QueryExecution implements Execution {
     this.#progress.finishedAt = at
     this.#settle('finished')
     // The answer leaves first: whoever waits for it need not wait for those who watch and learn.
-    setImmediate(() => this.#learn(answer, rows, bytes, at, actual))
+    setImmediate(() => {
+      try {
+        this.#learn(answer, rows, bytes, at, actual)
+      } catch (error) {
+        // The client has its answer: what is amiss with those who watch is not the query's failure any more.
+        this.#options.parts.onError(error)
+        this.#resolveEnded()
+      }
+    })
   }
 
   #learn(answer: StatementAnswer, rows: number, bytes: number, at: number, actual: Resources & QueryStats): void {

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RelationDefinition } from '../../model/catalogue.js'
-import { type DatasetRead, type Plan, type Stage, type Work } from '../../model/query.js'
+import type { DatasetRead, Plan, Stage, Work } from '../../model/query.js'
 import { type AstObject, type AstValue, parseAst } from '../ast-text.js'
-import { child, foldName, isObject } from '../ast-walk.js'
+import { child, foldName, isClass, rewrite, walk } from '../ast-walk.js'
 import { fillForm, type SqlForm, sqlText } from '../compared-constants.js'
 import { LiteralForms } from '../literal-forms.js'
 import { type LiteralText, placesOf, takeLiterals } from '../literals.js'
@@ -19,8 +19,14 @@ interface FormedPlan {
   readonly node: AstObject
   readonly stages: PlanForm['stages']
   readonly literalPlaces: readonly AstValue[]
-  /** Index of the text's literal that stands at a place of the tree. */
-  readonly places: ReadonlyMap<AstValue, number>
+  /** The constants of the tree that are exchanged, by their places. */
+  readonly exchanged: ReadonlyMap<AstValue, Exchanged>
+}
+
+interface Exchanged {
+  readonly constant: AstObject
+  /** Index of the text's literal that it comes from. */
+  readonly literal: number
 }
 
 /** A request whose literals have been taken out of its text. */
@@ -30,7 +36,7 @@ export interface FormedRequest {
 }
 
 const formsMax = 500
-/** Texts of a form before its plan is worth keeping. */
+/** Forms of which a text has been seen; when there are more, all are forgotten. */
 const seenMax = 5_000
 /** With more segments pruning takes too long for the process that asks. */
 const segmentsMax = 2_000
@@ -56,7 +62,8 @@ export class PlanForms {
   read({ sql, params, timeZone, tree }: PlanRequest): FormedRequest | undefined {
     if (Object.keys(params).length > 0) return undefined
     try {
-      const text = takeLiterals(sql)
+      // A plan's places count from the first word.
+      const text = takeLiterals(sql.trimStart())
       return text === undefined ? undefined : { text: { ...text, form: `${timeZone} ${tree} ${text.form}` }, tree }
     } catch {
       return undefined
@@ -71,7 +78,7 @@ export class PlanForms {
   /** The plan of a request whose form is known and proven. */
   async plan(request: FormedRequest): Promise<Plan | undefined> {
     const form = this.#forms.serve(request.text)
-    return form === undefined ? undefined : this.#make(form, request)
+    return form === undefined ? undefined : this.#tryMake(form, request)
   }
 
   /** True when a plan of this form has been made before, and its form is not known yet. */
@@ -89,7 +96,7 @@ export class PlanForms {
       if (form !== undefined) this.#keep(request.text, plan, form)
       return
     }
-    const made = await this.#make(known, request)
+    const made = await this.#tryMake(known, request)
     const isSame = made !== undefined && isDeepStrictEqual({ ...made, planMs: 0 }, { ...plan, planMs: 0 })
     if (isSame) this.#forms.prove(request.text)
     // The next plan of this form may do for more texts than this one does.
@@ -100,12 +107,17 @@ export class PlanForms {
     const relations = this.#relationsOf(plan)
     if (relations === undefined) return
     const node = parseAst(tree) as AstObject
-    const places = new Map(
-      [...placesOf(node, text.literals)].filter(
-        ([place]) => timesIn(stages.whole?.places ?? [], place) === 1 && timesIn(literalPlaces, place) === 1,
-      ),
-    )
-    this.#forms.keep(text, new Set(places.values()), { plan, relations, node, stages, literalPlaces, places })
+    const exchanged = new Map<AstValue, Exchanged>()
+    const places = placesOf(node, text.literals)
+    walk(node, (constant) => {
+      const place = constant.query_location ?? null
+      const literal = isClass(constant, 'CONSTANT') ? places.get(place) : undefined
+      const once = timesIn(stages.whole?.places ?? [], place) === 1 && timesIn(literalPlaces, place) === 1
+      if (literal !== undefined && once) exchanged.set(place, { constant, literal })
+      return true
+    })
+    const literals = new Set([...exchanged.values()].map(({ literal }) => literal))
+    this.#forms.keep(text, literals, { plan, relations, node, stages, literalPlaces, exchanged })
   }
 
   /** The snapshots that a plan reads; undefined where they are too large, or not those that are defined now. */
@@ -120,13 +132,26 @@ export class PlanForms {
     return segments > segmentsMax ? undefined : relations
   }
 
+  /** A form that fails is forgotten: its statements are planned as any other. */
+  async #tryMake(form: FormedPlan, request: FormedRequest): Promise<Plan | undefined> {
+    try {
+      return await this.#make(form, request)
+    } catch {
+      this.#forms.forget(request.text)
+      return undefined
+    }
+  }
+
   /** Undefined where something about these literals is for a planner to decide. */
   async #make(form: FormedPlan, { text, tree }: FormedRequest): Promise<Plan | undefined> {
     const startedAt = performance.now()
     const constants = constantsOf(form, text)
     if (constants === undefined) return undefined
     const asked = this.#asked
-    const pruned = await this.#pruner.prune(withConstants(form.node, constants), form.relations)
+    const node = rewrite(form.node, (part) =>
+      isClass(part, 'CONSTANT') ? constants.get(part.query_location ?? null) : undefined,
+    ) as AstObject
+    const pruned = await this.#pruner.prune(node, form.relations)
     if (this.#asked !== asked) return undefined
     const reads = form.plan.reads.map((read): DatasetRead => ({ ...read, ...pruned.get(read.relation) }))
     const why = whyNow(form, reads, tree)
@@ -146,36 +171,14 @@ export class PlanForms {
 }
 
 /** The constants of a form's tree with a text's values, by place; undefined where one is not printed plainly. */
-function constantsOf({ node, places }: FormedPlan, text: LiteralText): ReadonlyMap<AstValue, AstObject> | undefined {
+function constantsOf({ exchanged }: FormedPlan, text: LiteralText): ReadonlyMap<AstValue, AstObject> | undefined {
   const constants = new Map<AstValue, AstObject>()
-  let plain = true
-  const visit = (value: AstValue): void => {
-    if (Array.isArray(value)) value.forEach(visit)
-    if (!isObject(value)) return
-    const place = value.query_location ?? null
-    const index = value.class === 'CONSTANT' ? places.get(place) : undefined
-    if (index !== undefined) {
-      const constant = { ...value, value: { ...child(value, 'value'), value: text.literals[index]?.value ?? null } }
-      constants.set(place, constant)
-      plain &&= sqlText(constant) !== undefined
-    }
-    for (const key in value) visit(value[key] as AstValue)
+  for (const [place, { constant, literal }] of exchanged) {
+    const now = { ...constant, value: { ...child(constant, 'value'), value: text.literals[literal]?.value ?? null } }
+    if (sqlText(now) === undefined) return undefined
+    constants.set(place, now)
   }
-  visit(node)
-  return plain ? constants : undefined
-}
-
-/** A copy of a tree with other constants; what does not change is shared. */
-function withConstants(tree: AstObject, constants: ReadonlyMap<AstValue, AstObject>): AstObject {
-  const copy = (value: AstValue): AstValue => {
-    if (Array.isArray(value)) return value.map(copy)
-    if (!isObject(value)) return value
-    if (value.class === 'CONSTANT') return constants.get(value.query_location ?? null) ?? value
-    const node: AstObject = {}
-    for (const key in value) node[key] = copy(value[key] as AstValue)
-    return node
-  }
-  return copy(tree) as AstObject
+  return constants
 }
 
 /**

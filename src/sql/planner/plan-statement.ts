@@ -113,7 +113,8 @@ export class StatementPlanner {
       planMs: performance.now() - startedAt,
     }
     const planned = { plan, cacheable: select.repeatable && !select.readsClock }
-    if (!wantsForm || header.kind !== 'select' || header.body.offset > 0) return planned
+    const startsAt = request.sql.length - request.sql.trimStart().length
+    if (!wantsForm || header.kind !== 'select' || header.body.offset !== startsAt) return planned
     const form = await this.#form(select, trees)
     return form === undefined ? planned : { ...planned, form }
   }
