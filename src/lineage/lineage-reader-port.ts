@@ -61,7 +61,7 @@ export interface ReaderOptions {
   /** Graphs that can be read besides SQLite's, and the one that answers when a question does not say (default `sqlite`). */
   readonly stores?: readonly StoreConfiguration[]
   readonly reads?: string
-  /** Called once when the thread dies; later calls reject with UNAVAILABLE, and the owner may open a new one. */
+  /** Called when the thread dies: calls reject with UNAVAILABLE until another thread is there. */
   readonly onFailure?: (error: Error) => void
 }
 

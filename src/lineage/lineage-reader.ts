@@ -11,6 +11,8 @@ export type * from './lineage-reader-port.js'
 
 /** Most questions that wait at once; more are refused with QUEUE_FULL. */
 const waitingMax = 10_000
+/** Pause before a thread that has died is started again. */
+const restartMs = 1_000
 
 interface Call {
   readonly resolve: (value: unknown) => void
@@ -22,13 +24,14 @@ export async function openLineageReader(options: ReaderOptions): Promise<Lineage
   const url = entryPoint('./reader-thread.js', import.meta.url)
   const { folder, stores = [], reads = 'sqlite' } = options
   const workerData: ReaderThreadData = { folder, stores, reads }
-  const worker = new Worker(url, { workerData, name: 'lineage-reader', execArgv: [] })
+  const start = (): Worker => new Worker(url, { workerData, name: 'lineage-reader', execArgv: [] })
+  const worker = start()
   const [first] = (await once(worker, 'message')) as [FromReader]
   if (first.type === 'not-opened') {
     await worker.terminate()
     throw fromErrorRecord(first.error)
   }
-  const questions = new Questions(worker, options.onFailure ?? (() => {}))
+  const questions = new Questions(worker, start, options.onFailure ?? (() => {}))
   return {
     trace: (request, signal) => questions.ask('trace', [request], signal),
     catalogue: (request, signal) => questions.ask('catalogue', [request], signal),
@@ -62,16 +65,19 @@ async function* exported(questions: Questions, format: ExportFormat, signal?: Ab
 }
 
 class Questions {
-  readonly #worker: Worker
+  readonly #start: () => Worker
+  readonly #onFailure: (error: Error) => void
   readonly #calls = new Map<number, Call>()
+  #worker: Worker
+  #restart: NodeJS.Timeout | undefined
   #request = 0
   #failure: Error | undefined
+  #closing = false
 
-  constructor(worker: Worker, onFailure: (error: Error) => void) {
-    this.#worker = worker
-    worker.on('message', (message: FromReader) => this.#receive(message))
-    worker.on('error', (error) => this.#fail(unavailable(`the lineage reader has failed: ${error.message}`, error), onFailure))
-    worker.on('exit', (code) => this.#fail(unavailable(`the lineage reader's thread ended with code ${code}`), onFailure))
+  constructor(worker: Worker, start: () => Worker, onFailure: (error: Error) => void) {
+    this.#start = start
+    this.#onFailure = onFailure
+    this.#worker = this.#listen(worker)
   }
 
   ask<N extends ReaderCallName>(
@@ -84,9 +90,7 @@ class Questions {
     if (this.#calls.size >= waitingMax)
       return Promise.reject(new ForebayError('QUEUE_FULL', 'too many questions about lineage wait'))
     const request = ++this.#request
-    const message: ToReader = { request, name, arguments: values }
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
-    this.#worker.postMessage(message)
+    this.#post({ request, name, arguments: values })
     return new Promise((resolve, reject) => {
       // The thread answers all the same; nobody listens then.
       const onAbort = (): void => {
@@ -110,15 +114,36 @@ class Questions {
 
   /** The thread answers what it was asked before, then ends by itself: ended from outside, it could be inside a statement. */
   async close(): Promise<void> {
-    if (this.#failure !== undefined) return
-    this.#worker.removeAllListeners('exit')
-    const exited = once(this.#worker, 'exit')
-    await this.ask('close', [])
-    this.#fail(unavailable('the lineage reader is closed'), () => {})
-    await exited
+    if (this.#closing) return
+    this.#closing = true
+    clearTimeout(this.#restart)
+    const exited = new Promise((resolve) => this.#worker.once('exit', resolve))
+    if (this.#failure === undefined) await this.ask('close', [])
+    else if (this.#worker.threadId !== -1) this.#post({ request: ++this.#request, name: 'close', arguments: [] })
+    if (this.#worker.threadId !== -1) await exited
+  }
+
+  #listen(worker: Worker): Worker {
+    worker.on('message', (message: FromReader) => this.#receive(message))
+    worker.on('error', (error) => this.#fail(unavailable(`the lineage reader has failed: ${error.message}`, error)))
+    worker.on('exit', (code) => {
+      if (this.#closing) return this.#reject(unavailable('the lineage reader is closed'))
+      this.#fail(unavailable(`the lineage reader's thread ended with code ${code}`))
+      this.#restart = setTimeout(() => {
+        this.#worker = this.#listen(this.#start())
+      }, restartMs)
+    })
+    return worker
+  }
+
+  #post(message: ToReader): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
+    this.#worker.postMessage(message)
   }
 
   #receive(message: FromReader): void {
+    if (message.type === 'opened') this.#failure = undefined
+    if (message.type === 'not-opened') this.#failure = fromErrorRecord(message.error)
     if (message.type !== 'answer') return
     const call = this.#calls.get(message.request)
     this.#calls.delete(message.request)
@@ -126,12 +151,16 @@ class Questions {
     else call?.reject(fromErrorRecord(message.error))
   }
 
-  #fail(error: Error, onFailure: (error: Error) => void): void {
+  #fail(error: Error): void {
     if (this.#failure !== undefined) return
+    this.#reject(error)
+    this.#onFailure(error)
+  }
+
+  #reject(error: Error): void {
     this.#failure = error
     for (const call of this.#calls.values()) call.reject(error)
     this.#calls.clear()
-    onFailure(error)
   }
 }
 

@@ -43,17 +43,17 @@ export interface RecorderOptions {
   readonly clock?: Clock
   readonly limits?: Partial<RecorderLimits>
   readonly stores?: readonly StoreConfiguration[]
-  /** Called once when the thread dies; every waiting and later call rejects with UNAVAILABLE, and the owner may open a new one. */
+  /** Called when the thread dies: every call that waits rejects with UNAVAILABLE, and later ones until another thread has opened the log. */
   readonly onFailure?: (error: Error) => void
   /** Called for each event that no graph can take, with the reason; the others go on without it. */
   readonly onSetAside?: (event: SetAsideEvent) => void
 }
 
 export interface RecorderStats {
-  /** Events acknowledged since the start, without duplicates. */
+  /** Events acknowledged since the thread's start, without duplicates. */
   readonly events: number
   readonly duplicates: number
-  /** Group commits since the start, and how long the last ones took. */
+  /** Group commits since then, and how long the last ones took. */
   readonly commits: number
   readonly commitMsP50: number
   readonly commitMsP99: number
@@ -81,8 +81,8 @@ export interface GraphReport {
 /** Writes what must survive: the lineage log, its graphs, the history of queries and small documents. One thread, group fsync. */
 export interface Recorder {
   /**
-   * Resolves when the events are on disk (fsynced); rejects and keeps none of them otherwise (DISK_EXCEEDED, QUEUE_FULL,
-   * UNAVAILABLE). An event whose id was recorded before changes nothing. Never wait for it on a query's path.
+   * Resolves when the events are on disk (fsynced); rejects and keeps none of them otherwise (DISK_EXCEEDED, QUEUE_FULL; after
+   * UNAVAILABLE they may be there). An event whose id was recorded before changes nothing. Never wait for it on a query's path.
    */
   record(events: readonly LineageEvent[]): Promise<void>
   /** Keeps the latest status of a query for the history; written with the next group commit. */

@@ -19,6 +19,8 @@ export type * from './recorder-port.js'
 
 /** Messages with writes that the thread may have before it: one that it commits, and the next. More would wake both sides more often. */
 const postedMax = 2
+/** Pause before a thread that has died is started again. */
+const restartMs = 1_000
 
 interface Waiting {
   readonly number: number
@@ -35,20 +37,24 @@ interface Call {
 export async function openRecorder(options: RecorderOptions): Promise<Recorder> {
   const clock = options.clock ?? systemClock
   const limits = { ...defaultLimits, ...options.limits }
-  const workerData: RecorderThreadData = { folder: options.folder, limits, stores: options.stores ?? [], now: clock.now() }
-  const worker = new Worker(entryPoint('./recorder-thread.js', import.meta.url), { workerData, name: 'recorder', execArgv: [] })
+  const start = (): Worker => {
+    const workerData: RecorderThreadData = { folder: options.folder, limits, stores: options.stores ?? [], now: clock.now() }
+    return new Worker(entryPoint('./recorder-thread.js', import.meta.url), { workerData, name: 'recorder', execArgv: [] })
+  }
+  const worker = start()
   const [first] = (await once(worker, 'message')) as [FromRecorder]
   if (first.type === 'not-opened') {
     await worker.terminate()
     throw fromErrorRecord(first.error)
   }
-  return new ThreadRecorder(worker, clock, limits.inFlightBytesMax, options)
+  return new ThreadRecorder(worker, start, clock, limits.inFlightBytesMax, options)
 }
 
 class ThreadRecorder implements Recorder {
-  readonly #worker: Worker
+  readonly #start: () => Worker
   readonly #clock: Clock
   readonly #inFlightBytesMax: number
+  readonly #onFailure: RecorderOptions['onFailure']
   readonly #onSetAside: RecorderOptions['onSetAside']
   readonly #waiting: Waiting[] = []
   readonly #calls = new Map<number, Call>()
@@ -58,21 +64,21 @@ class ThreadRecorder implements Recorder {
   #number = 0
   #request = 0
   #inFlightBytes = 0
+  #worker: Worker
+  #restart: NodeJS.Timeout | undefined
   #state: 'open' | 'closing' | 'closed' = 'open'
+  /** Why nothing is taken now: the thread has died and another one is not there yet. */
   #failure: Error | undefined
   #lag: Readonly<Record<string, number>> = { sqlite: 0 }
   #stats: RecorderStats = noStats
 
-  constructor(worker: Worker, clock: Clock, inFlightBytesMax: number, { onFailure, onSetAside }: RecorderOptions) {
-    this.#worker = worker
+  constructor(worker: Worker, start: () => Worker, clock: Clock, inFlightBytesMax: number, options: RecorderOptions) {
+    this.#start = start
     this.#clock = clock
     this.#inFlightBytesMax = inFlightBytesMax
-    this.#onSetAside = onSetAside
-    worker.on('message', (message: FromRecorder) => this.#receive(message))
-    worker.on('error', (error) => this.#fail(error, onFailure))
-    worker.on('exit', (code) => {
-      if (this.#state !== 'closed') this.#fail(new Error(`the recorder's thread ended with code ${code}`), onFailure)
-    })
+    this.#onFailure = options.onFailure
+    this.#onSetAside = options.onSetAside
+    this.#worker = this.#listen(worker)
   }
 
   record(events: readonly LineageEvent[]): Promise<void> {
@@ -144,15 +150,34 @@ class ThreadRecorder implements Recorder {
   }
 
   async close(): Promise<void> {
-    if (this.#state !== 'open' || this.#failure !== undefined) return
-    // The thread ends by itself: ended from outside, it could be in the middle of a statement.
-    const exited = once(this.#worker, 'exit')
-    const closed = this.#call('close')
-    this.#state = 'closing'
-    await closed
+    if (this.#state !== 'open') return
+    clearTimeout(this.#restart)
+    // The thread ends by itself, also one that opens only now: ended from outside, it could be in the middle of a statement.
+    const exited = new Promise((resolve) => this.#worker.once('exit', resolve))
+    if (this.#failure === undefined) {
+      const closed = this.#call('close')
+      this.#state = 'closing'
+      await closed
+    } else if (this.#worker.threadId !== -1) {
+      this.#post({ type: 'call', request: ++this.#request, name: 'close', arguments: [] })
+    }
     this.#state = 'closed'
-    await exited
+    if (this.#worker.threadId !== -1) await exited
     this.#rejectAll(unavailable('the recorder is closed'))
+  }
+
+  #listen(worker: Worker): Worker {
+    worker.on('message', (message: FromRecorder) => this.#receive(message))
+    worker.on('error', (error) => this.#fail(error))
+    worker.on('exit', (code) => {
+      this.#fail(new Error(`its thread ended with code ${code}`))
+      // Its files are let go of only now.
+      if (this.#state === 'open')
+        this.#restart = setTimeout(() => {
+          this.#worker = this.#listen(this.#start())
+        }, restartMs)
+    })
+    return worker
   }
 
   #write(write: Write, bytes: number): Promise<void> {
@@ -203,7 +228,9 @@ class ThreadRecorder implements Recorder {
   }
 
   #receive(message: FromRecorder): void {
-    if (message.type === 'set-aside') this.#onSetAside?.(message.event)
+    if (message.type === 'opened') this.#failure = undefined
+    else if (message.type === 'not-opened') this.#failure = failed(fromErrorRecord(message.error))
+    else if (message.type === 'set-aside') this.#onSetAside?.(message.event)
     else if (message.type === 'settled') this.#settle(message.upTo, message.error && fromErrorRecord(message.error))
     else if (message.type === 'progress') {
       this.#lag = message.lag
@@ -227,11 +254,14 @@ class ThreadRecorder implements Recorder {
     }
   }
 
-  #fail(error: Error, onFailure: RecorderOptions['onFailure']): void {
+  #fail(error: Error): void {
     if (this.#failure !== undefined || this.#state === 'closed') return
-    this.#failure = unavailable(`the lineage recorder has failed: ${error.message}`, error)
+    this.#failure = failed(error)
+    this.#gathered = []
+    this.#posted.length = 0
+    this.#inFlightBytes = 0
     this.#rejectAll(this.#failure)
-    onFailure?.(this.#failure)
+    this.#onFailure?.(this.#failure)
   }
 
   #rejectAll(error: Error): void {
@@ -251,6 +281,10 @@ const noStats: RecorderStats = {
   logFrom: 0,
   logBytes: 0,
   setAside: 0,
+}
+
+function failed(error: Error): ForebayError {
+  return unavailable(`the lineage recorder has failed: ${error.message}`, error)
 }
 
 function unavailable(message: string, cause?: unknown): ForebayError {

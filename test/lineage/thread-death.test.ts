@@ -1,0 +1,89 @@
+import type { Worker } from 'node:worker_threads'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openLineageReader } from '../../src/lineage/lineage-reader.js'
+import { baseRead, noon, snapshotEvent, taskEvent, temporaryFolder } from './lineage-fixtures.js'
+import { openTestRecorder } from './open-lineage.js'
+
+/** The threads that are started from here on, in their order. */
+function startedThreads(): Worker[] {
+  const threads: Worker[] = []
+  const remember = (worker: Worker): void => void threads.push(worker)
+  process.on('worker', remember)
+  onTestFinished(() => void process.off('worker', remember))
+  return threads
+}
+
+/** Ends a thread by what it cannot stand, after what was posted to it before. From outside it could be inside a statement. */
+function crash(thread: Worker | undefined): Promise<unknown> {
+  const ended = new Promise((resolve) => thread?.once('exit', resolve))
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
+  thread?.postMessage(null)
+  return ended
+}
+
+const task = (id: string) => taskEvent(id, { base: [baseRead('S1', 't', [1])], at: noon, node: 'n1' })
+
+describe('a recorder whose thread dies', () => {
+  it('rejects what waits, opens the log again and has all that it had acknowledged', async () => {
+    const threads = startedThreads()
+    const failures: Error[] = []
+    const recorder = await openTestRecorder({ onFailure: (error) => failures.push(error) })
+    await recorder.record([snapshotEvent('S1', 't', 5), task('before')])
+    await recorder.put('key', '"kept"')
+
+    const [record, put] = await Promise.allSettled([
+      recorder.record([task('meanwhile')]),
+      recorder.put('other', '1'),
+      crash(threads[0]),
+    ])
+    expect([record.status, put.status]).toEqual(['rejected', 'rejected'])
+    await expect(recorder.record([task('too early')])).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    expect(failures).toHaveLength(1)
+
+    // It may have been written before the thread ended: then it is there once all the same.
+    await expect.poll(() => recorder.record([task('meanwhile')]).then(() => 'taken', String), { timeout: 10_000 }).toBe('taken')
+    expect(await recorder.get('key')).toBe('"kept"')
+    await recorder.projected()
+    expect(await recorder.verify()).toMatchObject({ identical: true, events: 3 })
+    expect(failures).toHaveLength(1)
+    expect(threads).toHaveLength(2)
+    await recorder.close()
+  })
+
+  it('starts no thread any more once it is closed', async () => {
+    const threads = startedThreads()
+    const recorder = await openTestRecorder()
+    await crash(threads[0])
+    await recorder.close()
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    expect(threads).toHaveLength(1)
+  })
+
+  it('closes also while the log is being opened again', async () => {
+    const threads = startedThreads()
+    const recorder = await openTestRecorder()
+    await crash(threads[0])
+    await expect.poll(() => threads.length, { interval: 1, timeout: 5_000 }).toBe(2)
+    await recorder.close()
+    expect(threads.map((thread) => thread.threadId)).toEqual([-1, -1])
+  })
+})
+
+describe('a reader whose thread dies', () => {
+  it('rejects its questions until another one is there', async () => {
+    const recorder = await openTestRecorder({ folder: temporaryFolder() })
+    await recorder.record([snapshotEvent('S1', 't', 5), task('one')])
+    await recorder.projected()
+    const threads = startedThreads()
+    const failures: Error[] = []
+    const reader = await openLineageReader({ folder: recorder.folder, onFailure: (error) => failures.push(error) })
+    const ended = crash(threads[0])
+    await expect(reader.hottest(5, noon / 1000)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    await ended
+    expect(failures).toHaveLength(1)
+    await expect.poll(() => reader.hottest(5, noon / 1000).then((hot) => hot.length, String), { timeout: 10_000 }).toBe(1)
+    expect(threads).toHaveLength(2)
+    await reader.close()
+    await expect(reader.hottest(5, noon / 1000)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  })
+})
