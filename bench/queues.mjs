@@ -1,6 +1,6 @@
 /**
  * What a queue adds to a query: the same queries on servers that differ in their queue alone, asked in turn; one task, and a
- * tree of two levels. Brokers are started when they do not run. A broker that cannot be had is said.
+ * tree of two levels; RabbitMQ also with quorum queues. Brokers are started when they do not run. A broker that cannot be had is said.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -32,7 +32,9 @@ await inFolder('queues', async (folder) => {
     if (asked[name] === undefined) continue
     try {
       if (await startServer(server)) started.push(server)
-      servers[name] = await open(name, Object.values(server.urls(contextOf(server)))[0])
+      const [url] = Object.values(server.urls(contextOf(server)))
+      servers[name] = await open(name, url)
+      if (name === 'rabbitmq') servers['rabbitmq, replicated'] = await open('replicated', `${url}?replicated=true`)
     } catch (error) {
       rows.push({ measure: name, value: 'none', unit: error.message.slice(0, 100) })
     }

@@ -17,6 +17,8 @@ export interface QueueAddress {
   /** How Kafka checks the password. */
   readonly sasl: 'plain' | 'scram-sha-256' | 'scram-sha-512'
   readonly prefix: string | undefined
+  /** Whether a majority of RabbitMQ's brokers has each message before it is delivered. */
+  readonly replicated: boolean
   /** Without credentials, for people. */
   readonly shown: string
 }
@@ -27,7 +29,7 @@ const schemes = {
   kafka: { kind: 'kafka', tls: false, port: 9092 },
   kafkas: { kind: 'kafka', tls: true, port: 9093 },
 } as const
-const options = ['prefix', 'ca', 'cert', 'key', 'sasl']
+const options = ['prefix', 'ca', 'cert', 'key', 'sasl', 'replicated']
 const sasls = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 
 /** Reads the address and its files. Throws CONFIGURATION_INVALID, which never quotes a password. */
@@ -48,6 +50,9 @@ export function parseQueueUrl(url: string, environment: NodeJS.ProcessEnv = proc
     throw invalid('its prefix has other characters than A-Z a-z 0-9 _ . -')
   const sasl = sasls.find((each) => each === (query.get('sasl') ?? 'plain'))
   if (sasl === undefined) throw invalid(`its option "sasl" must be one of ${sasls.join(', ')}`)
+  const replicated = query.get('replicated') ?? 'false'
+  if (!['true', 'false'].includes(replicated)) throw invalid('its option "replicated" must be true or false')
+  if (scheme.kind === 'kafka' && query.has('replicated')) throw invalid('"replicated" is an option of RabbitMQ')
   const hosts = hostList.split(',').map((host) => (/:\d+$/.test(host) ? host : `${host}:${scheme.port}`))
   if (scheme.kind === 'rabbitmq' && hosts.length > 1)
     throw invalid('RabbitMQ is given one host; put a load balancer before several')
@@ -62,6 +67,7 @@ export function parseQueueUrl(url: string, environment: NodeJS.ProcessEnv = proc
     tls: scheme.tls ? tlsFiles(query, environment) : undefined,
     sasl,
     prefix,
+    replicated: replicated === 'true',
     shown: `${name}://${hosts.join(',')}${path === '' ? '' : `/${path}`}`,
   }
 }

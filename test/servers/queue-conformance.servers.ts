@@ -2,11 +2,13 @@ import { conformsAsTaskQueue } from '../conformance/task-queue.js'
 import { brokers } from './brokers.js'
 import { openQueueUnderTest, type QueueUnderTest } from './queue-under-test.js'
 
-for (const name of brokers) {
+const variants = [...brokers.map((name) => ({ name, search: '' })), { name: 'rabbitmq', search: '?replicated=true' } as const]
+
+for (const { name, search } of variants) {
   let under: QueueUnderTest | undefined
-  conformsAsTaskQueue(name, {
+  conformsAsTaskQueue(`${name}${search}`, {
     open: async (tasksMax) => {
-      under = await openQueueUnderTest(name, { tasksMax })
+      under = await openQueueUnderTest(name, { tasksMax, search })
       return under.queue
     },
     settle: async () => {

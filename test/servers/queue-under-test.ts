@@ -28,11 +28,13 @@ export interface QueueOptions {
   readonly tasksMax?: number
   readonly nodes?: readonly string[]
   readonly prefix?: string
+  /** Options of the broker's address: `?name=value`. */
+  readonly search?: string
 }
 
 export async function openQueueUnderTest(name: BrokerName, options: QueueOptions = {}): Promise<QueueUnderTest> {
-  const { tasksMax = 100_000, nodes = ['n1', 'n2'], prefix = newPrefix() } = options
-  const address = parseQueueUrl(urlOf(name), {})
+  const { tasksMax = 100_000, nodes = ['n1', 'n2'], prefix = newPrefix(), search = '' } = options
+  const address = parseQueueUrl(`${urlOf(name)}${search}`, {})
   const publisherBroker = await openBroker(address, AbortSignal.timeout(20_000))
   const plainSource = await openBroker(address, AbortSignal.timeout(20_000))
   await publisherBroker.declare(declaredStreams(prefix, nodes))

@@ -3,8 +3,11 @@ import type { QueueStatus } from '../task-queue.js'
 /** A named line of messages: a queue of RabbitMQ, a topic of Kafka. */
 export interface Stream {
   readonly name: string
-  /** `tasks` and `reports` are read once, in order; a `shelf` keeps its messages until they are removed by their ids. */
-  readonly kind: 'tasks' | 'reports' | 'shelf'
+  /**
+   * Queries wait for `tasks` and `outcomes`; `lineage` is for the next coordinator too. All are read once, in order; a `shelf`
+   * keeps its messages until they are removed by their ids.
+   */
+  readonly kind: 'tasks' | 'outcomes' | 'lineage' | 'shelf'
 }
 
 export interface BrokerMessage {

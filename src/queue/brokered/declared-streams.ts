@@ -8,8 +8,8 @@ export function declaredStreams(prefix: string, nodes: readonly NodeId[]): reado
   const tasks = nodes.flatMap((node) => priorities.map((priority) => names.tasks(node, priority)))
   return [
     ...tasks.map((name) => ({ name, kind: 'tasks' }) as const),
-    { name: names.outcomes, kind: 'reports' },
-    { name: names.lineage, kind: 'reports' },
+    { name: names.outcomes, kind: 'outcomes' },
+    { name: names.lineage, kind: 'lineage' },
     { name: names.deadLetters, kind: 'shelf' },
   ]
 }

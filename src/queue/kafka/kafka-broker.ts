@@ -90,7 +90,7 @@ export class KafkaBroker implements Broker {
   async declare(streams: readonly Stream[]): Promise<void> {
     await declareTopics(this.#admin, streams, this.#address.shown)
     // Older tasks are behind us; older reports are not, where no former run says how far it came.
-    const reports = streams.filter(({ kind, name }) => kind === 'reports' && !this.#positions.has(name))
+    const reports = streams.filter(({ kind, name }) => (kind === 'outcomes' || kind === 'lineage') && !this.#positions.has(name))
     for (const { name } of reports) this.#positions.set(name, (await this.#ends(name)).low)
   }
 

@@ -59,7 +59,7 @@ export class RabbitMqBroker implements Broker {
   async declare(streams: readonly Stream[]): Promise<void> {
     this.#streams = streams
     const connection = this.#need()
-    await declareOn(connection, streams, this.#address.shown)
+    await declareOn(connection, streams, this.#address)
     const channel = await connection.createChannel()
     for (const { name, kind } of streams) if (kind === 'tasks') await channel.purgeQueue(name)
     await channel.close()
@@ -170,7 +170,7 @@ export class RabbitMqBroker implements Broker {
       this.#status = { kind: 'rabbitmq', connected: true }
     })
     try {
-      await declareOn(connection, this.#streams, this.#address.shown)
+      await declareOn(connection, this.#streams, this.#address)
       const publishing = await connection.createConfirmChannel()
       publishing.on('error', () => void closed(connection))
       publishing.on('return', ({ properties }) => this.#returned.add(String(properties.messageId)))
@@ -292,11 +292,11 @@ export class RabbitMqBroker implements Broker {
   }
 }
 
-async function declareOn(connection: ChannelModel, streams: readonly Stream[], shown: string): Promise<void> {
+async function declareOn(connection: ChannelModel, streams: readonly Stream[], address: QueueAddress): Promise<void> {
   if (streams.length === 0) return
   const channel = await connection.createChannel()
   channel.on('error', () => {})
-  await declareQueues(channel, streams, shown)
+  await declareQueues(channel, streams, address)
   await channel.close()
 }
 
