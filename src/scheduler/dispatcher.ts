@@ -297,13 +297,13 @@ export class Dispatcher {
 
   #end(attempt: Attempt, end: Parameters<Attempt['settle']>[0], feeder = this.#feeders.get(attempt.node)): void {
     this.#attempts.delete(attempt.task.taskId)
-    void attempt.delivery?.settle()
+    const index = feeder?.held.indexOf(attempt) ?? -1
+    if (index >= 0) feeder?.held.splice(index, 1)
+    feeder?.running.delete(attempt)
     attempt.settle(end)
-    if (feeder === undefined) return
-    feeder.running.delete(attempt)
-    const index = feeder.held.indexOf(attempt)
-    if (index >= 0) feeder.held.splice(index, 1)
-    if (this.#feeders.get(attempt.node) === feeder) this.#advance(attempt.node, feeder)
+    // Brings the next task at once, which must not find this one in its way.
+    void attempt.delivery?.settle()
+    if (feeder !== undefined && this.#feeders.get(attempt.node) === feeder) this.#advance(attempt.node, feeder)
   }
 }
 

@@ -92,7 +92,9 @@ class RecorderThread extends EventEmitter {
       this.#core = new RecorderCore(
         data,
         (message) => this.#tell(message),
-        () => this.emit('exit', 0),
+        () => {
+          if (!this.#dead) this.emit('exit', 0)
+        },
       )
       this.#tell({ type: 'opened' })
     } catch (error) {
