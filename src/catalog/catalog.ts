@@ -9,6 +9,7 @@ import { DiscoveredTables } from './discovered-tables.js'
 import { FactsCache, type ReadFooters } from './facts-cache.js'
 import { type FileSystem, nodeFileSystem } from './file-system.js'
 import type { KeyValue } from './key-value.js'
+import { PutBehind } from './put-behind.js'
 import type { DescribeFiles } from './schema.js'
 import { SnapshotHistory } from './snapshot-history.js'
 import { summarize } from './table-summary.js'
@@ -47,6 +48,7 @@ export class Catalog {
   readonly #options: CatalogOptions
   readonly #discovered: DiscoveredTables
   readonly #written: WrittenTables
+  readonly #behind: PutBehind
   readonly #history = new SnapshotHistory()
   readonly #listeners = new Set<(change: RelationChange) => void>()
   /** What listeners know, by lower-case name. */
@@ -59,15 +61,17 @@ export class Catalog {
   constructor(options: CatalogOptions) {
     this.#options = options
     const fileSystem = options.fileSystem ?? nodeFileSystem
-    const facts = new FactsCache(options.readFooters, options.keyValue)
-    const onChange = (name: string): void => this.#publish(name)
     const { clock, keyValue, describeFiles } = options
+    this.#behind = new PutBehind(keyValue)
+    const facts = new FactsCache(options.readFooters, keyValue, this.#behind)
+    const onChange = (name: string): void => this.#publish(name)
     this.#discovered = new DiscoveredTables({
       folder: options.dataFolder,
       fileSystem,
       facts,
       describeFiles,
       keyValue,
+      behind: this.#behind,
       clock,
       onChange,
     })
@@ -204,6 +208,7 @@ export class Catalog {
   async close(): Promise<void> {
     this.#closed.abort(new ForebayError('UNAVAILABLE', 'the catalogue is closed'))
     await Promise.all([this.#service, this.#scanning.catch(() => undefined)])
+    await this.#behind.settled()
   }
 
   #publish(name: string): void {

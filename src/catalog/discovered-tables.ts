@@ -9,6 +9,7 @@ import type { FactsCache } from './facts-cache.js'
 import type { FileFacts } from './file-facts.js'
 import { type FileSystem, inBatches } from './file-system.js'
 import type { KeyValue } from './key-value.js'
+import type { PutBehind } from './put-behind.js'
 import { type DescribeFiles, mergeSchemas } from './schema.js'
 import { makeSnapshot } from './snapshot.js'
 
@@ -18,7 +19,8 @@ export interface DiscoveredTablesOptions {
   readonly facts: FactsCache
   readonly describeFiles: DescribeFiles
   readonly clock: Clock
-  readonly keyValue: KeyValue
+  readonly keyValue: Pick<KeyValue, 'get'>
+  readonly behind: PutBehind
   /** A definition is new, or has gone. */
   readonly onChange: (name: string, definition: RelationDefinition | undefined) => void
 }
@@ -116,7 +118,7 @@ export class DiscoveredTables {
         definition: broken(name, error),
       })
     }
-    for (const key of this.#tables.keys()) if (!present.has(key)) await this.#remove(key)
+    for (const key of this.#tables.keys()) if (!present.has(key)) this.#remove(key)
   }
 
   /** One scan of a table at a time, so that an older listing never replaces a newer one. */
@@ -160,7 +162,11 @@ export class DiscoveredTables {
       const schema = await mergeSchemas(found.name, known, describeFiles, signal)
       const files = known.map((file) => ({ facts: file, relativePath: belowTable(found, file.version.path) }))
       const parts = { dataset: found.name, files, schema, partitioned: found.kind === 'folder', createdAt: clock.now() }
-      return { kind: 'dataset', snapshot: await this.#dated(makeSnapshot(parts)) }
+      const snapshot = makeSnapshot(parts)
+      return {
+        kind: 'dataset',
+        snapshot: before?.definition.kind === 'dataset' ? this.#noted(snapshot) : await this.#dated(snapshot),
+      }
     } catch (error) {
       signal.throwIfAborted()
       return broken(found.name, toErrorRecord(error))
@@ -169,11 +175,14 @@ export class DiscoveredTables {
 
   /** A snapshot that was known before a restart keeps its date. */
   async #dated(snapshot: Snapshot): Promise<Snapshot> {
-    const { keyValue } = this.#options
-    const key = `catalog/snapshot/${snapshot.dataset.toLowerCase()}`
-    const known = (await keyValue.get(key).catch(() => undefined)) as { id?: string; createdAt?: number } | null | undefined
+    const kept = await this.#options.keyValue.get(dateKey(snapshot)).catch(() => undefined)
+    const known = kept as { id?: string; createdAt?: number } | null | undefined
     if (known?.id === snapshot.id && typeof known.createdAt === 'number') return { ...snapshot, createdAt: known.createdAt }
-    await keyValue.put(key, { id: snapshot.id, createdAt: snapshot.createdAt }).catch(() => undefined)
+    return this.#noted(snapshot)
+  }
+
+  #noted(snapshot: Snapshot): Snapshot {
+    this.#options.behind.put([[dateKey(snapshot), { id: snapshot.id, createdAt: snapshot.createdAt }]])
     return snapshot
   }
 
@@ -185,13 +194,17 @@ export class DiscoveredTables {
     if (!same) this.#options.onChange(name, table.definition)
   }
 
-  async #remove(key: string): Promise<void> {
+  #remove(key: string): void {
     const table = this.#tables.get(key)
     if (!table) return
     this.#tables.delete(key)
     this.#options.onChange(table.found?.name ?? key, undefined)
-    if (table.found) await this.#options.facts.forget(table.found.path)
+    if (table.found) this.#options.facts.forget(table.found.path)
   }
+}
+
+function dateKey({ dataset }: Snapshot): string {
+  return `catalog/snapshot/${dataset.toLowerCase()}`
 }
 
 function keptFiles(segments: readonly { readonly file: FileFacts['version'] }[], ordinals: readonly number[]) {

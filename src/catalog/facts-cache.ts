@@ -4,6 +4,7 @@ import { type FileVersion, stableHash } from '../model/segment.js'
 import { type FileFacts, factsFormat, factsOf } from './file-facts.js'
 import { type FileStamp, inBatches } from './file-system.js'
 import type { KeyValue } from './key-value.js'
+import type { PutBehind } from './put-behind.js'
 
 /** Reads Parquet footers, in a process of its own. */
 export type ReadFooters = (paths: readonly string[], signal: AbortSignal) => Promise<readonly FooterResult[]>
@@ -23,13 +24,15 @@ export type FactsResult = FileFacts | { readonly path: string; readonly error: E
 /** Facts of files, read from a footer only where path, size, mtime or inode are new to the durable map as well. */
 export class FactsCache {
   readonly #readFooters: ReadFooters
-  readonly #keyValue: KeyValue
+  readonly #keyValue: Pick<KeyValue, 'get'>
+  readonly #behind: PutBehind
   /** Table key → path → facts. */
   readonly #known = new Map<string, Map<string, FileFacts>>()
 
-  constructor(readFooters: ReadFooters, keyValue: KeyValue) {
+  constructor(readFooters: ReadFooters, keyValue: Pick<KeyValue, 'get'>, behind: PutBehind) {
     this.#readFooters = readFooters
     this.#keyValue = keyValue
+    this.#behind = behind
   }
 
   /** The facts of a table's files, in their order. What is not among `files` is forgotten. */
@@ -45,16 +48,16 @@ export class FactsCache {
       }
     }
     const results = files.map((file) => fresh.get(file.path) ?? known.get(file.path) ?? unanswered(file.path))
-    await this.#keep(table, known, results)
+    this.#keep(table, known, results)
     return results
   }
 
   /** The table is gone. */
-  async forget(table: string): Promise<void> {
+  forget(table: string): void {
     const known = this.#known.get(table)
     this.#known.delete(table)
     const used = new Set([...(known?.keys() ?? [])].map(bucketOf))
-    await Promise.all([...used].map((bucket) => this.#keyValue.put(entryKey(table, bucket), null)))
+    this.#behind.put([...used].map((bucket) => [entryKey(table, bucket), null]))
   }
 
   async #load(table: string, files: readonly FileStamp[]): Promise<Map<string, FileFacts>> {
@@ -67,8 +70,8 @@ export class FactsCache {
     return loaded
   }
 
-  /** Rewrites the entries that differ. A failed write costs a footer read at the next start and nothing else. */
-  async #keep(table: string, before: ReadonlyMap<string, FileFacts>, results: readonly FactsResult[]): Promise<void> {
+  /** Rewrites the entries that differ. */
+  #keep(table: string, before: ReadonlyMap<string, FileFacts>, results: readonly FactsResult[]): void {
     const now = new Map<string, FileFacts>()
     for (const result of results) if (!('error' in result)) now.set(result.version.path, result)
     this.#known.set(table, now)
@@ -77,10 +80,9 @@ export class FactsCache {
     for (const path of before.keys()) if (!now.has(path)) changed.add(bucketOf(path))
     const contents = new Map<number, FileFacts[]>([...changed].map((bucket) => [bucket, []]))
     for (const [path, facts] of now) contents.get(bucketOf(path))?.push(facts)
-    await inBatches([...contents], 4, ([bucket, facts]) => {
-      const entry: Bucket = { format: factsFormat, files: facts }
-      return this.#keyValue.put(entryKey(table, bucket), entry).catch(() => undefined)
-    })
+    this.#behind.put(
+      [...contents].map(([bucket, files]) => [entryKey(table, bucket), { format: factsFormat, files } satisfies Bucket]),
+    )
   }
 }
 

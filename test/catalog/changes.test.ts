@@ -206,6 +206,25 @@ describe('a restart', () => {
     const catalog = await openTestCatalog(lake, { keyValue: failing })
     expect(catalog.current('t')?.segments).toHaveLength(1)
   })
+
+  it('sees a new file while keeping hangs, and closes when all is kept', async () => {
+    await lake.write('t/a.parquet', 'SELECT 1 AS x')
+    const kept = memoryKeyValue()
+    let release = (): void => {}
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const keyValue = { get: kept.get, put: (key: string, value: unknown) => released.then(() => kept.put(key, value)) }
+    const catalog = await openTestCatalog(lake, { keyValue })
+    await lake.write('t/b.parquet', 'SELECT 2 AS x')
+    expect(await catalog.confirm([readAll(catalog, 't')])).toBe(false)
+    const current = catalog.current('t')
+    expect(current?.segments).toHaveLength(2)
+    const closed = catalog.close()
+    release()
+    await closed
+    expect(await kept.get('catalog/snapshot/t')).toEqual({ id: current?.id, createdAt: current?.createdAt })
+  })
 })
 
 it('confirms 200 files in about 3 ms', async () => {
