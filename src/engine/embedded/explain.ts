@@ -5,6 +5,7 @@ import { answerId } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
 import { identityOf } from './plan-identity.js'
 import { shapeOf } from './shape-of.js'
+import { Tiers } from './tiers.js'
 import { segmentsOf } from './work-draft.js'
 
 /** What `POST /v1/explain` says: plain data. */
@@ -42,7 +43,8 @@ export async function explainPlan(
   const identity = identityOf(parts, request.timeZone, plan)
   const { work } = plan
   const nodes = parts.pool.all().length
-  const { shape, cover } = shapeOf(parts, request, plan, identity, true, nodes)
+  const tiers = new Tiers(parts, true)
+  const { shape, cover } = shapeOf(parts, request, plan, identity, tiers, nodes)
   const asked = await askPrediction(parts, request, plan, identity, 500)
   const split = shape.shape === 'split' && work.shape === 'split'
   const distributed = plan.reads.find((read) => split && read.relation === work.distributed)
@@ -60,7 +62,7 @@ export async function explainPlan(
       const open = read === distributed ? new Set(cover.rest) : undefined
       const toRead = kept.filter((segment) => open === undefined || open.has(segment.id))
       const names = read.columns.map((column) => column.name)
-      const { packed, unpacked } = parts.packs.choose(read.dataset, names, toRead)
+      const { packed, unpacked } = tiers.of(read, toRead)
       return {
         dataset: read.dataset,
         relation: read.relation,

@@ -17,7 +17,8 @@ import { identityOf } from './plan-identity.js'
 import type { Asked } from './predictions.js'
 import type { QueryAccounts } from './query-accounts.js'
 import type { QueryProgress } from './query-progress.js'
-import { type ShapeChoice, shapeOf, tiersOf } from './shape-of.js'
+import { type ShapeChoice, shapeOf } from './shape-of.js'
+import { Tiers } from './tiers.js'
 import {
   aggregatorTask,
   type DraftContext,
@@ -52,6 +53,8 @@ export interface Round {
   readonly plan: Plan
   /** False after something stored or packed was found damaged: then everything is read from its source. */
   readonly trustStored: boolean
+  /** What was predicted of the plan while it was confirmed; absent: it is asked now. */
+  readonly asked?: Promise<Asked | undefined> | undefined
   /** Where the rows go; the segment's id is set by the round. */
   readonly output: (answer: SegmentId) => TaskOutput
 }
@@ -68,13 +71,15 @@ export interface RoundEnd {
 const networkBytesMax = 16e6
 /** Memory that a query is thought to need before anything is known of it. */
 const memoryPriorBytes = 64e6
+/** How long a query waits for the lineage graph's word on its segments. */
+export const workPatienceMs = 2
 
 export async function runRound(parts: EngineParts, query: QueryRun, round: Round): Promise<RoundEnd> {
   const { plan } = round
   const identity = identityOf(parts, query.request.timeZone, plan)
   const answer = answerId(identity, `${query.queryId}-${round.number}`)
   parts.lineage.snapshots(plan.reads.map(identity.snapshot))
-  const asked = await askPrediction(parts, query.request, plan, identity, 2)
+  const asked = await (round.asked ?? askPrediction(parts, query.request, plan, identity, workPatienceMs))
   if (asked !== undefined) query.progress.predicted = asked.prediction.total
   parts.predictions.admitted(query.queryId, asked)
   const release = await admit(parts, query, asked)
@@ -123,7 +128,7 @@ async function runAdmitted(
       return { answer, outcome: found, reused: true, taskId: `${query.queryId}-root` }
     }
   }
-  const { shape, cover, workKey } = shapeOf(parts, request, plan, identity, trustStored, ready.length)
+  const { shape, cover, workKey } = shapeOf(parts, request, plan, identity, draft.tiers, ready.length)
   if (shape.shape === 'whole' || plan.work.shape === 'whole') {
     const task = wholeTask(draft, output)
     progress.expect([{ role: 'root', tasks: 1 }])
@@ -245,7 +250,7 @@ function draftContext(parts: EngineParts, query: QueryRun, round: Round, identit
     deadlineAt: query.deadlineAt,
     memoryBytes: parts.pool.memoryBytesPerNode,
     snapshot: identity.snapshot,
-    tiers: (read, segments) => tiersOf(parts, read, segments, round.trustStored),
+    tiers: new Tiers(parts, round.trustStored),
     verify: (segment, columns) => parts.catalog.checksums?.verificationNeeded(segment, columns) ?? [],
     warmOn: (segment, pack) => parts.warmth.ofSegment(segment, pack),
   }

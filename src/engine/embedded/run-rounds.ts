@@ -12,18 +12,21 @@ const roundsMax = 3
 
 export type OnPlanned = (plan: Plan) => void
 
-/** A plan whose snapshots are what is on disk at this moment. */
+/** A plan whose snapshots are what is on disk at this moment. `meanwhile` is told of each plan that is being held against the disk. */
 export async function confirmedPlan(
   parts: EngineParts,
   request: Pick<QueryRequest, 'sql' | 'params' | 'timeZone' | 'tree'>,
   signal: AbortSignal,
+  meanwhile: (plan: Plan) => void = () => {},
 ): Promise<Plan> {
   const { sql, params, timeZone, tree } = request
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
       const plan = await parts.planner.plan({ sql, params, timeZone, nowMs: parts.clock.now(), tree }, signal)
-      if ((await parts.catalog.confirm(plan.reads)) || attempt >= plansMax) return plan
+      const confirming = parts.catalog.confirm(plan.reads)
+      meanwhile(plan)
+      if ((await confirming) || attempt >= plansMax) return plan
     } catch (error) {
       // A table that has just appeared, or was mended, is worth a second look.
       const unknown =
@@ -40,6 +43,7 @@ export async function runRounds(
   first: Plan,
   output: Round['output'],
   onPlanned: OnPlanned,
+  asked?: Round['asked'],
 ): Promise<RoundEnd & { readonly plan: Plan }> {
   let plan = first
   let trustStored = true
@@ -47,7 +51,10 @@ export async function runRounds(
   for (let number = 1; ; number++) {
     const unpin = parts.catalog.pin(plan.reads.map((read) => read.snapshot))
     try {
-      return { ...(await runRound(parts, query, { number, plan, trustStored, output })), plan }
+      return {
+        ...(await runRound(parts, query, { number, plan, trustStored, output, asked: number === 1 ? asked : undefined })),
+        plan,
+      }
     } catch (error) {
       const code = error instanceof ForebayError ? error.code : undefined
       if (query.signal.aborted || number >= roundsMax) throw error

@@ -1,9 +1,9 @@
-import type { DatasetRead, Plan, QueryRequest } from '../../model/query.js'
+import type { Plan, QueryRequest } from '../../model/query.js'
 import type { BaseSegment, SegmentId, StoredSegment } from '../../model/segment.js'
-import type { TierChoice } from '../../scheduler/pack-registry.js'
 import { chooseShape, type Shape } from './choose-shape.js'
 import { type Identity, leafWork } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
+import type { Tiers } from './tiers.js'
 import { bytesOf, segmentsOf } from './work-draft.js'
 
 export interface ShapeChoice {
@@ -18,7 +18,7 @@ export function shapeOf(
   request: Pick<QueryRequest, 'tree' | 'reuse'>,
   plan: Plan,
   identity: Identity,
-  trustStored: boolean,
+  tiers: Tiers,
   nodes: number,
 ): ShapeChoice {
   const { work } = plan
@@ -29,11 +29,11 @@ export function shapeOf(
   const segments = segmentsOf(read, identity.snapshot(read))
   const kept = segments.map((segment) => segment.id)
   const workKey = leafWork(identity, work.leaf.sql, work.distributed)
-  const usable = request.reuse && trustStored && plan.repeatable
+  const usable = request.reuse && tiers.trustStored && plan.repeatable
   const cover = usable ? parts.derived.cover(workKey, kept) : { found: [], rest: kept }
   const open = new Set(cover.rest)
-  const rest = segments.filter((segment) => open.has(segment.id))
-  const { packed, unpacked } = tiersOf(parts, read, rest, trustStored)
+  const rest = cover.found.length === 0 ? segments : segments.filter((segment) => open.has(segment.id))
+  const { packed, unpacked } = tiers.of(read, rest)
   const sum = (some: readonly BaseSegment[]): number => some.reduce((total, segment) => total + bytesOf(segment, read), 0)
   const total = sum(segments)
   const known = parts.leafMemory.saw(workKey, kept)
@@ -51,19 +51,4 @@ export function shapeOf(
     memoryBytesPerNode: parts.pool.memoryBytesPerNode,
   })
   return { shape, workKey, cover }
-}
-
-/** From which packs and files some segments of a read come; from files alone when nothing stored is trusted. */
-export function tiersOf(
-  parts: EngineParts,
-  read: DatasetRead,
-  segments: readonly BaseSegment[],
-  trustStored: boolean,
-): TierChoice {
-  if (!trustStored) return { packed: [], unpacked: segments }
-  return parts.packs.choose(
-    read.dataset,
-    read.columns.map((column) => column.name),
-    segments,
-  )
 }

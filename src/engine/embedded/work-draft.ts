@@ -4,12 +4,12 @@ import type { BasePart, DerivedSource, TaskInput, TaskOutput } from '../../model
 import type { NodeId, Role } from '../../model/node.js'
 import { type DatasetRead, type Plan, partialsRelation, type QueryId, type Stage, type Work } from '../../model/query.js'
 import type { BaseSegment, Pack, SegmentId, Snapshot } from '../../model/segment.js'
-import type { TierChoice } from '../../scheduler/pack-registry.js'
 import { place } from '../../scheduler/place.js'
 import type { TaskDraft } from '../../scheduler/run-task.js'
 import type { LeafWork } from '../../scheduler/run-tree.js'
 import { mergedId, partialId } from './derived-ids.js'
 import { groupBy } from './group-by.js'
+import type { Tiers } from './tiers.js'
 import { transformationOf } from './transformation-of.js'
 
 /** What tasks of one query are made with. */
@@ -25,7 +25,7 @@ export interface DraftContext {
   readonly deadlineAt: number
   readonly memoryBytes: number
   readonly snapshot: (read: DatasetRead) => Snapshot
-  readonly tiers: (read: DatasetRead, segments: readonly BaseSegment[]) => TierChoice
+  readonly tiers: Tiers
   readonly verify: (segment: BaseSegment, columns: readonly string[]) => readonly string[]
   /** Nodes where a segment, or a pack, is warm. */
   readonly warmOn: (segment: BaseSegment, pack: Pack | undefined) => readonly NodeId[]
@@ -33,9 +33,15 @@ export interface DraftContext {
 
 export type SplitWork = Extract<Work, { shape: 'split' }>
 
-/** The base segments that a read keeps. */
+const segmentsKnown = new WeakMap<DatasetRead, { readonly snapshot: Snapshot; readonly segments: readonly BaseSegment[] }>()
+
+/** The base segments that a read keeps; the same array each time. */
 export function segmentsOf(read: DatasetRead, snapshot: Snapshot): readonly BaseSegment[] {
-  return read.segments.flatMap((ordinal) => snapshot.segments[ordinal] ?? [])
+  const known = segmentsKnown.get(read)
+  if (known?.snapshot === snapshot) return known.segments
+  const segments = read.segments.flatMap((ordinal) => snapshot.segments[ordinal] ?? [])
+  segmentsKnown.set(read, { snapshot, segments })
+  return segments
 }
 
 /** Compressed bytes of some columns of a segment. */
@@ -75,7 +81,7 @@ export function leafTasks(
   const read = readOf(context.plan, work.distributed)
   const broadcast = (work.broadcast ?? []).map((relation) => readOf(context.plan, relation))
   const others = broadcast.map((each) => baseInput(context, each, segmentsOf(each, context.snapshot(each))))
-  const choice = context.tiers(read, segments)
+  const choice = context.tiers.of(read, segments)
   const packOf = new Map(choice.packed.flatMap((packed) => packed.segments.map((segment) => [segment.id, packed.pack] as const)))
   const items = segments.map((segment) => {
     const pack = packOf.get(segment.id)
@@ -190,7 +196,7 @@ function baseInput(context: DraftContext, read: DatasetRead, segments: readonly 
 }
 
 function parts(context: DraftContext, read: DatasetRead, segments: readonly BaseSegment[]): readonly BasePart[] {
-  const { packed, unpacked } = context.tiers(read, segments)
+  const { packed, unpacked } = context.tiers.of(read, segments)
   const columns = read.columns.map((column) => column.name)
   const made: BasePart[] = packed.map((choice) => ({ from: 'pack', ...choice }))
   // Segments with the same columns to verify go together; as a rule there is one such group.
