@@ -3,6 +3,7 @@
  * the server holds; the path of one query is in query-execution.ts, answer-statement.ts and run-plan.ts, in this order.
  */
 import { randomBytes } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
@@ -84,6 +85,8 @@ export class EmbeddedEngine implements Engine {
 
   constructor(options: EmbeddedEngineOptions, adapters: EngineAdapters) {
     const { clock, stateFolder } = options
+    // One listener for each node that starts, and each service.
+    setMaxListeners(0, this.#closed.signal)
     const limits = limitsOf(options, adapters.queue)
     const onError = options.onError ?? (() => {})
     // Whoever watches may fail; neither a query nor a node may suffer from that.
