@@ -47,10 +47,11 @@ function nodeSentences({ nodes }: EvidenceFacts): readonly string[] {
 
 function dataSentence({ input, hot }: EvidenceFacts): string {
   if (input.segments.length === 0) return 'it reads no segments'
-  const names = [...new Set(input.segments.map((segment) => segment.dataset))].slice(0, 4).join(', ')
+  const names = new Set<string>()
+  for (const { dataset } of input.segments) names.add(dataset)
   const bytes = round(touchedBytes(input) / 1e6)
   const warm = Math.round(100 * warmShare(input))
-  return `it reads ${bytes} MB in ${input.segments.length} segments of ${names}: ${hot} hot, ${warm} % of the bytes warm`
+  return `it reads ${bytes} MB in ${input.segments.length} segments of ${[...names].slice(0, 4).join(', ')}: ${hot} hot, ${warm} % of the bytes warm`
 }
 
 function loadSentence({ input, contention }: EvidenceFacts): string {

@@ -70,7 +70,9 @@ export interface NodeNeed {
 /** What a query will need, where, how sure that is, and the numbers it comes from. */
 export interface Prediction {
   readonly fingerprint: string
-  readonly segments: readonly (TouchedSegment & { readonly hot: boolean })[]
+  readonly segments: readonly TouchedSegment[]
+  /** Whether each of the segments is hot, in their order. */
+  readonly hot: readonly boolean[]
   readonly nodes: readonly NodeNeed[]
   readonly total: Readonly<Record<ResourceName, Estimate>>
   /** Factor by which the queries in flight stretch the wall time, ≥ 1; apart, since CPU and bytes do not know it. */

@@ -7,7 +7,7 @@ import { BoundedMap } from './bounded-map.js'
 import { Contention, type ContentionSnapshot } from './contention.js'
 import { historyLevels } from './cost-history.js'
 import { evidence } from './evidence.js'
-import { heatOf } from './load-score.js'
+import { Heat } from './load-score.js'
 import type { Identity, LoggedQuery } from './log-line.js'
 import { NeedModel, type NeedModelSnapshot, type NodeResource, nodeResources } from './need-model.js'
 import type { Miss, NodeNeed, NodeWork, PlacedWork, Prediction, PredictionInput, QueryOutcome } from './prediction.js'
@@ -39,6 +39,10 @@ interface Given {
   readonly run: { readonly query: RunTimeQuery; readonly prediction: RunTimePrediction }
 }
 
+/** A prediction carries it as long as its query may yet be admitted: an entry in a WeakMap costs each collection of garbage more. */
+const behind = Symbol('behind')
+type Said = Prediction & { readonly [behind]: Given }
+
 export interface PredictorSnapshot {
   readonly version: number
   readonly needs: NeedModelSnapshot
@@ -51,6 +55,7 @@ export interface PredictorSnapshot {
 /** Raised whenever what a snapshot means changes: older ones are then dropped, and learning starts anew. */
 const snapshotVersion = 5
 const pendingMax = 20_000
+const answersKept = 8
 /** The run-time model has a say once it has seen so many queries. */
 const runTimeFrom = 20
 
@@ -70,8 +75,8 @@ export class Predictor {
   readonly #runTime = new RunTimeModel({ members: panelMembers, rowsMax })
   readonly #refits: BackgroundRefits | undefined
   readonly #pending = new BoundedMap<Given>(pendingMax)
-  /** What stood behind a prediction that may yet be admitted. */
-  readonly #behind = new WeakMap<Prediction, Given>()
+  /** An answer of the graph may have thousands of rows, and is used for all queries of some seconds: it is added up once. */
+  #addedUp: readonly { readonly work: readonly NodeWork[]; readonly heat: Heat }[] = []
 
   constructor(options: PredictorOptions) {
     this.#clock = options.clock
@@ -86,24 +91,25 @@ export class Predictor {
     const total = eachResource((name) =>
       estimate(given.logs[name], name === 'wallMs' ? stretch : 0, this.#models[name].interval.coverage),
     )
-    const { hot } = heatOf(input.work)
-    const segments = input.segments.map((segment) => ({ ...segment, hot: hot.has(segment.id) }))
-    const said: Prediction = {
+    const heat = this.#heatOf(input.work)
+    const hot = input.segments.map(({ id }) => heat.isHot(id))
+    const said: Said = {
       fingerprint: input.fingerprint,
-      segments,
+      segments: input.segments,
+      hot,
       nodes: this.#shareOut(input, given.scores, total),
       total,
       contention: Math.exp(stretch),
-      evidence: this.#explain(input, given, segments.filter((segment) => segment.hot).length, Math.exp(stretch)),
+      evidence: this.#explain(input, given, hot, Math.exp(stretch)),
       predictionMs: this.#clock.monotonic() - start,
+      [behind]: given,
     }
-    this.#behind.set(said, given)
     return said
   }
 
   /** A query was accepted with this prediction: it is fixed from here on, and judged by the outcome. */
   admitted(queryId: QueryId, input: PredictionInput, prediction: Prediction): void {
-    const given = this.#behind.get(prediction) ?? this.#consider(input)
+    const given = (prediction as Partial<Said>)[behind] ?? this.#consider(input)
     const query = { ...given.run.query, id: queryId }
     if (this.#pending.size >= pendingMax) this.#forgetOldest(input.at)
     this.#pending.set(queryId, { ...given, run: { ...given.run, query } })
@@ -176,7 +182,15 @@ export class Predictor {
 
   /** Load score per node of some work, as the graph gave it. */
   loadScores(work: readonly NodeWork[]): ReadonlyMap<NodeId, number> {
-    return heatOf(work).scores
+    return this.#heatOf(work).scores
+  }
+
+  #heatOf(work: readonly NodeWork[]): Heat {
+    const known = this.#addedUp.find((each) => each.work === work)
+    if (known !== undefined) return known.heat
+    const heat = new Heat(work)
+    this.#addedUp = [{ work, heat }, ...this.#addedUp.slice(0, answersKept - 1)]
+    return heat
   }
 
   /** How well the intervals hold, per resource. */
@@ -189,7 +203,7 @@ export class Predictor {
 
   #consider(input: PredictionInput): Given {
     const asked = question(input)
-    const { scores } = heatOf(input.work)
+    const { scores } = this.#heatOf(input.work)
     const placed = nodesOf(input.placement)
     const query = runTimeQuery(input, asked)
     const prediction = this.#runTime.predict(query, input.at, 'arrival')
@@ -228,12 +242,11 @@ export class Predictor {
     return placement.map((_, i) => ((byNeed[i] as number) + (byBytes[i] as number)) / 2)
   }
 
-  #explain(input: PredictionInput, given: Given, hot: number, contention: number): readonly string[] {
+  #explain(input: PredictionInput, given: Given, hot: readonly boolean[], contention: number): readonly string[] {
     const model = this.#models.cpuMs
     const cells = historyLevels.map((level) => model.history.cell(level, given.asked.keys))
     const usual = cells.find((cell) => cell !== undefined)
-    const worked = new Map<NodeId, Set<string>>()
-    for (const { node, segment } of input.work) worked.set(node, (worked.get(node) ?? new Set<string>()).add(segment))
+    const heat = this.#heatOf(input.work)
     return evidence({
       input,
       runs: { exact: cells[0]?.count ?? 0, tenantTemplate: cells[1]?.count ?? 0, template: cells[2]?.count ?? 0 },
@@ -241,9 +254,9 @@ export class Predictor {
       nodes: nodesOf(input.placement).flatMap((node) => {
         const line = this.#needs.line('cpuMs', node)
         if (line === undefined) return []
-        return [{ node, score: given.scores.get(node) ?? 0, ...line, segments: worked.get(node)?.size ?? 0 }]
+        return [{ node, score: given.scores.get(node) ?? 0, ...line, segments: heat.worked(node) }]
       }),
-      hot,
+      hot: hot.reduce((count, isHot) => count + (isHot ? 1 : 0), 0),
       contention,
       weights: model.weights(given.logs.cpuMs.opinions),
       coverage: model.interval.coverage,

@@ -1,6 +1,6 @@
 import { complexity } from './complexity.js'
 import type { HistoryKeys } from './cost-history.js'
-import type { PredictionInput } from './prediction.js'
+import type { PredictionInput, TouchedSegment } from './prediction.js'
 
 /** A prediction input as the models see it. Computed once and kept until the outcome, so that both see the same numbers. */
 export interface Question {
@@ -19,9 +19,8 @@ const megabyte = 1e6
 export function question(input: PredictionInput): Question {
   const template = input.fingerprint
   const tenantTemplate = `${input.tenant} ${template}`
-  const segments = input.segments.map((segment) => segment.id).join(',')
   return {
-    keys: { template, tenantTemplate, exact: `${template} ${input.literals} ${shortHash(segments)}` },
+    keys: { template, tenantTemplate, exact: `${template} ${input.literals} ${hashOfIds(input)}` },
     template,
     features: features(input),
     load: Math.log1p(input.running + input.queued),
@@ -61,13 +60,17 @@ export function warmShare(input: PredictionInput): number {
 }
 
 /** FNV-1a over 53 bits in two halves: keys of a cache need no cryptography, but predictions are asked for all the time. */
-function shortHash(text: string): string {
+function hashOfIds({ segments }: PredictionInput): string {
   let low = 0x811c9dc5
   let high = 0x9e3779b9
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    low = Math.imul(low ^ code, 0x01000193)
-    high = Math.imul(high ^ code, 0x85ebca6b) ^ (high >>> 13)
+  for (let place = 0; place < segments.length; place++) {
+    const { id } = segments[place] as TouchedSegment
+    // A comma stands between two ids.
+    for (let i = place === 0 ? 0 : -1; i < id.length; i++) {
+      const code = i < 0 ? 44 : id.charCodeAt(i)
+      low = Math.imul(low ^ code, 0x01000193)
+      high = Math.imul(high ^ code, 0x85ebca6b) ^ (high >>> 13)
+    }
   }
   return `${(low >>> 0).toString(36)}${(high >>> 0).toString(36)}`
 }

@@ -7,7 +7,7 @@ import { BoundedMap } from '../../src/predict/bounded-map.js'
 import { complexity, complexityOfText } from '../../src/predict/complexity.js'
 import { ConformalInterval, sideOf } from '../../src/predict/conformal.js'
 import { RecursiveLeastSquares } from '../../src/predict/least-squares.js'
-import { heatOf } from '../../src/predict/load-score.js'
+import { Heat } from '../../src/predict/load-score.js'
 import { NeedModel } from '../../src/predict/need-model.js'
 import { SlidingQuantiles } from '../../src/predict/sliding-quantiles.js'
 import { normal, seeded } from './seeded.js'
@@ -26,7 +26,20 @@ describe('load score', () => {
       { node: 'n1', segment: 'b', transformation: 'scan', detail: 't', decayedCount: 0.2 },
       { node: 'n2', segment: 'a', transformation: 'scan', detail: 't', decayedCount: 1 },
     ]
-    expect(Object.fromEntries(heatOf(work).scores)).toEqual({ n1: 6, n2: 1 })
+    expect(Object.fromEntries(new Heat(work).scores)).toEqual({ n1: 6, n2: 1 })
+  })
+
+  it('counts the hot segments that a node worked on, each once', () => {
+    const row = { node: 'n1', transformation: 'scan', detail: 't', decayedCount: 0.4 }
+    const heat = new Heat([
+      { ...row, segment: 'a' },
+      { ...row, segment: 'a', transformation: 'sort' },
+      { ...row, segment: 'b' },
+      { ...row, segment: 'b', node: 'n2' },
+      { ...row, segment: 'c' },
+    ])
+    expect(['a', 'b', 'c', 'd'].map((segment) => heat.isHot(segment))).toEqual([true, true, false, false])
+    expect(['n1', 'n2', 'n3'].map((node) => heat.worked(node))).toEqual([2, 1, 0])
   })
 })
 

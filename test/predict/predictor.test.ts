@@ -67,7 +67,7 @@ it('names the nodes with their load scores, and shares the total out', () => {
   ])
   // 3 uses × (scan 1 + aggregate 2).
   expect(said.nodes[0]?.loadScore).toBe(9)
-  expect(said.segments[0]?.hot).toBe(true)
+  expect(said.hot).toEqual([true])
   const sum = said.nodes.reduce((total, node) => total + node.cpuMs.p50, 0)
   expect(sum).toBeCloseTo(said.total.cpuMs.p50, 6)
   expect(said.evidence.join('\n')).toContain('n1 worked on 1 of its hot segments: load score 9')

@@ -251,6 +251,7 @@ describe('prediction', () => {
     expect(body).toMatchObject({ template: expect.any(String), fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/) })
     expect(body.segments[0]).toMatchObject({
       dataset: 'numbers',
+      hot: expect.any(Boolean),
       bytes: expect.any(Number),
       rows: 10_000,
       warmOn: expect.any(Array),

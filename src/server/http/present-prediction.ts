@@ -7,13 +7,13 @@ const segmentsMax = 1_000
 
 /** A prediction as `POST /v1/predict` shows it. */
 export function presentPrediction(plan: Plan, prediction: Prediction): Record<string, unknown> {
-  const { segments, nodes, total, evidence, predictionMs, contention } = prediction
+  const { segments, hot, nodes, total, evidence, predictionMs, contention } = prediction
   return {
     template: plan.template,
     fingerprint: plan.fingerprint,
     segments: segments
       .slice(0, segmentsMax)
-      .map(({ id, dataset, bytes, rows, hot, warmOn }) => ({ id, dataset, bytes, rows, hot, warmOn })),
+      .map(({ id, dataset, bytes, rows, warmOn }, i) => ({ id, dataset, bytes, rows, hot: hot[i] === true, warmOn })),
     segmentsTotal: segments.length,
     nodes: nodes.map(({ node, role, loadScore, cpuMs, memoryBytes, networkBytes }) => ({
       node,
