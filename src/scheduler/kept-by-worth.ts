@@ -95,21 +95,30 @@ export class KeptByWorth<Key extends string> {
   }
 
   #shrink(): readonly Key[] {
-    const gone: Key[] = []
+    const going: (readonly [Key, Thing])[] = []
     while (this.#bytes > this.#bytesMax) {
-      let least: Key | undefined
-      let leastWorth = Number.POSITIVE_INFINITY
-      for (const [key, thing] of this.#kept) {
-        if (thing.pins === 0 && thing.worth < leastWorth) {
-          least = key
-          leastWorth = thing.worth
-        }
-      }
+      const least = this.#least()
       if (least === undefined) break
-      this.#clock = Math.max(this.#clock, leastWorth)
-      this.#drop(least)
-      gone.push(least)
+      this.#drop(least[0])
+      going.push(least)
     }
-    return gone
+    return going.toReversed().flatMap(([key, thing]) => {
+      // Of what would go for something large, what fits beside it stays.
+      if (this.#bytes + thing.access.bytes <= this.#bytesMax) {
+        this.#kept.set(key, thing)
+        this.#bytes += thing.access.bytes
+        return []
+      }
+      this.#clock = Math.max(this.#clock, thing.worth)
+      return [key]
+    })
+  }
+
+  #least(): readonly [Key, Thing] | undefined {
+    let least: readonly [Key, Thing] | undefined
+    for (const [key, thing] of this.#kept) {
+      if (thing.pins === 0 && (least === undefined || thing.worth < least[1].worth)) least = [key, thing]
+    }
+    return least
   }
 }

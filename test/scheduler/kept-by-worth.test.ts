@@ -17,6 +17,14 @@ describe('what is kept by its worth', () => {
     expect([kept.has('fair'), kept.bytes]).toEqual([true, 40])
   })
 
+  it('keeps what fits beside something large that pushed out more', () => {
+    const kept = new KeptByWorth<string>(100)
+    kept.add('small', 10, 10)
+    kept.add('medium', 60, 600)
+    expect(kept.add('large', 90, 900_000)).toEqual(['medium'])
+    expect([kept.has('small'), kept.has('large'), kept.bytes]).toEqual([true, true, 100])
+  })
+
   it('stays within its budget, whatever is said to be saved', () => {
     const kept = new KeptByWorth<string>(10)
     for (let i = 0; i < 50; i++) kept.add(`thing${i}`, 5, i % 2 === 0 ? Number.NaN : 1)

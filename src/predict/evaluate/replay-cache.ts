@@ -74,7 +74,7 @@ class ChosenCache implements Cache {
 
   constructor(capacity: number) {
     this.#choice = new RuleChoice(capacity)
-    this.#cache = new PriorityCache(capacity, this.#choice.rule)
+    this.#cache = new PriorityCache(capacity, this.#choice.rule, { keepsWhatFits: true })
   }
 
   access(access: Access): boolean {

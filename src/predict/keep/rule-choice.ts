@@ -15,7 +15,7 @@ interface Duel {
 
 /** What is remembered of duels, and by how many of their standard deviations a lead must be more than luck. */
 const duelDecay = 0.9995
-const luck = 2
+const luck = 1
 /** A shadow that holds more is thinned out. */
 const shadowedMax = 1024
 
@@ -29,7 +29,7 @@ export class RuleChoice {
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
-    this.#shadows = keepRules.map((rule) => new PriorityCache(bytesMax, rule))
+    this.#shadows = keepRules.map((rule) => new PriorityCache(bytesMax, rule, { keepsWhatFits: true }))
   }
 
   get rule(): KeepRule {

@@ -18,6 +18,28 @@ function hits(rule: KeepRule): number {
   return found
 }
 
+describe('a cache by priority', () => {
+  it.each([
+    { keepsWhatFits: false, kept: ['large'] },
+    { keepsWhatFits: true, kept: ['small', 'large'] },
+  ])(
+    'lets go what ranks lowest for something large, and keeps what fits beside it where it is told to',
+    ({ keepsWhatFits, kept }) => {
+      const cache = new PriorityCache(100, ({ value }) => value, { keepsWhatFits })
+      const heat = new AccessHeat()
+      for (const [id, bytes, value] of [
+        ['small', 10, 1],
+        ['medium', 60, 2],
+        ['large', 90, 3],
+      ] as const) {
+        cache.access(heat.access(id, bytes, value))
+      }
+      expect(cache.size).toBe(kept.length)
+      for (const id of kept) expect(cache.access(heat.access(id, id === 'small' ? 10 : 90, 1))).toBe(true)
+    },
+  )
+})
+
 describe('rates of access by size', () => {
   it('forget what was popular once, in so far as their half-life is short', () => {
     const [, , density, , , shortest, , , longest] = keepRules.map(hits) as [number, ...number[]]
