@@ -1,5 +1,5 @@
 import type { PredictionInput } from './prediction.js'
-import { touchedBytes, warmShare } from './question.js'
+import { datasetsOf, touchedBytes, warmShare } from './question.js'
 
 /** What the sentences are made of. */
 export interface EvidenceFacts {
@@ -47,11 +47,10 @@ function nodeSentences({ nodes }: EvidenceFacts): readonly string[] {
 
 function dataSentence({ input, hot }: EvidenceFacts): string {
   if (input.segments.length === 0) return 'it reads no segments'
-  const names = new Set<string>()
-  for (const { dataset } of input.segments) names.add(dataset)
+  const names = [...datasetsOf(input)].slice(0, 4).join(', ')
   const bytes = round(touchedBytes(input) / 1e6)
   const warm = Math.round(100 * warmShare(input))
-  return `it reads ${bytes} MB in ${input.segments.length} segments of ${[...names].slice(0, 4).join(', ')}: ${hot} hot, ${warm} % of the bytes warm`
+  return `it reads ${bytes} MB in ${input.segments.length} segments of ${names}: ${hot} hot, ${warm} % of the bytes warm`
 }
 
 function loadSentence({ input, contention }: EvidenceFacts): string {

@@ -11,7 +11,7 @@ import { Heat } from './load-score.js'
 import type { Identity, LoggedQuery } from './log-line.js'
 import { NeedModel, type NeedModelSnapshot, type NodeResource, nodeResources } from './need-model.js'
 import type { Miss, NodeNeed, NodeWork, PlacedWork, Prediction, PredictionInput, QueryOutcome } from './prediction.js'
-import { type Question, question, touchedBytes } from './question.js'
+import { datasetsOf, type Question, question, touchedBytes } from './question.js'
 import { type LogPrediction, ResourceModel, type ResourceModelSnapshot } from './resource-model.js'
 import { BackgroundRefits, type Fitter, panelMembers, rowsMax } from './run-time/refit-schedule.js'
 import { RunTimeModel, type RunTimeSnapshot } from './run-time/run-time-model.js'
@@ -53,7 +53,7 @@ export interface PredictorSnapshot {
 }
 
 /** Raised whenever what a snapshot means changes: older ones are then dropped, and learning starts anew. */
-const snapshotVersion = 5
+const snapshotVersion = 6
 const pendingMax = 20_000
 const answersKept = 8
 /** The run-time model has a say once it has seen so many queries. */
@@ -291,7 +291,9 @@ export class Predictor {
 
 function runTimeQuery(input: PredictionInput, asked: Question): RunTimeQuery {
   const { at, tenant, fingerprint, kind } = input
-  return { id: '', at, tenant, template: fingerprint, exact: asked.keys.exact, kind, bytes: touchedBytes(input) }
+  const { exact } = asked.keys
+  const datasets = datasetsOf(input).size
+  return { id: '', at, tenant, template: fingerprint, exact, kind, bytes: touchedBytes(input), datasets }
 }
 
 function isSnapshot(value: unknown): value is PredictorSnapshot {

@@ -50,6 +50,13 @@ export function touchedBytes(input: PredictionInput): number {
   return input.segments.reduce((sum, segment) => sum + segment.bytes, 0)
 }
 
+/** Names of the datasets that the touched segments belong to. */
+export function datasetsOf({ segments }: PredictionInput): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const { dataset } of segments) names.add(dataset)
+  return names
+}
+
 /** Share of the bytes that is warm where it will be read; by segments where nothing is placed yet. */
 export function warmShare(input: PredictionInput): number {
   const placed = input.placement.reduce((sum, work) => sum + work.bytes, 0)

@@ -2,7 +2,7 @@ import type { LoggedQuery } from '../log-line.js'
 import { panelMembers, ReplayRefits, rowsMax } from '../run-time/refit-schedule.js'
 import { RunTimeModel } from '../run-time/run-time-model.js'
 import type { Phase, RunTimePrediction, RunTimeQuery } from '../run-time/run-time-query.js'
-import { EventHeap } from './event-heap.js'
+import { CausalReplay, type Replayed } from './causal-replay.js'
 import { type BaselineName, type BaselineSaid, baselineNames, RunTimeBaselines } from './run-time-baselines.js'
 import { type CurvePoint, type RunTimeCurves, runTimeCurves } from './run-time-curves.js'
 import { IntervalScore, type IntervalScores, QErrorScore, type QErrors, quantile, rounded } from './score.js'
@@ -34,23 +34,8 @@ export interface ReplayOptions {
   readonly withoutHistory: boolean
   /** Milliseconds with a fraction. */
   readonly monotonic: () => number
-  /** Queries that the model must not learn from, and what it said of each at arrival, from the end of the warm-up on. */
-  readonly heldOut?: (query: RunTimeQuery) => boolean
-  readonly onHeldOut?: (predictedLog: number, actualLog: number) => void
   /** Told of every prediction as it is made, at the log's time `at`. */
   readonly onPrediction?: (at: number, prediction: RunTimePrediction) => void
-}
-
-interface Said {
-  readonly prediction: RunTimePrediction
-  readonly baselines: BaselineSaid
-}
-
-interface Pending {
-  readonly query: RunTimeQuery
-  readonly durationMs: number
-  readonly number: number
-  readonly said: Partial<Record<Phase, Said>>
 }
 
 /** One scored outcome; kept until the end, since whether it began in the trace is known only then. */
@@ -64,108 +49,72 @@ interface Outcome {
 }
 
 /** Queries before this one are warm-up. */
-const warmUp = 300
-type Change = { readonly pending: Pending; readonly startedAt: number; readonly end: boolean }
+export const warmUp = 300
 
-/**
- * Replays a log: each query is predicted at its arrival and at its dispatch, from nothing but what was visible then. Its start
- * is visible when its wait is over, its duration when it has ended; on a tie the arrival comes first. What the future holds
- * lies in a heap that only time opens, so a peek would be a defect of the heap, not of a model.
- */
+/** Replays a log, and scores what was said beside the simple rules. */
 export class RunTimeReplay {
   readonly #options: ReplayOptions
   readonly #model: RunTimeModel
+  readonly #replay: CausalReplay
   readonly #refits: ReplayRefits
   readonly #baselines = new RunTimeBaselines()
-  readonly #future = new EventHeap<Change>()
+  /** What the simple rules said of queries that have not ended. */
+  readonly #theirs = new Map<string, Partial<Record<Phase, BaselineSaid>>>()
   readonly #outcomes: Outcome[] = []
   readonly #times: number[] = []
   #refitMs = 0
-  #queries = 0
-  #lastAt = 0
-  #inFlight = 0
 
   constructor(options: ReplayOptions) {
     this.#options = options
+    const { withoutLineage, withoutHistory } = options
     this.#model = new RunTimeModel({ members: options.fast ? [] : panelMembers, rowsMax })
     this.#refits = new ReplayRefits(this.#model)
+    this.#replay = new CausalReplay(this.#model, {
+      withoutLineage,
+      withoutHistory,
+      predict: (query, at, phase) => this.#predict(query, at, phase),
+      onEnd: (replayed) => this.#end(replayed),
+    })
   }
 
   /** The next query of the log, in its order. Lines without a duration are skipped. */
   add(line: LoggedQuery): void {
-    if (line.durationMs === undefined) return
-    this.#advance(line.at)
-    const query = this.#queryOf(line)
-    const pending: Pending = { query, durationMs: Math.max(1, line.durationMs), number: this.#queries++, said: {} }
-    this.#lastAt = line.at
-    pending.said.arrival = this.#predict(query, line.at, 'arrival')
-    this.#model.arrive(query, pending.said.arrival.prediction)
-    this.#baselines.arrive(query)
-    this.#inFlight++
-    const startedAt = line.at + line.queuedMs
-    this.#future.push({ at: startedAt, order: 1, number: pending.number, what: { pending, startedAt, end: false } })
+    this.#replay.add(line)
   }
 
-  /** Everything that is visible before an arrival at `at`. */
-  #advance(at: number): void {
-    for (let next = this.#future.peek(); next !== undefined && next.at < at; next = this.#future.peek()) {
-      this.#future.pop()
-      if (next.what.end) this.#end(next.what, next.at)
-      else this.#begin(next.what, next.at)
-    }
+  #predict(query: RunTimeQuery, at: number, phase: Phase): RunTimePrediction {
+    const began = this.#options.monotonic()
+    const prediction = this.#model.predict(query, at, phase)
+    this.#times.push(this.#options.monotonic() - began)
+    this.#options.onPrediction?.(at, prediction)
+    const theirs = this.#baselines.predict(query, at, this.#theirs.size)
+    this.#theirs.set(query.id, { ...this.#theirs.get(query.id), [phase]: theirs })
+    if (phase === 'arrival') this.#baselines.arrive(query)
+    return prediction
   }
 
-  #begin(change: Change, at: number): void {
-    const { pending } = change
-    const said = this.#predict(pending.query, at, 'dispatch')
-    pending.said.dispatch = said
-    this.#model.start(pending.query.id, at, said.prediction)
-    this.#future.push({ at: at + pending.durationMs, order: 2, number: pending.number, what: { ...change, end: true } })
-  }
-
-  #end({ pending, startedAt }: Change, at: number): void {
-    const { query, durationMs, number } = pending
-    const { arrival, dispatch } = pending.said as Record<Phase, Said>
+  #end({ query, number, startedAt, durationMs, said }: Replayed): void {
+    const { arrival, dispatch } = this.#theirs.get(query.id) as Record<Phase, BaselineSaid>
+    this.#theirs.delete(query.id)
     const durationLog = Math.log(durationMs)
-    this.#inFlight--
-    this.#outcomes.push({ number, startedAt, durationLog, said: { arrival: kept(arrival), dispatch: kept(dispatch) } })
-    this.#baselines.observe(query, arrival.baselines, durationLog)
-    if (this.#options.heldOut?.(query) === true) {
-      this.#model.abandon(query.id, at)
-      if (number >= warmUp) this.#options.onHeldOut?.(arrival.prediction.log, durationLog)
-      return
-    }
-    this.#model.finish(query.id, at, durationMs)
+    this.#baselines.observe(query, arrival, durationLog)
+    const both = { arrival: kept(said.arrival, arrival), dispatch: kept(said.dispatch, dispatch) }
+    this.#outcomes.push({ number, startedAt, durationLog, said: both })
     if (this.#options.fast) return
     const began = this.#options.monotonic()
     this.#refits.labelled()
     this.#refitMs += this.#options.monotonic() - began
   }
 
-  #predict(query: RunTimeQuery, at: number, phase: Phase): Said {
-    const began = this.#options.monotonic()
-    const prediction = this.#model.predict(query, at, phase)
-    this.#times.push(this.#options.monotonic() - began)
-    this.#options.onPrediction?.(at, prediction)
-    return { prediction, baselines: this.#baselines.predict(query, at, this.#inFlight) }
-  }
-
-  #queryOf({ at, tenant, template, args, kind, reads }: LoggedQuery): RunTimeQuery {
-    const { withoutLineage, withoutHistory } = this.#options
-    const bytes = withoutLineage ? 0 : reads.reduce((sum, read) => sum + read.bytes, 0)
-    const exact = withoutHistory ? `once ${this.#queries}` : `${tenant} ${template} ${args}`
-    return { id: String(this.#queries), at, tenant, template, exact, kind, bytes }
-  }
-
   /** Lets everything end, and scores. */
   finish(): RunTimeReport {
-    this.#advance(Number.POSITIVE_INFINITY)
+    this.#replay.finish()
     const outcomes = this.#outcomes.sort((a, b) => a.number - b.number)
     const scored = outcomes.filter((outcome) => outcome.number >= warmUp)
     const times = Float64Array.from(this.#times).sort()
     const at = (p: number): number | null => (times.length === 0 ? null : rounded(quantile(times, p)))
     return {
-      queries: this.#queries,
+      queries: this.#replay.queries,
       scored: scored.length,
       runtime: { arrival: this.#scores('arrival', outcomes), dispatch: this.#scores('dispatch', outcomes) },
       interval: { arrival: intervals('arrival', scored), dispatch: intervals('dispatch', scored) },
@@ -181,7 +130,7 @@ export class RunTimeReplay {
 
   #scores(phase: Phase, outcomes: readonly Outcome[]): RunTimeScores {
     const scored = outcomes.filter((outcome) => outcome.number >= warmUp)
-    const begun = scored.filter((outcome) => outcome.startedAt <= this.#lastAt)
+    const begun = scored.filter((outcome) => outcome.startedAt <= this.#replay.lastAt)
     const ours = (outcome: Outcome): number => outcome.said[phase].log
     const baselines = baselineNames.map((name) => {
       const theirs = (outcome: Outcome): number => outcome.said[phase].baselines[name]
@@ -197,7 +146,7 @@ export class RunTimeReplay {
 }
 
 /** The feature vectors are not needed any more, and would fill the memory of a long replay. */
-function kept({ prediction: { log, scale, bounds }, baselines }: Said): Outcome['said'][Phase] {
+function kept({ log, scale, bounds }: RunTimePrediction, baselines: BaselineSaid): Outcome['said'][Phase] {
   return { log, scale, bounds, baselines: baselines.logs }
 }
 

@@ -1,4 +1,4 @@
-import { Blend, type ExpertRecord } from '../blend.js'
+import { Blend, type ExpertRecord, type Opinions } from '../blend.js'
 import type { FitJob, FittedPanel, MemberOptions, TreePanel } from '../boosting/tree-panel.js'
 import { type Bounds, ConformalInterval, type ConformalOptions, type ConformalSnapshot, sideOf } from '../conformal.js'
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
@@ -11,6 +11,7 @@ export interface HeadSnapshot {
   readonly ridge: LeastSquaresSnapshot
   readonly stranger: LeastSquaresSnapshot
   readonly spread: readonly number[]
+  readonly doubt: LeastSquaresSnapshot
   readonly blend: Readonly<Record<string, ExpertRecord>>
   readonly residuals: ResidualCellsSnapshot
   readonly interval: ConformalSnapshot
@@ -53,6 +54,8 @@ export class Head {
   panel: TreePanel | undefined
   /** Log size of residuals by the same regressors: intervals are wide where the model is known to be unsure. */
   readonly #spread: Float64Array
+  /** That, corrected by how far the opinions are apart. */
+  readonly #doubt = new RecursiveLeastSquares(3, { errorMax: 1, forgetting })
   readonly #rowsMax: number
   #rows: Label[] = []
   #fitted: FittedPanel | undefined
@@ -64,11 +67,19 @@ export class Head {
     this.#rowsMax = rowsMax
   }
 
-  scale(linear: Float64Array): number {
+  /**
+   * Typical size of the residual. Where trees and regression disagree they are wrong more often, and the regressors do not tell:
+   * with that, on public logs, the worst 500 in a row rose from .804 to .810 at arrival and from .846 to .856 at dispatch.
+   */
+  scale(linear: Float64Array, opinions: Opinions): number {
     if (this.ridge.observed < 50) return 0.5
+    return Math.exp(withinScales(this.#doubt.predict(this.#doubts(linear, opinions))))
+  }
+
+  #doubts(linear: Float64Array, opinions: Opinions): readonly number[] {
     let sum = 0
     for (let i = 0; i < linear.length; i++) sum += (this.#spread[i] as number) * (linear[i] as number)
-    return Math.exp(Math.max(-2.5, Math.min(0, sum)))
+    return [1, withinScales(sum), Math.log(smallResidual + apart(opinions))]
   }
 
   /**
@@ -107,7 +118,9 @@ export class Head {
     }
     this.blend.observe(said.opinions, durationLog)
     this.residuals.observe(query, this.ridge.update(said.linear, durationLog))
-    this.ridge.learnAlso(this.#spread, said.linear, Math.log(smallResidual + Math.abs(residual)), 1)
+    const size = Math.log(smallResidual + Math.abs(residual))
+    this.#doubt.update(this.#doubts(said.linear, said.opinions), size)
+    this.ridge.learnAlso(this.#spread, said.linear, size, 1)
     this.#stranger.update(said.stranger, this.#templateWeight(said.linear))
     this.#rows.push({ x: said.trees, target: durationLog, offset: said.ridgeLog })
     if (this.#rows.length > this.#rowsMax + 500) this.#rows = this.#rows.slice(-this.#rowsMax)
@@ -139,6 +152,7 @@ export class Head {
       ridge: this.ridge.snapshot(),
       stranger: this.#stranger.snapshot(),
       spread: [...this.#spread],
+      doubt: this.#doubt.snapshot(),
       blend: this.blend.snapshot(),
       residuals: this.residuals.snapshot(),
       interval: this.#interval.snapshot(),
@@ -151,6 +165,7 @@ export class Head {
     this.ridge.restore(snapshot.ridge)
     this.#stranger.restore(snapshot.stranger)
     this.#spread.set(snapshot.spread)
+    this.#doubt.restore(snapshot.doubt)
     this.blend.restore(snapshot.blend)
     this.residuals.restore(snapshot.residuals)
     this.#interval.restore(snapshot.interval)
@@ -159,6 +174,23 @@ export class Head {
     this.#fitted = snapshot.fitted
     this.panel = snapshot.fitted === undefined ? undefined : panelOf(snapshot.fitted)
   }
+}
+
+/** Logs of scales that make sense. */
+function withinScales(scaleLog: number): number {
+  return Math.max(-2.5, Math.min(0, scaleLog))
+}
+
+/** How far the opinions are apart. */
+function apart(opinions: Opinions): number {
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const name in opinions) {
+    const opinion = opinions[name]
+    if (opinion === undefined) continue
+    if (opinion < least) least = opinion
+    if (opinion > most) most = opinion
+  }
+  return Math.max(0, most - least)
 }
 
 /** A residual as the interval sees it: in units of its expected size, at the drift of the time when it was predicted. */

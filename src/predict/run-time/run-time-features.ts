@@ -86,11 +86,11 @@ export function linearFeatures(
 }
 
 /** Length of `strangerFeatures`. */
-export const strangerCount = 2
+export const strangerCount = 3
 
-/** What can be known of the weight of a template that was never seen: how much more than usual of its database it reads. */
+/** What can be known of the weight of a template that was never seen: how much more than usual of its database it reads, and how many datasets it joins. */
 export function strangerFeatures(query: RunTimeQuery, sizes: TenantSizes): Float64Array {
-  return Float64Array.of(1, logBytes(query) - sizes.of(query))
+  return Float64Array.of(1, logBytes(query) - sizes.of(query), Math.log(Math.max(1, query.datasets)))
 }
 
 /** Seconds that what is in flight would take at the recent pace. */

@@ -106,7 +106,7 @@ export class RunTimeModel {
     const panel = head.panel?.predict(trees, ridgeLog)
     const opinions = { ...opinionsOf(ridgeLog, panel), fluid: turn?.log, turn: turn?.mixed }
     const log = leaned(head.blend.mix(opinions) as number, turn)
-    const scale = head.scale(linear)
+    const scale = head.scale(linear, opinions)
     return {
       phase,
       log,

@@ -13,6 +13,8 @@ export interface RunTimeQuery {
   readonly kind: 'read' | 'write'
   /** Of the segments that lineage names; 0 where it is silent. */
   readonly bytes: number
+  /** How many datasets they belong to; 0 where lineage is silent. */
+  readonly datasets: number
 }
 
 /** Megabytes, in logs. */

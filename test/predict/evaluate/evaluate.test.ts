@@ -76,8 +76,11 @@ describe('evaluating a query log', () => {
 
   it('finds lineage worth its bytes on databases never learned from, and reports it in one file with plots', async () => {
     const evaluation = await runEvaluate({ path: await written(generated(500)) })
-    const { newTenant } = evaluation.coldStarts ?? {}
+    const { newTenant, newTemplate } = evaluation.coldStarts ?? {}
     expect(newTenant?.withLineage.qErrorP50).toBeLessThan(newTenant?.withoutLineage.qErrorP50 as number)
+    expect(newTenant?.withLineage.begunInTrace.qErrorP50).toBeLessThan(newTenant?.withoutLineage.begunInTrace.qErrorP50 as number)
+    // Of six shapes each is left out once, and five are learned from.
+    expect(newTemplate?.withLineage.qErrorP90).toBeLessThan(4)
     const html = renderHtml(evaluation, '<script>alert(1)</script>.ndjson')
     expect(html.match(/<figure><svg/g)).toHaveLength(3)
     expect(html).toContain('Forebay on &#60;script&#62;')
