@@ -7,7 +7,7 @@ import { BoundedMap } from './bounded-map.js'
 import { Contention, type ContentionSnapshot } from './contention.js'
 import { historyLevels } from './cost-history.js'
 import { evidence } from './evidence.js'
-import { Heat } from './load-score.js'
+import { HeatBook } from './load-score.js'
 import type { Identity, LoggedQuery } from './log-line.js'
 import { NeedModel, type NeedModelSnapshot, type NodeResource, nodeResources } from './need-model.js'
 import type { Miss, NodeNeed, NodeWork, PlacedWork, Prediction, PredictionInput, QueryOutcome } from './prediction.js'
@@ -55,7 +55,6 @@ export interface PredictorSnapshot {
 /** Raised whenever what a snapshot means changes: older ones are then dropped, and learning starts anew. */
 const snapshotVersion = 6
 const pendingMax = 20_000
-const answersKept = 8
 /** The run-time model has a say once it has seen so many queries. */
 const runTimeFrom = 20
 
@@ -75,8 +74,7 @@ export class Predictor {
   readonly #runTime = new RunTimeModel({ members: panelMembers, rowsMax })
   readonly #refits: BackgroundRefits | undefined
   readonly #pending = new BoundedMap<Given>(pendingMax)
-  /** An answer of the graph may have thousands of rows, and is used for all queries of some seconds: it is added up once. */
-  #addedUp: readonly { readonly work: readonly NodeWork[]; readonly heat: Heat }[] = []
+  readonly #heats = new HeatBook()
 
   constructor(options: PredictorOptions) {
     this.#clock = options.clock
@@ -91,7 +89,7 @@ export class Predictor {
     const total = eachResource((name) =>
       estimate(given.logs[name], name === 'wallMs' ? stretch : 0, this.#models[name].interval.coverage),
     )
-    const heat = this.#heatOf(input.work)
+    const heat = this.#heats.of(input.work)
     const hot = input.segments.map(({ id }) => heat.isHot(id))
     const said: Said = {
       fingerprint: input.fingerprint,
@@ -182,15 +180,7 @@ export class Predictor {
 
   /** Load score per node of some work, as the graph gave it. */
   loadScores(work: readonly NodeWork[]): ReadonlyMap<NodeId, number> {
-    return this.#heatOf(work).scores
-  }
-
-  #heatOf(work: readonly NodeWork[]): Heat {
-    const known = this.#addedUp.find((each) => each.work === work)
-    if (known !== undefined) return known.heat
-    const heat = new Heat(work)
-    this.#addedUp = [{ work, heat }, ...this.#addedUp.slice(0, answersKept - 1)]
-    return heat
+    return this.#heats.of(work).scores
   }
 
   /** How well the intervals hold, per resource. */
@@ -203,7 +193,7 @@ export class Predictor {
 
   #consider(input: PredictionInput): Given {
     const asked = question(input)
-    const { scores } = this.#heatOf(input.work)
+    const { scores } = this.#heats.of(input.work)
     const placed = nodesOf(input.placement)
     const query = runTimeQuery(input, asked)
     const prediction = this.#runTime.predict(query, input.at, 'arrival')
@@ -246,7 +236,7 @@ export class Predictor {
     const model = this.#models.cpuMs
     const cells = historyLevels.map((level) => model.history.cell(level, given.asked.keys))
     const usual = cells.find((cell) => cell !== undefined)
-    const heat = this.#heatOf(input.work)
+    const heat = this.#heats.of(input.work)
     return evidence({
       input,
       runs: { exact: cells[0]?.count ?? 0, tenantTemplate: cells[1]?.count ?? 0, template: cells[2]?.count ?? 0 },
@@ -254,7 +244,7 @@ export class Predictor {
       nodes: nodesOf(input.placement).flatMap((node) => {
         const line = this.#needs.line('cpuMs', node)
         if (line === undefined) return []
-        return [{ node, score: given.scores.get(node) ?? 0, ...line, segments: heat.worked(node) }]
+        return [{ node, score: given.scores.get(node) ?? 0, ...line, segments: heat.worked.get(node) ?? 0 }]
       }),
       hot: hot.reduce((count, isHot) => count + (isHot ? 1 : 0), 0),
       contention,

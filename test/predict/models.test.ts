@@ -7,7 +7,7 @@ import { BoundedMap } from '../../src/predict/bounded-map.js'
 import { complexity, complexityOfText } from '../../src/predict/complexity.js'
 import { ConformalInterval, sideOf } from '../../src/predict/conformal.js'
 import { RecursiveLeastSquares } from '../../src/predict/least-squares.js'
-import { Heat } from '../../src/predict/load-score.js'
+import { HeatBook } from '../../src/predict/load-score.js'
 import { NeedModel } from '../../src/predict/need-model.js'
 import { SlidingQuantiles } from '../../src/predict/sliding-quantiles.js'
 import { normal, seeded } from './seeded.js'
@@ -26,12 +26,12 @@ describe('load score', () => {
       { node: 'n1', segment: 'b', transformation: 'scan', detail: 't', decayedCount: 0.2 },
       { node: 'n2', segment: 'a', transformation: 'scan', detail: 't', decayedCount: 1 },
     ]
-    expect(Object.fromEntries(new Heat(work).scores)).toEqual({ n1: 6, n2: 1 })
+    expect(Object.fromEntries(new HeatBook().of(work).scores)).toEqual({ n1: 6, n2: 1 })
   })
 
   it('counts the hot segments that a node worked on, each once', () => {
     const row = { node: 'n1', transformation: 'scan', detail: 't', decayedCount: 0.4 }
-    const heat = new Heat([
+    const heat = new HeatBook().of([
       { ...row, segment: 'a' },
       { ...row, segment: 'a', transformation: 'sort' },
       { ...row, segment: 'b' },
@@ -39,7 +39,19 @@ describe('load score', () => {
       { ...row, segment: 'c' },
     ])
     expect(['a', 'b', 'c', 'd'].map((segment) => heat.isHot(segment))).toEqual([true, true, false, false])
-    expect(['n1', 'n2', 'n3'].map((node) => heat.worked(node))).toEqual([2, 1, 0])
+    expect(Object.fromEntries(heat.worked)).toEqual({ n1: 2, n2: 1 })
+  })
+
+  it('keeps answers apart, however many segments came before', () => {
+    const heats = new HeatBook()
+    const rows = (from: number) =>
+      Array.from({ length: 15_000 }, (_, i) => {
+        return { node: 'n1', segment: `s${from + i}`, transformation: 'scan', detail: 't', decayedCount: 1 }
+      })
+    const [first, second, third] = [0, 10_000, 20_000].map((from) => heats.of(rows(from)))
+    for (const heat of [first, second, third]) expect(Object.fromEntries(heat?.worked ?? [])).toEqual({ n1: 15_000 })
+    expect(['s0', 's12000', 's22000', 's34999'].map((id) => first?.isHot(id))).toEqual([true, true, false, false])
+    expect(['s0', 's12000', 's22000', 's34999'].map((id) => third?.isHot(id))).toEqual([false, false, true, true])
   })
 })
 
