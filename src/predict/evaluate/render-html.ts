@@ -111,7 +111,8 @@ function runTimePlots({ qError, coverage, sample }: NonNullable<Evaluation['curv
 function warmPlot({ curve, baselines, warmFirstShare, extraWarmShare }: NonNullable<Evaluation['arrivals']>): string {
   const points = curve.map((at) => [at.extraWarmShare ?? 0, at.warmFirstShare ?? 0] as const)
   const rules = Object.entries(baselines).filter(([name]) => name !== 'alwaysOn')
-  const most = Math.max(0.3, ...points.map(([extra]) => extra))
+  const extras = [...points.map(([extra]) => extra), ...rules.map(([, at]) => at.extraWarmShare ?? 0)]
+  const most = Math.max(0.3, ...extras.map((extra) => 1.05 * extra))
   const drawn = plot(
     {
       title: 'First queries after idle that find their tenant warm, by what it costs',
@@ -121,6 +122,7 @@ function warmPlot({ curve, baselines, warmFirstShare, extraWarmShare }: NonNulla
     },
     [
       { name: 'Forebay, by threshold', points, main: true },
+      { name: 'Forebay, as it ran', points: [[extraWarmShare ?? 0, warmFirstShare ?? 0]], kind: 'dots' },
       ...rules.map(([name, at]): Series => {
         const point = [at.extraWarmShare ?? 0, at.warmFirstShare ?? 0] as const
         return { name: names[name] ?? name, points: [point], kind: 'dots' }

@@ -31,23 +31,28 @@ const top = 28
 const bottom = 44
 const colours = ['#0b5fa5', '#c2571a', '#3a7d44', '#8a4fa3', '#b3892b', '#6b6b6b', '#b0303f', '#2b8c8c']
 
-/** One plot with its axes and a legend beneath. What lies beyond the axes is cut off. */
+/** One plot with its axes and a legend beneath. What lies beyond the axes is cut off; a single point within them is drawn whole. */
 export function plot(options: PlotOptions, series: readonly Series[]): string {
   const { title, x, y } = options
-  const drawn = series
+  const ordered = series
     .map((one, i) => ({ one, colour: colours[i % colours.length] as string }))
     .toSorted((a, b) => Number(a.one.main ?? false) - Number(b.one.main ?? false))
-    .map(({ one, colour }) => draw(options, one, colour))
-    .join('')
+  const isMark = ({ points: [point, ...more] }: Series): boolean =>
+    point !== undefined && more.length === 0 && within(x, point[0]) && within(y, point[1])
+  const drawing = (marks: boolean): string =>
+    ordered
+      .filter(({ one }) => isMark(one) === marks)
+      .map(({ one, colour }) => draw(options, one, colour))
+      .join('')
   const box = [left, top, width - left - right, height - top - bottom]
-  const cut = `<svg x="${box[0]}" y="${box[1]}" width="${box[2]}" height="${box[3]}" viewBox="${box.join(' ')}">${drawn}</svg>`
+  const cut = `<svg x="${box[0]}" y="${box[1]}" width="${box[2]}" height="${box[3]}" viewBox="${box.join(' ')}">${drawing(false)}</svg>`
   const legend = series
     .map(({ name }, i) => `<span><i style="background:${colours[i % colours.length]}"></i>${escaped(name)}</span>`)
     .join(' ')
   const label = `<text x="${left + (width - left - right) / 2}" y="${height - 6}" text-anchor="middle">${escaped(x.label)}</text>`
   const sideways = `<text transform="translate(14 ${height / 2}) rotate(-90)" text-anchor="middle">${escaped(y.label)}</text>`
   return `<figure><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(title)}">
-<text x="${left}" y="16" class="title">${escaped(title)}</text>${ticksOf(x, 'x')}${ticksOf(y, 'y')}${label}${sideways}${cut}</svg>
+<text x="${left}" y="16" class="title">${escaped(title)}</text>${ticksOf(x, 'x')}${ticksOf(y, 'y')}${label}${sideways}${cut}${drawing(true)}</svg>
 <figcaption>${legend}</figcaption></figure>`
 }
 
@@ -59,9 +64,13 @@ function draw({ x, y, ...usual }: PlotOptions, { points, main = false, kind = us
   return places
     .map(
       (at) =>
-        `<circle cx="${at.split(',')[0]}" cy="${at.split(',')[1]}" r="${places.length === 1 ? 4 : 2}" fill="${colour}" fill-opacity="0.45"/>`,
+        `<circle cx="${at.split(',')[0]}" cy="${at.split(',')[1]}" r="${places.length === 1 ? 4 : 2}" fill="${colour}" fill-opacity="${places.length === 1 ? 1 : 0.45}"/>`,
     )
     .join('')
+}
+
+function within({ from, to }: Axis, value: number): boolean {
+  return value >= from && value <= to
 }
 
 function place({ from, to, log = false }: Axis, value: number, axis: 'x' | 'y'): number {

@@ -31,6 +31,15 @@ it('cuts off what lies beyond its axes, where a line along the edge would say wh
   expect(Number(end)).toBeLessThan(0)
 })
 
+it('draws a single point at the edge whole, and none beyond it', () => {
+  const drawn = plot({ ...options, kind: 'dots' }, [
+    { name: 'corner', points: [[0, 20]] },
+    { name: 'beyond', points: [[6000, 2]] },
+  ])
+  expect(drawn).toMatch(/<\/svg><circle cx="56.0" cy="28.0" r="4"[^>]*><\/svg>/)
+  expect(drawn).toMatch(/<svg x="56"[^>]*><circle cx="\d{3}\.\d" [^>]*><\/svg>/)
+})
+
 it('draws ours above the others, each in the colour of its name', () => {
   const drawn = plot(options, [
     { name: 'ours', points, main: true },
