@@ -38,7 +38,7 @@ export interface Evaluation {
   readonly arrivals: ArrivalsReport | null
   readonly cache: CacheReport | null
   readonly nextQuery: NextQueryReport | null
-  /** Null with `fast`, since it takes eight replays. */
+  /** Null with `fast`, since it takes twenty replays. */
   readonly coldStarts: ColdStarts | null
   readonly curves: RunTimeReport['curves'] | null
   readonly predictionMs: RunTimeReport['predictionMs']
