@@ -16,11 +16,14 @@ const checkpointPages = 4_000
  */
 export const writeAheadBytes = 20 << 20
 
-/** Opens a database for its one writer. */
-export function openDatabase(path: string, durability: Durability): Database {
-  const database = new DatabaseSync(path)
+/** How long a transaction waits for that of another connection; theirs are short. */
+const lockedMsMax = 10_000
+
+/** Opens a database to write it. */
+export function openDatabase(path: string, durability: Durability, cacheBytes = 64 << 20): Database {
+  const database = new DatabaseSync(path, { timeout: lockedMsMax })
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability};
-    PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA temp_store = MEMORY;
+    PRAGMA cache_size = -${Math.round(cacheBytes / 1024)}; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA temp_store = MEMORY;
     PRAGMA journal_size_limit = ${writeAheadBytes}`)
   return database
 }

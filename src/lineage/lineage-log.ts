@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL)
 /** Events of other programs may have megabytes each: more than this is not read at once. */
 const readBytesMax = 32 << 20
 
+/** Who reads events once, in their order, needs few pages again. */
+const besideCacheBytes = 8 << 20
+
 /** Paths inside the recorder's folder. */
 export function lineageFiles(folder: string): { readonly log: string; readonly graph: string } {
   return { log: join(folder, 'log.sqlite'), graph: join(folder, 'graph.sqlite') }
@@ -43,7 +46,7 @@ export class LineageLog {
     this.#next = this.#readNext()
   }
 
-  /** Opens the log for its one writer, makes it when it is absent. Throws STATE_TOO_NEW. */
+  /** Opens the log for the one who appends to it, makes it when it is absent. Throws STATE_TOO_NEW. */
   static open(path: string, bytesMax: number): LineageLog {
     const database = openDatabase(path, 'full')
     checkFormat(database, path)
@@ -55,7 +58,14 @@ export class LineageLog {
     return log
   }
 
-  /** Opens the log beside its writer. */
+  /** Opens the log for marks, checkpoints and truncation, beside the one who appends. */
+  static openBeside(path: string, bytesMax: number): LineageLog {
+    const log = new LineageLog(openDatabase(path, 'full', besideCacheBytes))
+    log.limitBytes(bytesMax)
+    return log
+  }
+
+  /** Opens the log to read it beside those who write. */
   static openReadOnly(path: string): LineageLog {
     return new LineageLog(openReadOnly(path))
   }
@@ -90,6 +100,11 @@ export class LineageLog {
     const before = this.#next
     for (const [index, id] of ids.entries()) if (insert.run(this.#next, id, arrived, bodies[index]).changes === 1) this.#next++
     return this.#next - before
+  }
+
+  /** Somebody else has appended events, up to an offset. */
+  reaches(next: LogOffset): void {
+    this.#next = Math.max(this.#next, next)
   }
 
   /** Reads again where the log ends: after a rollback, or beside a writer. */

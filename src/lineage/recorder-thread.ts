@@ -13,7 +13,6 @@ function main(): void {
   try {
     const core = new RecorderCore(workerData as RecorderThreadData, send, () => port.close())
     port.on('message', (message: ToRecorder) => core.receive(message))
-    send({ type: 'opened' })
   } catch (error) {
     send({ type: 'not-opened', error: toErrorRecord(fromSqliteError(error, 'the lineage folder')) })
   }

@@ -12,7 +12,7 @@ it('makes the write-ahead log longer, and nothing that is committed before, mean
   database.exec('CREATE TABLE t (a INTEGER)')
   const bytes = 3 << 20
   let slices = 0
-  for (const _ of makeRoom(path, bytes)) database.prepare('INSERT INTO t VALUES (?)').run(slices++)
+  for (const _ of makeRoom(database, path, bytes)) database.prepare('INSERT INTO t VALUES (?)').run(slices++)
   expect(slices).toBeGreaterThan(2)
   expect(statSync(`${path}-wal`).size).toBe(bytes)
   database.exec('INSERT INTO t VALUES (100)')
@@ -26,4 +26,17 @@ it('makes the write-ahead log longer, and nothing that is committed before, mean
   const closed = openReadOnly(path)
   expect(closed.prepare('SELECT count(*) AS rows FROM t').get()).toEqual({ rows: slices + 1 })
   closed.close()
+})
+
+it('waits for the transaction of another connection, whose commit goes where the room is made', () => {
+  const path = join(temporaryFolder(), 'log.sqlite')
+  const database = openDatabase(path, 'full')
+  database.exec('CREATE TABLE t (a INTEGER); PRAGMA busy_timeout = 0')
+  const other = openDatabase(path, 'full')
+  other.exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (1)')
+  expect(() => makeRoom(database, path, 3 << 20).next()).toThrow('locked')
+  other.exec('COMMIT')
+  expect([...makeRoom(database, path, 3 << 20)].length).toBeGreaterThan(2)
+  other.close()
+  database.close()
 })

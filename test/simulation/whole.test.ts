@@ -2,7 +2,7 @@
  * The coordinator with its queue, its promises and its recorder, and the nodes, in one simulation: time, network, disk and chance come
  * from a seed. Nodes die, drain, hang and answer late; spools lose bytes or have them changed; the network holds messages back; the
  * disk fails and forgets what was not synced; the recorder falls behind; the whole process is killed and starts again. The journal's
- * disk is one in memory; the recorder is the real one on SQLite, its thread's messages and its disk's failures are simulated.
+ * disk is one in memory; the recorder is the real one on SQLite, its threads' messages and its disk's failures are simulated.
  *
  * Whatever happens: an answer has every segment exactly once; what was promised with 202 is answered in the end; no acknowledged event is lost
  * and none is there twice; the graph is what the log says; no query waits for the recorder; a cancelled task ends; limits hold.
@@ -10,6 +10,8 @@
 import { EventEmitter } from 'node:events'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { LineageFeed } from '../../src/engine/embedded/lineage-feed.js'
+import type { FromGraph, GraphThreadData, ToGraph } from '../../src/lineage/graph-messages.js'
+import { GraphProjection } from '../../src/lineage/graph-projection.js'
 import { LineageLog, lineageFiles } from '../../src/lineage/lineage-log.js'
 import { openRecorder, type Recorder } from '../../src/lineage/recorder.js'
 import { RecorderCore } from '../../src/lineage/recorder-core.js'
@@ -45,7 +47,7 @@ const promisesPath = '/state/promises/journal.jsonl'
 const world = vi.hoisted(() => ({
   disk: undefined as unknown as SimulatedDisk,
   failsCommit: (): boolean => false,
-  openThread: undefined as unknown as (data: RecorderThreadData) => EventEmitter,
+  openThread: undefined as unknown as (name: string, data: RecorderThreadData & GraphThreadData) => EventEmitter,
 }))
 
 vi.mock('node:fs/promises', async (original) => ({
@@ -58,8 +60,11 @@ vi.mock('node:fs/promises', async (original) => ({
 vi.mock('node:worker_threads', async (original) => ({
   ...(await original<typeof import('node:worker_threads')>()),
   // Called with `new`: what it returns is the worker.
-  Worker: function openThread(_: unknown, options: { readonly workerData: RecorderThreadData }): EventEmitter {
-    return world.openThread(options.workerData)
+  Worker: function openThread(
+    _: unknown,
+    options: { readonly name: string; readonly workerData: RecorderThreadData & GraphThreadData },
+  ): EventEmitter {
+    return world.openThread(options.name, options.workerData)
   },
 }))
 vi.mock('../../src/lineage/database.js', async (original) => {
@@ -79,30 +84,30 @@ vi.mock('../../src/lineage/database.js', async (original) => {
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-/** The recorder's thread, without a thread: its messages come when the simulation has time for it. */
-class RecorderThread extends EventEmitter {
-  readonly #core: RecorderCore | undefined
-  #held: ToRecorder[] = []
+type Closing = { readonly type: 'call'; readonly request: 0; readonly name: 'close'; readonly arguments: readonly [] }
+
+/** A thread of the recorder's, without a thread: its messages come when the simulation has time for it. */
+class SimulatedThread<To extends ToRecorder | ToGraph, From> extends EventEmitter {
+  #core: { receive(message: To | Closing): void } | undefined
+  #held: To[] = []
   #dead = false
   stalled = false
 
-  constructor(data: RecorderThreadData) {
+  constructor(open: (tell: (message: From) => void, onClosed: () => void) => { receive(message: To | Closing): void }) {
     super()
     try {
-      this.#core = new RecorderCore(
-        data,
+      this.#core = open(
         (message) => this.#tell(message),
         () => {
           if (!this.#dead) this.emit('exit', 0)
         },
       )
-      this.#tell({ type: 'opened' })
     } catch (error) {
-      this.#tell({ type: 'not-opened', error: toErrorRecord(error) })
+      this.#tell({ type: 'not-opened', error: toErrorRecord(error) } as From)
     }
   }
 
-  postMessage(message: ToRecorder): void {
+  postMessage(message: To): void {
     this.#held.push(message)
     if (!this.stalled) setImmediate(() => this.takeAll())
   }
@@ -121,11 +126,26 @@ class RecorderThread extends EventEmitter {
 
   async terminate(): Promise<void> {}
 
-  #tell(message: FromRecorder): void {
+  #tell(message: From): void {
     setImmediate(() => {
       if (!this.#dead) this.emit('message', message)
     })
   }
+}
+
+type RecorderThread = SimulatedThread<ToRecorder, FromRecorder>
+type GraphThread = SimulatedThread<ToGraph, FromGraph>
+
+function openRecorderThread(data: RecorderThreadData): RecorderThread {
+  return new SimulatedThread((tell, onClosed) => new RecorderCore(data, tell, onClosed))
+}
+
+function openGraphThread(data: GraphThreadData): GraphThread {
+  return new SimulatedThread((tell, onClosed) => {
+    const graph = new GraphProjection(data, tell, onClosed)
+    tell({ type: 'opened' })
+    return graph
+  })
 }
 
 interface Asked {
@@ -184,8 +204,9 @@ class Simulation {
     world.disk = this.#disk
     this.#disk.faultOf = () => (this.#faulty(0.1) ? this.#random.pick(['EIO', 'half', 'half'] as const) : undefined)
     world.failsCommit = () => this.#faulty(0.05)
-    world.openThread = (data) => {
-      this.#thread = new RecorderThread(data)
+    world.openThread = (name, data) => {
+      if (name === 'lineage-graph') return openGraphThread(data)
+      this.#thread = openRecorderThread(data)
       this.#thread.stalled = this.#stalls && this.#lives > 0
       return this.#thread
     }

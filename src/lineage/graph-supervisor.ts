@@ -1,0 +1,39 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import { entryPoint } from '../model/entry-point.js'
+import type { FromGraph, GraphThreadData, ToGraph } from './graph-messages.js'
+
+/** The thread of the SQLite graph, as the recorder sees it. The recorder does not outlive it. */
+export class GraphSupervisor {
+  readonly #worker: Worker
+  readonly #exited: Promise<unknown>
+  #closed = false
+
+  constructor(data: GraphThreadData, receive: (message: FromGraph) => void) {
+    const url = entryPoint('./graph-thread.js', import.meta.url)
+    this.#worker = new Worker(url, { workerData: data, name: 'lineage-graph', execArgv: [] })
+    this.#exited = once(this.#worker, 'exit')
+    this.#worker.on('message', (message: FromGraph) => {
+      if (message.type === 'not-opened') this.#closed = true
+      receive(message)
+    })
+    this.#worker.on('error', (error) => {
+      throw error
+    })
+    this.#worker.on('exit', (code) => {
+      if (!this.#closed) throw new Error(`the graph's thread ended with code ${code}`)
+    })
+  }
+
+  post(message: ToGraph): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
+    this.#worker.postMessage(message)
+  }
+
+  /** The thread ends by itself: ended from outside, it could be in the middle of a statement. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.post({ type: 'call', request: 0, name: 'close', arguments: [] })
+    await this.#exited
+  }
+}
