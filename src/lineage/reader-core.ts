@@ -3,11 +3,11 @@ import { AsOf } from './as-of.js'
 import { type Database, openReadOnly } from './database.js'
 import { GraphExports } from './export/graph-exports.js'
 import { HistoryQueries } from './history-queries.js'
-import { answerVertex, lineageAnswer } from './lineage-answer.js'
+import { lineageAnswer, quoter, vertexText } from './lineage-answer.js'
 import { lineageFiles } from './lineage-log.js'
 import { LineageQueries } from './lineage-queries.js'
 import type { TraceRequest } from './lineage-reader-port.js'
-import type { LineageGraph, TraceOptions } from './lineage-store.js'
+import type { LineageGraph } from './lineage-store.js'
 import { CatalogueReader } from './openlineage/catalogue-reader.js'
 import type { ReaderCallName, ReaderCalls, ReaderThreadData } from './reader-messages.js'
 import { RemoteGraphs } from './remote-graphs.js'
@@ -82,10 +82,13 @@ export class ReaderCore {
   }
 
   #answerTrace(request: TraceRequest): string | Promise<string> {
-    const { store = this.#reads, from, direction, depth, limit } = request
+    const { store = this.#reads, from, direction, depth, limit, asOf } = request
     // The past is in the log, whichever graph is asked.
-    if (store === 'sqlite' || request.asOf !== undefined) return this.#reading(() => lineageAnswer(this.#trace(request)))
     checkTrace(request)
+    if (asOf !== undefined) return this.#reading(() => lineageAnswer(this.#past(request, asOf)))
+    if (store === 'sqlite') {
+      return this.#reading(() => this.#tracer.answer(this.#queries.starts(from), { direction, depth, limit }))
+    }
     const starts = this.#reading(() => this.#queries.starts(from))
     return this.#remote.ask(store, async (remote, signal) => {
       const graph = await remote.trace(starts, { direction, depth, limit }, signal)
@@ -94,15 +97,10 @@ export class ReaderCore {
     })
   }
 
-  #trace(request: TraceRequest): LineageGraph {
-    checkTrace(request)
-    const { direction, depth, limit } = request
-    const options: TraceOptions = { direction, depth, limit }
-    if (request.asOf === undefined) return this.#tracer.trace(this.#queries.starts(request.from), options)
-    const asOf = request.asOf * 1000
+  #past({ from, direction, depth, limit }: TraceRequest, atMs: number): LineageGraph {
+    const options = { direction, depth, limit, asOf: atMs * 1000 }
     this.#asOf ??= new AsOf(this.#folder)
-    const then = this.#asOf.trace(request.from, { ...options, asOf })
-    return then ?? existenceOnly(this.#tracer.trace(this.#queries.starts(request.from), { ...options, asOf }))
+    return this.#asOf.trace(from, options) ?? existenceOnly(this.#tracer.trace(this.#queries.starts(from), options))
   }
 
   #segment(id: string): string | undefined {
@@ -110,7 +108,7 @@ export class ReaderCore {
     if (name === undefined) return undefined
     const graph = this.#tracer.trace([name], { direction: 'upstream', depth: 1, limit: 1 })
     const vertex = graph.vertices.find((candidate) => candidate.id === name)
-    return vertex === undefined ? undefined : JSON.stringify(answerVertex(vertex))
+    return vertex === undefined ? undefined : vertexText(vertex, quoter())
   }
 }
 

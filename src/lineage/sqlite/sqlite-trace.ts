@@ -5,6 +5,7 @@
  */
 import type { Database } from '../database.js'
 import { Statements } from '../database.js'
+import { AnswerText, edgeHead, edgeNodes, edgeText, quoter, transformationText, vertexText } from '../lineage-answer.js'
 import type { LineageEdge, LineageGraph, TraceOptions, Vertex } from '../lineage-store.js'
 import { parseDays } from './days.js'
 import { type VertexRow, vertexColumns, vertexOf } from './graph-rows.js'
@@ -34,10 +35,8 @@ const asText = `SELECT json_group_array(json_array(source, kind, target, shape, 
   rows, bytes, cpu, peak, queue, transfer, days)) FROM`
 const outgoing = `${asText} (SELECT e.* FROM json_each(?) f CROSS JOIN edges e ON e.source = f.value AND e.kind = ?
   WHERE e.first_at <= ? LIMIT ?)`
-const incoming = `${asText} (SELECT e.* FROM json_each(?) f CROSS JOIN edges i ON i.target = f.value AND i.kind = ?
-  CROSS JOIN edges e ON e.source = i.source AND e.kind = i.kind AND e.target = i.target AND e.shape = i.shape
-    AND e.from_node = i.from_node AND e.to_node = i.to_node
-  WHERE e.first_at <= ? LIMIT ?)`
+const incoming = `${asText} (SELECT e.* FROM json_each(?) f CROSS JOIN edges e INDEXED BY edges_by_target
+  ON e.target = f.value AND e.kind = ? WHERE e.first_at <= ? LIMIT ?)`
 
 /** Reads traces from a graph's database. */
 export class SqliteTracer {
@@ -48,6 +47,43 @@ export class SqliteTracer {
   }
 
   trace(from: readonly string[], options: TraceOptions): LineageGraph {
+    const walk = this.#walk(from, options)
+    const { vertices, names, transformations } = this.#meanings(walk)
+    const edges = walk.edges.map(
+      (edge): LineageEdge => ({
+        from: names.get(edge[0]) ?? '',
+        to: names.get(edge[2]) ?? '',
+        type: typeOf(edge),
+        transformation: transformations.get(edge[3]) ?? { type: '', detail: '', shape: '' },
+        sourceNode: names.get(edge[4]) ?? '',
+        destinationNode: names.get(edge[5]) ?? '',
+        ...measuresOf(edge),
+        days: parseDays(edge[15]),
+      }),
+    )
+    return { vertices, edges, truncated: walk.truncated }
+  }
+
+  /** The same graph as the API shows it: `lineageAnswer` of the trace, without the objects between. */
+  answer(from: readonly string[], options: TraceOptions): string {
+    const walk = this.#walk(from, options)
+    const { vertices, names, transformations } = this.#meanings(walk)
+    const quote = quoter()
+    const quoted = new Map<number, string>()
+    for (const [id, name] of names) quoted.set(id, quote(name))
+    const texts = new Map<number, string>()
+    for (const [id, transformation] of transformations) texts.set(id, transformationText(transformation, quote))
+    const name = (id: number): string => quoted.get(id) ?? '""'
+    const answer = new AnswerText()
+    for (const vertex of vertices) answer.vertex(vertexText(vertex, quote))
+    for (const edge of walk.edges) {
+      const head = edgeHead(name(edge[0]), name(edge[2]), typeOf(edge), texts.get(edge[3]) ?? '')
+      answer.edge(edgeText(head, measuresOf(edge), edgeNodes(name(edge[4]), name(edge[5]))))
+    }
+    return answer.text(walk.truncated)
+  }
+
+  #walk(from: readonly string[], options: TraceOptions): Walk {
     const starts = this.#sql.all<[number, string]>(
       'SELECT v.id, v.name FROM json_each(?) f CROSS JOIN vertices v ON v.name = f.value WHERE v.kind IS NOT NULL',
       JSON.stringify(from),
@@ -59,10 +95,15 @@ export class SqliteTracer {
       nodes,
     )
     while (walk.hop()) continue
-    return this.#graph(walk)
+    return walk
   }
 
-  #graph(walk: Walk): LineageGraph {
+  /** What the numbers of a walk stand for. */
+  #meanings(walk: Walk): {
+    readonly vertices: readonly Vertex[]
+    readonly names: ReadonlyMap<number, string>
+    readonly transformations: ReadonlyMap<number, LineageEdge['transformation']>
+  } {
     const names = new Map<number, string>()
     const vertices: Vertex[] = []
     const [text = '[]'] =
@@ -89,8 +130,7 @@ export class SqliteTracer {
     )) {
       transformations.set(id, { type, detail, shape })
     }
-    const edges = walk.edges.map((edge) => edgeFrom(edge, names, transformations))
-    return { vertices, edges, truncated: walk.truncated }
+    return { vertices, names, transformations }
   }
 
   #named(table: string, column: string, ids: ReadonlySet<number>): [number, string][] {
@@ -174,24 +214,16 @@ class Walk {
   }
 }
 
-function edgeFrom(
-  edge: RawEdge,
-  names: ReadonlyMap<number, string>,
-  transformations: ReadonlyMap<number, LineageEdge['transformation']>,
-): LineageEdge {
-  const [source, kind, target, shape, fromNode, toNode, firstAt, lastAt, count, rows, bytes, cpu, peak, queue, transfer, days] =
-    edge
+function typeOf(edge: RawEdge): LineageEdge['type'] {
+  return edge[1] === processedBy ? 'PROCESSED_BY' : 'TRANSFORMED_INTO'
+}
+
+function measuresOf(edge: RawEdge): Pick<LineageEdge, 'firstAt' | 'lastAt' | 'count' | 'totals'> {
+  const [, , , , , , firstAt, lastAt, count, rows, bytes, cpuMicros, peakMemoryBytes, queueMicros, transferMicros] = edge
   return {
-    from: names.get(source) ?? '',
-    to: names.get(target) ?? '',
-    type: kind === processedBy ? 'PROCESSED_BY' : 'TRANSFORMED_INTO',
-    transformation: transformations.get(shape) ?? { type: '', detail: '', shape: '' },
-    sourceNode: names.get(fromNode) ?? '',
-    destinationNode: names.get(toNode) ?? '',
     firstAt,
     lastAt,
     count,
-    totals: { rows, bytes, cpuMicros: cpu, peakMemoryBytes: peak, queueMicros: queue, transferMicros: transfer },
-    days: parseDays(days),
+    totals: { rows, bytes, cpuMicros, peakMemoryBytes, queueMicros, transferMicros },
   }
 }
