@@ -3,7 +3,7 @@ import { type Database, inTransaction, isFaultOfValue, openDatabase, Statements 
 import { GraphDelta } from './graph-delta.js'
 import { LineageIndex } from './lineage-index.js'
 import type { LineageLog } from './lineage-log.js'
-import type { LineageBatch, LogOffset } from './lineage-store.js'
+import type { LogOffset } from './lineage-store.js'
 import { type MarkedEvent, noMarks } from './marked-event.js'
 import { type ProjectionContext, projectEvent } from './projector.js'
 import { SqliteGraph } from './sqlite/sqlite-graph.js'
@@ -107,19 +107,19 @@ export class GraphDatabase {
   ): void {
     const to = (events.at(-1)?.offset ?? 0) + 1
     this.#inTransaction(() => {
-      const due = events.filter(({ event }) => event.at <= until)
-      const marked = due.map(take)
+      const delta = new GraphDelta()
+      const toMark: MarkedEvent[] = []
+      for (const event of events) {
+        if (event.event.at > until) continue
+        const marked = take(event)
+        projectFromLog(delta, this.#log, this.index, [marked])
+        if (marked.marks !== noMarks || event.marks.setAside === true) toMark.push(marked)
+      }
       this.index.flush()
       // Marks reach the disk before the graph does: whoever follows the graph's offset finds them.
-      if (keepMarks) this.#log.mark(marked.filter(({ marks }, place) => marks !== noMarks || due[place]?.marks.setAside === true))
-      this.graph.apply(this.#batch(marked, this.offset(), to))
+      if (keepMarks) this.#log.mark(toMark)
+      this.graph.apply(delta.batch(this.offset(), to))
     })
-  }
-
-  #batch(marked: readonly MarkedEvent[], from: LogOffset, to: LogOffset): LineageBatch {
-    const delta = new GraphDelta()
-    projectFromLog(delta, this.#log, this.index, marked)
-    return delta.batch(from, to)
   }
 
   #inTransaction(work: () => void): void {

@@ -24,6 +24,12 @@ const sliceMsMin = 10
 const sliceMsMax = 100
 /** Events behind for each millisecond of a slice. */
 const eventsPerSliceMs = 50
+/** While writers come, projection pauses this many times as long as its slice was: later, more events add up to fewer rows. */
+const pausePerSlice = 3
+/** Writers who wrote so recently are taken to come again. */
+const busyMs = 50
+/** Events behind at which projection no longer pauses. */
+const lagPatience = 50_000
 /** Pause before a graph that could not be written is tried again. */
 const retryMs = 1000
 /** Results of a query that are kept for as long as its history, on the average; most have one. */
@@ -44,6 +50,11 @@ export class GraphProjection {
   #now: number
   #msPerEvent = 0.1
   #projectAfter = 0
+  #committedAt = Number.NEGATIVE_INFINITY
+  #projectedAt = Number.NEGATIVE_INFINITY
+  /** How long the last slice was. */
+  #projectionTook = 0
+  #pauseTimer: NodeJS.Timeout | undefined
   #upkeepDue = true
   #scheduled = false
   #closed = false
@@ -66,6 +77,7 @@ export class GraphProjection {
     if (this.#closed) return
     if (message.type === 'committed') {
       this.#now = message.now
+      this.#committedAt = performance.now()
       this.#log.reaches(message.next)
     } else if (message.type === 'upkeep') this.#upkeepDue = true
     else this.#answer(message)
@@ -82,10 +94,23 @@ export class GraphProjection {
   }
 
   #turn(): void {
-    const more = this.#project()
+    const more = this.#pauses() ? false : this.#project()
     this.#answerProjected()
     const chores = this.#runChore()
     if (more || chores) this.#schedule()
+  }
+
+  /** Whether projection waits for a while, since writers come; sees to it that it goes on after that. */
+  #pauses(): boolean {
+    const now = performance.now()
+    const until = this.#projectedAt + pausePerSlice * this.#projectionTook
+    const isBusy = now - this.#committedAt < busyMs && this.#log.next() - this.#graph.offset() < lagPatience
+    if (!isBusy || now >= until || this.#awaiting.length > 0) return false
+    this.#pauseTimer ??= setTimeout(() => {
+      this.#pauseTimer = undefined
+      this.#schedule()
+    }, until - now)
+    return true
   }
 
   /** Projects a slice; true when more is left. A graph that cannot be written is tried again later. */
@@ -114,8 +139,9 @@ export class GraphProjection {
     const sliceMs = Math.min(sliceMsMax, Math.max(sliceMsMin, left / eventsPerSliceMs))
     const startedAt = performance.now()
     const count = this.#graph.advance(Math.max(1, Math.min(left, Math.ceil(sliceMs / this.#msPerEvent))))
-    const took = performance.now() - startedAt
-    if (count > 0) this.#msPerEvent = Math.max(0.005, 0.8 * this.#msPerEvent + (0.2 * took) / count)
+    this.#projectedAt = performance.now()
+    this.#projectionTook = this.#projectedAt - startedAt
+    if (count > 0) this.#msPerEvent = Math.max(0.005, 0.8 * this.#msPerEvent + (0.2 * this.#projectionTook) / count)
     this.#tellProgress()
     return left > count
   }
@@ -222,6 +248,7 @@ export class GraphProjection {
 
   #close(request: number): void {
     this.#closed = true
+    clearTimeout(this.#pauseTimer)
     for (const chore of this.#chores) chore.run.return(undefined)
     this.#graph.close()
     this.#log.close()

@@ -1,14 +1,10 @@
 import type { ExternalEvent } from '../../model/lineage-event.js'
 import type { OpenLineageEvent } from './open-lineage-event.js'
 
-const parsed = new WeakMap<ExternalEvent, OpenLineageEvent>()
+let last: { readonly entry: ExternalEvent; readonly event: OpenLineageEvent } | undefined
 
-/** The event that a log entry holds; parsed once, however many look at it. */
+/** The event that a log entry holds; parsed once while several look at it, one after the other. */
 export function parsedEvent(entry: ExternalEvent): OpenLineageEvent {
-  let event = parsed.get(entry)
-  if (event === undefined) {
-    event = JSON.parse(entry.text) as OpenLineageEvent
-    parsed.set(entry, event)
-  }
-  return event
+  if (last?.entry !== entry) last = { entry, event: JSON.parse(entry.text) as OpenLineageEvent }
+  return last.event
 }
