@@ -149,10 +149,12 @@ class Walk {
   readonly #sql: Statements
   readonly #options: TraceOptions
   readonly #asOf: number
-  readonly #seen = new Set<string>()
+  /** Where all edges that end there, and all that begin there, were taken. */
+  readonly #entered = new Set<number>()
+  readonly #left = new Set<number>()
   #frontier: number[] = []
-  #fromNodes = false
   #startEdges = 0
+  #hopEdges = 0
   #depth = 0
 
   constructor(sql: Statements, options: TraceOptions) {
@@ -164,9 +166,9 @@ class Walk {
   /** Takes the first segments, and those that the first nodes processed. */
   start(segments: readonly number[], nodes: readonly number[]): void {
     for (const id of [...segments, ...nodes]) this.vertices.add(id)
-    this.#fromNodes = nodes.length > 0
     const frontier = new Set(segments)
     for (const edge of this.#take(incoming, nodes, processedBy)) frontier.add(edge[0])
+    for (const node of nodes) this.#entered.add(node)
     this.#startEdges = this.edges.length
     this.#arrive([...frontier])
   }
@@ -176,8 +178,14 @@ class Walk {
     if (this.#depth++ >= this.#options.depth || this.#frontier.length === 0 || this.truncated) return false
     const { direction } = this.#options
     const found = new Set<number>()
-    if (direction !== 'upstream') for (const edge of this.#take(outgoing, this.#frontier, transformedInto)) found.add(edge[2])
-    if (direction !== 'downstream') for (const edge of this.#take(incoming, this.#frontier, transformedInto)) found.add(edge[0])
+    if (direction !== 'upstream') {
+      for (const edge of this.#take(outgoing, this.#frontier, transformedInto)) found.add(edge[2])
+      for (const id of this.#frontier) this.#left.add(id)
+    }
+    if (direction !== 'downstream') {
+      for (const edge of this.#take(incoming, this.#frontier, transformedInto)) found.add(edge[0])
+      for (const id of this.#frontier) this.#entered.add(id)
+    }
     this.#arrive([...found].filter((id) => !this.vertices.has(id)))
     return true
   }
@@ -193,24 +201,19 @@ class Walk {
     if (ids.length === 0 || this.truncated) return []
     const left = this.#options.limit - this.edges.length
     // Edges met before come again when both directions are walked or a node was the start: as many more are asked for.
-    const asked = left + (this.#options.direction === 'both' ? this.#seen.size : this.#startEdges) + 1
+    const again = kind === processedBy ? this.#startEdges : this.#options.direction === 'both' ? this.#hopEdges : 0
+    const asked = left + again + 1
     const [text = '[]'] = this.#sql.first<[string]>(statement, JSON.stringify(ids), kind, this.#asOf, asked) ?? []
-    const fresh = (JSON.parse(text) as RawEdge[]).filter((edge) => this.#isNew(edge))
+    const met = statement === outgoing ? this.#entered : this.#left
+    const end = statement === outgoing ? 2 : 0
+    const fresh = (JSON.parse(text) as RawEdge[]).filter((edge) => !met.has(edge[end]))
     if (fresh.length > left) {
       this.truncated = true
       fresh.length = left
     }
     this.edges.push(...fresh)
+    if (kind === transformedInto) this.#hopEdges += fresh.length
     return fresh
-  }
-
-  #isNew(edge: RawEdge): boolean {
-    // Each vertex is left once in each direction: its edges are met again only in both directions, or where a node was the start.
-    if (edge[1] === processedBy ? !this.#fromNodes : this.#options.direction !== 'both') return true
-    const key = `${edge[0]},${edge[1]},${edge[2]},${edge[3]},${edge[4]},${edge[5]}`
-    if (this.#seen.has(key)) return false
-    this.#seen.add(key)
-    return true
   }
 }
 
