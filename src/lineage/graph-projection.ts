@@ -27,7 +27,7 @@ const eventsPerSliceMs = 50
 /** While writers come, projection pauses this many times as long as its slice was: later, more events add up to fewer rows. */
 const pausePerSlice = 3
 /** Writers who wrote so recently are taken to come again. */
-const busyMs = 50
+const busyMs = 100
 /** Events behind at which projection no longer pauses. */
 const lagPatience = 50_000
 /** Pause before a graph that could not be written is tried again. */

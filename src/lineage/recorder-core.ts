@@ -16,11 +16,11 @@ import type { RecorderStats } from './recorder-port.js'
 import { StoreSupervisor } from './store-supervisor.js'
 
 /** Events that come one by one are gathered for so long before the graph takes them: its transactions are better few and large. */
-const gatherMs = 20
+const gatherMs = 50
 const upkeepEveryCommits = 200
 /** A log that few write into does not take the room. */
 const roomAfterCommits = 50
-const progressEveryMs = 50
+const progressEveryMs = 200
 /** Statuses kept in memory while the disk refuses them. */
 const queriesHeldMax = 10_000
 
