@@ -68,14 +68,16 @@ async function apply(name, store) {
   const width = Math.round(edgesWanted / (2 * layers + 5 * (layers - 1)))
   for (const turn of ['new', 'again']) {
     let edges = 0
-    const before = performance.now()
+    let seconds = 0
     const until = turn === 'new' ? Number.POSITIVE_INFINITY : 100_000
     for (const batch of batches({ layers, width })) {
       if (edges >= until) break
       edges += batch.edges.length
+      // To make the batches takes a fifth as long as SQLite takes to apply them, and is not what is asked.
+      const before = performance.now()
       await store.apply(batch, never)
+      seconds += (performance.now() - before) / 1000
     }
-    const seconds = (performance.now() - before) / 1000
     note(name, `aggregated rows applied a second, ${turn}`, Math.round(edges / seconds), 'rows/s')
     console.error(name, turn, edges, Math.round(edges / seconds))
   }
