@@ -6,6 +6,7 @@ import type { QueryStatus } from '../model/query.js'
 import type { ExportFormat } from './export/graph-formats.js'
 import type { LineageReader, ReaderOptions } from './lineage-reader-port.js'
 import type { FromReader, ReaderCallName, ReaderCalls, ReaderThreadData, ToReader } from './reader-messages.js'
+import { threadMemory } from './thread-memory.js'
 
 export type * from './lineage-reader-port.js'
 
@@ -24,7 +25,7 @@ export async function openLineageReader(options: ReaderOptions): Promise<Lineage
   const url = entryPoint('./reader-thread.js', import.meta.url)
   const { folder, stores = [], reads = 'sqlite' } = options
   const workerData: ReaderThreadData = { folder, stores, reads }
-  const start = (): Worker => new Worker(url, { workerData, name: 'lineage-reader', execArgv: [] })
+  const start = (): Worker => new Worker(url, { workerData, name: 'lineage-reader', execArgv: [], resourceLimits: threadMemory })
   const worker = start()
   const [first] = (await once(worker, 'message')) as [FromReader]
   if (first.type === 'not-opened') {

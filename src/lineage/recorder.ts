@@ -14,6 +14,7 @@ import { logBody } from './log-body.js'
 import type { CallName, FromRecorder, RecorderCalls, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
 import type { GraphReport, Recorder, RecorderOptions, RecorderStats, StoreState } from './recorder-port.js'
 import { defaultLimits } from './retention.js'
+import { threadMemory } from './thread-memory.js'
 
 export type * from './recorder-port.js'
 
@@ -39,7 +40,8 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder> 
   const limits = { ...defaultLimits, ...options.limits }
   const start = (): Worker => {
     const workerData: RecorderThreadData = { folder: options.folder, limits, stores: options.stores ?? [], now: clock.now() }
-    return new Worker(entryPoint('./recorder-thread.js', import.meta.url), { workerData, name: 'recorder', execArgv: [] })
+    const url = entryPoint('./recorder-thread.js', import.meta.url)
+    return new Worker(url, { workerData, name: 'recorder', execArgv: [], resourceLimits: threadMemory })
   }
   const worker = start()
   const [first] = (await once(worker, 'message')) as [FromRecorder]
