@@ -20,7 +20,7 @@ const gatherMs = 50
 const upkeepEveryCommits = 200
 /** A log that few write into does not take the room. */
 const roomAfterCommits = 50
-const progressEveryMs = 200
+const progressEveryMs = 50
 /** Statuses kept in memory while the disk refuses them. */
 const queriesHeldMax = 10_000
 
