@@ -24,8 +24,10 @@ const sliceMsMin = 10
 const sliceMsMax = 100
 /** Events behind for each millisecond of a slice. */
 const eventsPerSliceMs = 50
-/** While writers come, projection pauses this many times as long as its slice was: later, more events add up to fewer rows. */
-const pausePerSlice = 3
+/** While writers come, projection pauses this many times as long as its slice was. */
+const pausePerSlice = 1
+/** A slice that the disk held up is no reason to pause for long. */
+const pauseMsMax = 100
 /** Writers who wrote so recently are taken to come again. */
 const busyMs = 100
 /** Events behind at which projection no longer pauses. */
@@ -103,7 +105,7 @@ export class GraphProjection {
   /** Whether projection waits for a while, since writers come; sees to it that it goes on after that. */
   #pauses(): boolean {
     const now = performance.now()
-    const until = this.#projectedAt + pausePerSlice * this.#projectionTook
+    const until = this.#projectedAt + Math.min(pauseMsMax, pausePerSlice * this.#projectionTook)
     const isBusy = now - this.#committedAt < busyMs && this.#log.next() - this.#graph.offset() < lagPatience
     if (!isBusy || now >= until || this.#awaiting.length > 0) return false
     this.#pauseTimer ??= setTimeout(() => {
