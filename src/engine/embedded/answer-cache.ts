@@ -27,8 +27,8 @@ export class AnswerCache {
     return answer
   }
 
-  has(segment: SegmentId, format: ResultFormat = 'json'): boolean {
-    return this.#answers.has(`${segment} ${format}`)
+  has(segment: SegmentId): boolean {
+    return this.#answers.has(`${segment} json`)
   }
 
   add(segment: SegmentId, format: ResultFormat, answer: EncodedAnswer, savedMs: number): void {

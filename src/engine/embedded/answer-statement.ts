@@ -5,15 +5,13 @@ import type { NodeId } from '../../model/node.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
 import type { Column, SegmentId } from '../../model/segment.js'
 import type { TaskOutcome } from '../../scheduler/dispatcher.js'
-import { askPrediction } from './ask-prediction.js'
 import { answerId } from './derived-ids.js'
 import { contentTypes, encodeSmall, selectOf } from './encode-small.js'
 import type { EngineParts, StreamEnd } from './engine-parts.js'
 import { explainPlan, explainRows } from './explain.js'
 import { identityOf } from './plan-identity.js'
-import type { Asked } from './predictions.js'
 import { resultStream } from './result-stream.js'
-import { type QueryRun, type RoundEnd, workPatienceMs } from './run-plan.js'
+import type { QueryRun, RoundEnd } from './run-plan.js'
 import { confirmedPlan, type OnPlanned, runRounds } from './run-rounds.js'
 import { countColumns, runWrite } from './run-write.js'
 
@@ -32,14 +30,11 @@ export interface StatementAnswer {
 
 export async function answerStatement(parts: EngineParts, query: QueryRun, onPlanned: OnPlanned): Promise<StatementAnswer> {
   parts.quarantine.check(query.request.sql)
-  let foreseen: Foreseen | undefined
-  const plan = await confirmedPlan(parts, query.request, query.signal, (unconfirmed) => {
-    foreseen = foresee(parts, query.request, unconfirmed)
-  })
+  const plan = await confirmedPlan(parts, query.request, query.signal)
   onPlanned(plan)
   switch (plan.statement.kind) {
     case 'select':
-      return answerSelect(parts, query, plan, onPlanned, foreseen?.plan === plan ? foreseen.asked : undefined)
+      return answerSelect(parts, query, plan, onPlanned)
     case 'explain':
       return answerExplain(parts, query, plan, onPlanned)
     default:
@@ -47,35 +42,7 @@ export async function answerStatement(parts: EngineParts, query: QueryRun, onPla
   }
 }
 
-/** What was predicted of a plan while it was held against the disk. */
-interface Foreseen {
-  readonly plan: Plan
-  readonly asked: Promise<Asked | undefined>
-}
-
-/** Predicts where that is of use: not for what only speaks of a query, and not where the answer is known. */
-function foresee(parts: EngineParts, request: QueryRequest, plan: Plan): Foreseen | undefined {
-  if (plan.statement.kind !== 'select') return undefined
-  try {
-    const identity = identityOf(parts, request.timeZone, plan)
-    if (request.reuse && plan.repeatable && parts.answers.has(answerId(identity, ''), request.format)) return undefined
-    const asked = askPrediction(parts, request, plan, identity, workPatienceMs)
-    // Nobody waits for it when the plan does not hold.
-    asked.catch(() => {})
-    return { plan, asked }
-  } catch {
-    // A snapshot is forgotten, which the look at the disk finds too.
-    return undefined
-  }
-}
-
-async function answerSelect(
-  parts: EngineParts,
-  query: QueryRun,
-  plan: Plan,
-  onPlanned: OnPlanned,
-  asked: Foreseen['asked'] | undefined,
-): Promise<StatementAnswer> {
+async function answerSelect(parts: EngineParts, query: QueryRun, plan: Plan, onPlanned: OnPlanned): Promise<StatementAnswer> {
   const { request, accounts, signal } = query
   const { format, reuse } = request
   if (reuse && plan.repeatable) {
@@ -92,7 +59,7 @@ async function answerSelect(
     }
   }
   const output = (segment: SegmentId): TaskOutput => clientOutput(parts, request, plan, segment)
-  const end = await runRounds(parts, query, plan, output, onPlanned, asked)
+  const end = await runRounds(parts, query, plan, output, onPlanned)
   keepAnswer(parts, query, end)
   parts.lineage.columns(query.queryId, end.plan)
   const { outcome, answer: segment } = end

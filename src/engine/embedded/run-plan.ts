@@ -53,8 +53,6 @@ export interface Round {
   readonly plan: Plan
   /** False after something stored or packed was found damaged: then everything is read from its source. */
   readonly trustStored: boolean
-  /** What was predicted of the plan while it was confirmed; absent: it is asked now. */
-  readonly asked?: Promise<Asked | undefined> | undefined
   /** Where the rows go; the segment's id is set by the round. */
   readonly output: (answer: SegmentId) => TaskOutput
 }
@@ -72,14 +70,14 @@ const networkBytesMax = 16e6
 /** Memory that a query is thought to need before anything is known of it. */
 const memoryPriorBytes = 64e6
 /** How long a query waits for the lineage graph's word on its segments. */
-export const workPatienceMs = 2
+const workPatienceMs = 2
 
 export async function runRound(parts: EngineParts, query: QueryRun, round: Round): Promise<RoundEnd> {
   const { plan } = round
   const identity = identityOf(parts, query.request.timeZone, plan)
   const answer = answerId(identity, `${query.queryId}-${round.number}`)
   parts.lineage.snapshots(plan.reads.map(identity.snapshot))
-  const asked = await (round.asked ?? askPrediction(parts, query.request, plan, identity, workPatienceMs))
+  const asked = await askPrediction(parts, query.request, plan, identity, workPatienceMs)
   if (asked !== undefined) query.progress.predicted = asked.prediction.total
   parts.predictions.admitted(query.queryId, asked)
   const release = await admit(parts, query, asked)

@@ -12,21 +12,18 @@ const roundsMax = 3
 
 export type OnPlanned = (plan: Plan) => void
 
-/** A plan whose snapshots are what is on disk at this moment. `meanwhile` is told of each plan that is being held against the disk. */
+/** A plan whose snapshots are what is on disk at this moment. */
 export async function confirmedPlan(
   parts: EngineParts,
   request: Pick<QueryRequest, 'sql' | 'params' | 'timeZone' | 'tree'>,
   signal: AbortSignal,
-  meanwhile: (plan: Plan) => void = () => {},
 ): Promise<Plan> {
   const { sql, params, timeZone, tree } = request
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
       const plan = await parts.planner.plan({ sql, params, timeZone, nowMs: parts.clock.now(), tree }, signal)
-      const confirming = parts.catalog.confirm(plan.reads)
-      meanwhile(plan)
-      if ((await confirming) || attempt >= plansMax) return plan
+      if ((await parts.catalog.confirm(plan.reads)) || attempt >= plansMax) return plan
     } catch (error) {
       // A table that has just appeared, or was mended, is worth a second look.
       const unknown =
@@ -43,7 +40,6 @@ export async function runRounds(
   first: Plan,
   output: Round['output'],
   onPlanned: OnPlanned,
-  asked?: Round['asked'],
 ): Promise<RoundEnd & { readonly plan: Plan }> {
   let plan = first
   let trustStored = true
@@ -51,10 +47,7 @@ export async function runRounds(
   for (let number = 1; ; number++) {
     const unpin = parts.catalog.pin(plan.reads.map((read) => read.snapshot))
     try {
-      return {
-        ...(await runRound(parts, query, { number, plan, trustStored, output, asked: number === 1 ? asked : undefined })),
-        plan,
-      }
+      return { ...(await runRound(parts, query, { number, plan, trustStored, output })), plan }
     } catch (error) {
       const code = error instanceof ForebayError ? error.code : undefined
       if (query.signal.aborted || number >= roundsMax) throw error
