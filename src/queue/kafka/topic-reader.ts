@@ -137,7 +137,7 @@ export class TopicReader {
         this.#options.onDone(topic, firstOpen(position))
         if (position.paused && position.open.size <= this.#options.window / 2) {
           position.paused = false
-          this.#consumer?.resume([{ topic }])
+          this.#ifJoined((consumer) => consumer.resume([{ topic }]))
         }
       },
     })
@@ -145,7 +145,14 @@ export class TopicReader {
 
   #pause(topic: string, position: Position): void {
     position.paused = true
-    this.#consumer?.pause([{ topic }])
+    this.#ifJoined((consumer) => consumer.pause([{ topic }]))
+  }
+
+  /** The client throws when it is in no group, on its way in or out: the group that it joins next begins with nothing paused. */
+  #ifJoined(act: (consumer: Consumer) => void): void {
+    try {
+      if (this.#consumer !== undefined) act(this.#consumer)
+    } catch {}
   }
 }
 
