@@ -121,10 +121,8 @@ async function run({ random, inner, say, check, seconds }) {
   )
   const flat = (name, read, allowed, show = (value) => `${(value / 1e6).toFixed(1)} MB`) => {
     const { mean, grown } = growth(half, read)
-    // Less than a few megabytes, or two of a thing, over a quarter of an hour is not what a leak looks like.
-    const slack = show(1e6).endsWith('MB') ? 8e6 : 2
     check(
-      grown <= allowed * mean + slack,
+      grown <= allowed * mean + (show(1e6).endsWith('MB') ? 8e6 : 0),
       `${name}: ${show(mean)} at the mean of the second half, ${show(grown)} grown over it (fit)`,
     )
   }
