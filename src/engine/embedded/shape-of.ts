@@ -32,7 +32,7 @@ export function shapeOf(
   const usable = request.reuse && tiers.trustStored && plan.repeatable
   const cover = usable ? parts.derived.cover(workKey, kept) : { found: [], rest: kept }
   const open = new Set(cover.rest)
-  const rest = cover.found.length === 0 ? segments : segments.filter((segment) => open.has(segment.id))
+  const rest = segments.filter((segment) => open.has(segment.id))
   const { packed, unpacked } = tiers.of(read, rest)
   const sum = (some: readonly BaseSegment[]): number => some.reduce((total, segment) => total + bytesOf(segment, read), 0)
   const total = sum(segments)

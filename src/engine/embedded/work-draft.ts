@@ -33,18 +33,9 @@ export interface DraftContext {
 
 export type SplitWork = Extract<Work, { shape: 'split' }>
 
-/** Reads of queries that run now, as a rule; those of remembered plans are too many to keep the segments of. */
-const readsKnownMax = 200
-const readsKnown = new Map<DatasetRead, { readonly snapshot: Snapshot; readonly segments: readonly BaseSegment[] }>()
-
-/** The base segments that a read keeps; the same array while a query runs, as a rule. */
+/** The base segments that a read keeps. */
 export function segmentsOf(read: DatasetRead, snapshot: Snapshot): readonly BaseSegment[] {
-  const known = readsKnown.get(read)
-  if (known?.snapshot === snapshot) return known.segments
-  const segments = read.segments.flatMap((ordinal) => snapshot.segments[ordinal] ?? [])
-  readsKnown.set(read, { snapshot, segments })
-  if (readsKnown.size > readsKnownMax) readsKnown.delete(readsKnown.keys().next().value as DatasetRead)
-  return segments
+  return read.segments.flatMap((ordinal) => snapshot.segments[ordinal] ?? [])
 }
 
 /** Compressed bytes of some columns of a segment. */
