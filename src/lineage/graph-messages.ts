@@ -1,5 +1,6 @@
 import type { ErrorRecord } from '../model/errors.js'
 import type { SetAsideEvent } from './graph-database.js'
+import type { Opening } from './kept-thread.js'
 import type { LogOffset } from './lineage-store.js'
 import type { RecorderLimits } from './recorder-port.js'
 
@@ -21,8 +22,7 @@ export type ToGraph =
   | { readonly type: 'upkeep' }
   | { readonly type: 'call'; readonly request: number; readonly name: GraphCallName; readonly arguments: readonly unknown[] }
 export type FromGraph =
-  | { readonly type: 'opened' }
-  | { readonly type: 'not-opened'; readonly error: ErrorRecord }
+  | Opening
   /** Events before the offset are in the graph, but for some that it could not take. */
   | { readonly type: 'progress'; readonly offset: LogOffset; readonly setAside: number }
   /** Old events have left the log. */

@@ -1,9 +1,9 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { entryPoint } from '../model/entry-point.js'
 import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { QueryStatus } from '../model/query.js'
 import type { ExportFormat } from './export/graph-formats.js'
+import { KeptThread, type Opening } from './kept-thread.js'
 import type { LineageReader, ReaderOptions } from './lineage-reader-port.js'
 import type { FromReader, ReaderCallName, ReaderCalls, ReaderThreadData, ToReader } from './reader-messages.js'
 import { threadMemory } from './thread-memory.js'
@@ -12,8 +12,6 @@ export type * from './lineage-reader-port.js'
 
 /** Most questions that wait at once; more are refused with QUEUE_FULL. */
 const waitingMax = 10_000
-/** Pause before a thread that has died is started again. */
-const restartMs = 1_000
 
 interface Call {
   readonly resolve: (value: unknown) => void
@@ -26,13 +24,8 @@ export async function openLineageReader(options: ReaderOptions): Promise<Lineage
   const { folder, stores = [], reads = 'sqlite' } = options
   const workerData: ReaderThreadData = { folder, stores, reads }
   const start = (): Worker => new Worker(url, { workerData, name: 'lineage-reader', execArgv: [], resourceLimits: threadMemory })
-  const worker = start()
-  const [first] = (await once(worker, 'message')) as [FromReader]
-  if (first.type === 'not-opened') {
-    await worker.terminate()
-    throw fromErrorRecord(first.error)
-  }
-  const questions = new Questions(worker, start, options.onFailure ?? (() => {}))
+  const thread = await KeptThread.open<ToReader, FromReader>({ start, name: 'the lineage reader' })
+  const questions = new Questions(thread, options.onFailure ?? (() => {}))
   return {
     trace: (request, signal) => questions.ask('trace', [request], signal),
     catalogue: (request, signal) => questions.ask('catalogue', [request], signal),
@@ -66,19 +59,20 @@ async function* exported(questions: Questions, format: ExportFormat, signal?: Ab
 }
 
 class Questions {
-  readonly #start: () => Worker
-  readonly #onFailure: (error: Error) => void
+  readonly #thread: KeptThread<ToReader, FromReader>
   readonly #calls = new Map<number, Call>()
-  #worker: Worker
-  #restart: NodeJS.Timeout | undefined
   #request = 0
-  #failure: Error | undefined
-  #closing = false
+  #isClosed = false
 
-  constructor(worker: Worker, start: () => Worker, onFailure: (error: Error) => void) {
-    this.#start = start
-    this.#onFailure = onFailure
-    this.#worker = this.#listen(worker)
+  constructor(thread: KeptThread<ToReader, FromReader>, onFailure: (error: Error) => void) {
+    this.#thread = thread
+    thread.listen(
+      (message) => this.#receive(message),
+      (failure) => {
+        this.#rejectAll(failure)
+        onFailure(failure)
+      },
+    )
   }
 
   ask<N extends ReaderCallName>(
@@ -86,12 +80,13 @@ class Questions {
     values: ReaderCalls[N]['arguments'],
     signal?: AbortSignal,
   ): Promise<ReaderCalls[N]['value']> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    const gone = this.#isClosed ? closed() : this.#thread.failure
+    if (gone !== undefined) return Promise.reject(gone)
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#calls.size >= waitingMax)
       return Promise.reject(new ForebayError('QUEUE_FULL', 'too many questions about lineage wait'))
     const request = ++this.#request
-    this.#post({ request, name, arguments: values })
+    this.#thread.post({ request, name, arguments: values })
     return new Promise((resolve, reject) => {
       // The thread answers all the same; nobody listens then.
       const onAbort = (): void => {
@@ -113,58 +108,27 @@ class Questions {
     })
   }
 
-  /** The thread answers what it was asked before, then ends by itself: ended from outside, it could be inside a statement. */
+  /** The thread answers what it was asked before, then ends. */
   async close(): Promise<void> {
-    if (this.#closing) return
-    this.#closing = true
-    clearTimeout(this.#restart)
-    const exited = new Promise((resolve) => this.#worker.once('exit', resolve))
-    if (this.#failure === undefined) await this.ask('close', [])
-    else if (this.#worker.threadId !== -1) this.#post({ request: ++this.#request, name: 'close', arguments: [] })
-    if (this.#worker.threadId !== -1) await exited
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#thread.close({ request: ++this.#request, name: 'close', arguments: [] })
+    this.#rejectAll(closed())
   }
 
-  #listen(worker: Worker): Worker {
-    worker.on('message', (message: FromReader) => this.#receive(message))
-    worker.on('error', (error) => this.#fail(unavailable(`the lineage reader has failed: ${error.message}`, error)))
-    worker.on('exit', (code) => {
-      if (this.#closing) return this.#reject(unavailable('the lineage reader is closed'))
-      this.#fail(unavailable(`the lineage reader's thread ended with code ${code}`))
-      this.#restart = setTimeout(() => {
-        this.#worker = this.#listen(this.#start())
-      }, restartMs)
-    })
-    return worker
-  }
-
-  #post(message: ToReader): void {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
-    this.#worker.postMessage(message)
-  }
-
-  #receive(message: FromReader): void {
-    if (message.type === 'opened') this.#failure = undefined
-    if (message.type === 'not-opened') this.#failure = fromErrorRecord(message.error)
-    if (message.type !== 'answer') return
+  #receive(message: Exclude<FromReader, Opening>): void {
     const call = this.#calls.get(message.request)
     this.#calls.delete(message.request)
     if (message.error === undefined) call?.resolve(message.value)
     else call?.reject(fromErrorRecord(message.error))
   }
 
-  #fail(error: Error): void {
-    if (this.#failure !== undefined) return
-    this.#reject(error)
-    this.#onFailure(error)
-  }
-
-  #reject(error: Error): void {
-    this.#failure = error
+  #rejectAll(error: Error): void {
     for (const call of this.#calls.values()) call.reject(error)
     this.#calls.clear()
   }
 }
 
-function unavailable(message: string, cause?: unknown): ForebayError {
-  return new ForebayError('UNAVAILABLE', message, { cause })
+function closed(): ForebayError {
+  return new ForebayError('UNAVAILABLE', 'the lineage reader is closed')
 }

@@ -1,6 +1,7 @@
 import type { ErrorRecord } from '../model/errors.js'
 import type { SegmentId } from '../model/segment.js'
 import type { ExportFormat } from './export/graph-formats.js'
+import type { Opening } from './kept-thread.js'
 import type { ColumnsRequest, HistoryRequest, TraceRequest, TransfersRequest } from './lineage-reader-port.js'
 import type { HotSegment, NodeWork } from './lineage-store.js'
 import type { CatalogueRequest } from './openlineage/catalogue-request.js'
@@ -44,6 +45,5 @@ export interface ToReader {
   readonly arguments: readonly unknown[]
 }
 export type FromReader =
-  | { readonly type: 'opened' }
-  | { readonly type: 'not-opened'; readonly error: ErrorRecord }
+  | Opening
   | { readonly type: 'answer'; readonly request: number; readonly value?: unknown; readonly error?: ErrorRecord }

@@ -171,8 +171,10 @@ export class RecorderCore {
       this.#send(message)
       this.#schedule()
     } else if (message.type === 'not-opened') {
+      this.#closed = true
       this.#log.close()
       this.#send(message)
+      this.#onClosed()
     } else if (message.type === 'progress') {
       this.#graphOffset = message.offset
       this.#setAside = message.setAside

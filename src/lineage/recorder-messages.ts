@@ -1,5 +1,6 @@
 import type { ErrorRecord } from '../model/errors.js'
 import type { SetAsideEvent } from './graph-database.js'
+import type { Opening } from './kept-thread.js'
 import type { RecorderLimits, RecorderStats, StoreConfiguration } from './recorder-port.js'
 
 /** What the recorder's thread is started with. */
@@ -48,8 +49,7 @@ export type ToRecorder =
   | { readonly type: 'call'; readonly request: number; readonly name: CallName; readonly arguments: readonly unknown[] }
 
 export type FromRecorder =
-  | { readonly type: 'opened' }
-  | { readonly type: 'not-opened'; readonly error: ErrorRecord }
+  | Opening
   /** All writes up to a number are settled: on disk, or (with an error) those after the previous message are not. */
   | { readonly type: 'settled'; readonly upTo: number; readonly error?: ErrorRecord }
   | { readonly type: 'answer'; readonly request: number; readonly value?: unknown; readonly error?: ErrorRecord }

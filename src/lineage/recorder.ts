@@ -2,7 +2,6 @@
  * The recorder's side on the event loop: texts out, acknowledgements in. Calls of one turn of the loop leave as one message. What
  * is under way is bounded in bytes; what was refused or lost rejects, and the caller still has it.
  */
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { type Clock, systemClock } from '../model/clock.js'
 import { entryPoint } from '../model/entry-point.js'
@@ -10,6 +9,7 @@ import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { LineageEvent } from '../model/lineage-event.js'
 import type { QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
+import { KeptThread, type Opening } from './kept-thread.js'
 import { logBody } from './log-body.js'
 import type { CallName, FromRecorder, RecorderCalls, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
 import type { GraphReport, Recorder, RecorderOptions, RecorderStats, StoreState } from './recorder-port.js'
@@ -20,8 +20,6 @@ export type * from './recorder-port.js'
 
 /** Messages with writes that the thread may have before it: one that it commits, and the next. More would wake both sides more often. */
 const postedMax = 2
-/** Pause before a thread that has died is started again. */
-const restartMs = 1_000
 
 interface Waiting {
   readonly number: number
@@ -43,17 +41,12 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder> 
     const url = entryPoint('./recorder-thread.js', import.meta.url)
     return new Worker(url, { workerData, name: 'recorder', execArgv: [], resourceLimits: threadMemory })
   }
-  const worker = start()
-  const [first] = (await once(worker, 'message')) as [FromRecorder]
-  if (first.type === 'not-opened') {
-    await worker.terminate()
-    throw fromErrorRecord(first.error)
-  }
-  return new ThreadRecorder(worker, start, clock, limits.inFlightBytesMax, options)
+  const thread = await KeptThread.open<ToRecorder, FromRecorder>({ start, name: 'the lineage recorder' })
+  return new ThreadRecorder(thread, clock, limits.inFlightBytesMax, options)
 }
 
 class ThreadRecorder implements Recorder {
-  readonly #start: () => Worker
+  readonly #thread: KeptThread<ToRecorder, FromRecorder>
   readonly #clock: Clock
   readonly #inFlightBytesMax: number
   readonly #onFailure: RecorderOptions['onFailure']
@@ -66,21 +59,25 @@ class ThreadRecorder implements Recorder {
   #number = 0
   #request = 0
   #inFlightBytes = 0
-  #worker: Worker
-  #restart: NodeJS.Timeout | undefined
-  #state: 'open' | 'closing' | 'closed' = 'open'
-  /** Why nothing is taken now: the thread has died and another one is not there yet. */
-  #failure: Error | undefined
+  #isClosed = false
   #lag: Readonly<Record<string, number>> = { sqlite: 0 }
   #stats: RecorderStats = noStats
 
-  constructor(worker: Worker, start: () => Worker, clock: Clock, inFlightBytesMax: number, options: RecorderOptions) {
-    this.#start = start
+  constructor(
+    thread: KeptThread<ToRecorder, FromRecorder>,
+    clock: Clock,
+    inFlightBytesMax: number,
+    { onFailure, onSetAside }: RecorderOptions,
+  ) {
+    this.#thread = thread
     this.#clock = clock
     this.#inFlightBytesMax = inFlightBytesMax
-    this.#onFailure = options.onFailure
-    this.#onSetAside = options.onSetAside
-    this.#worker = this.#listen(worker)
+    this.#onFailure = onFailure
+    this.#onSetAside = onSetAside
+    thread.listen(
+      (message) => this.#receive(message),
+      (failure) => this.#fail(failure),
+    )
   }
 
   record(events: readonly LineageEvent[]): Promise<void> {
@@ -152,34 +149,11 @@ class ThreadRecorder implements Recorder {
   }
 
   async close(): Promise<void> {
-    if (this.#state !== 'open') return
-    clearTimeout(this.#restart)
-    // The thread ends by itself, also one that opens only now: ended from outside, it could be in the middle of a statement.
-    const exited = new Promise((resolve) => this.#worker.once('exit', resolve))
-    if (this.#failure === undefined) {
-      const closed = this.#call('close')
-      this.#state = 'closing'
-      await closed
-    } else if (this.#worker.threadId !== -1) {
-      this.#post({ type: 'call', request: ++this.#request, name: 'close', arguments: [] })
-    }
-    this.#state = 'closed'
-    if (this.#worker.threadId !== -1) await exited
+    if (this.#isClosed) return
+    if (this.#thread.failure === undefined) this.#flush()
+    this.#isClosed = true
+    await this.#thread.close({ type: 'call', request: ++this.#request, name: 'close', arguments: [] })
     this.#rejectAll(unavailable('the recorder is closed'))
-  }
-
-  #listen(worker: Worker): Worker {
-    worker.on('message', (message: FromRecorder) => this.#receive(message))
-    worker.on('error', (error) => this.#fail(error))
-    worker.on('exit', (code) => {
-      this.#fail(new Error(`its thread ended with code ${code}`))
-      // Its files are let go of only now.
-      if (this.#state === 'open')
-        this.#restart = setTimeout(() => {
-          this.#worker = this.#listen(this.#start())
-        }, restartMs)
-    })
-    return worker
   }
 
   #write(write: Write, bytes: number): Promise<void> {
@@ -194,10 +168,15 @@ class ThreadRecorder implements Recorder {
   }
 
   #refusal(bytes: number): Error | undefined {
-    if (this.#failure !== undefined) return this.#failure
-    if (this.#state !== 'open') return unavailable('the recorder is closed')
+    const gone = this.#gone()
+    if (gone !== undefined) return gone
     if (this.#inFlightBytes + bytes <= this.#inFlightBytesMax) return undefined
     return new ForebayError('QUEUE_FULL', `the recorder has ${this.#inFlightBytes} bytes on their way to the disk already`)
+  }
+
+  /** Why nothing is taken now. */
+  #gone(): Error | undefined {
+    return this.#isClosed ? unavailable('the recorder is closed') : this.#thread.failure
   }
 
   /** What is gathered while the thread has enough to do leaves when it has settled something. */
@@ -210,34 +189,27 @@ class ThreadRecorder implements Recorder {
     this.#posted.push(this.#number)
     const writes = this.#gathered
     this.#gathered = []
-    this.#post({ type: 'writes', last: this.#number, now: this.#clock.now(), writes })
+    this.#thread.post({ type: 'writes', last: this.#number, now: this.#clock.now(), writes })
   }
 
   #call<N extends CallName>(name: N, ...values: RecorderCalls[N]['arguments']): Promise<RecorderCalls[N]['value']> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    if (this.#state !== 'open') return Promise.reject(unavailable('the recorder is closed'))
+    const gone = this.#gone()
+    if (gone !== undefined) return Promise.reject(gone)
     this.#flush()
     const request = ++this.#request
-    this.#post({ type: 'call', request, name, arguments: values })
+    this.#thread.post({ type: 'call', request, name, arguments: values })
     return new Promise((resolve, reject) => {
       this.#calls.set(request, { resolve: resolve as (value: unknown) => void, reject })
     })
   }
 
-  #post(message: ToRecorder): void {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has no origin
-    this.#worker.postMessage(message)
-  }
-
-  #receive(message: FromRecorder): void {
-    if (message.type === 'opened') this.#failure = undefined
-    else if (message.type === 'not-opened') this.#failure = failed(fromErrorRecord(message.error))
-    else if (message.type === 'set-aside') this.#onSetAside?.(message.event)
+  #receive(message: Exclude<FromRecorder, Opening>): void {
+    if (message.type === 'set-aside') this.#onSetAside?.(message.event)
     else if (message.type === 'settled') this.#settle(message.upTo, message.error && fromErrorRecord(message.error))
     else if (message.type === 'progress') {
       this.#lag = message.lag
       this.#stats = message.stats
-    } else if (message.type === 'answer') {
+    } else {
       const call = this.#calls.get(message.request)
       this.#calls.delete(message.request)
       if (message.error === undefined) call?.resolve(message.value)
@@ -256,14 +228,12 @@ class ThreadRecorder implements Recorder {
     }
   }
 
-  #fail(error: Error): void {
-    if (this.#failure !== undefined || this.#state === 'closed') return
-    this.#failure = failed(error)
+  #fail(failure: Error): void {
     this.#gathered = []
     this.#posted.length = 0
     this.#inFlightBytes = 0
-    this.#rejectAll(this.#failure)
-    this.#onFailure?.(this.#failure)
+    this.#rejectAll(failure)
+    this.#onFailure?.(failure)
   }
 
   #rejectAll(error: Error): void {
@@ -285,10 +255,6 @@ const noStats: RecorderStats = {
   setAside: 0,
 }
 
-function failed(error: Error): ForebayError {
-  return unavailable(`the lineage recorder has failed: ${error.message}`, error)
-}
-
-function unavailable(message: string, cause?: unknown): ForebayError {
-  return new ForebayError('UNAVAILABLE', message, { cause })
+function unavailable(message: string): ForebayError {
+  return new ForebayError('UNAVAILABLE', message)
 }

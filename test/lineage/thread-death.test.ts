@@ -1,3 +1,5 @@
+import { mkdirSync, renameSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openLineageReader } from '../../src/lineage/lineage-reader.js'
@@ -57,6 +59,25 @@ describe('a recorder whose thread dies', () => {
     await recorder.close()
     await new Promise((resolve) => setTimeout(resolve, 1_500))
     expect(threads).toHaveLength(1)
+  })
+
+  it('tries again for as long as the graph cannot be opened', async () => {
+    const threads = startedThreads()
+    const recorder = await openTestRecorder()
+    await recorder.record([snapshotEvent('S1', 't', 5)])
+    await recorder.projected()
+    const graph = join(recorder.folder, 'graph.sqlite')
+    const ended = crash(threads[0])
+    await ended
+    renameSync(graph, `${graph}.aside`)
+    mkdirSync(graph)
+    await expect.poll(() => threads.length, { timeout: 10_000 }).toBe(3)
+    await expect(recorder.record([task('too early')])).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    rmdirSync(graph)
+    renameSync(`${graph}.aside`, graph)
+    await expect.poll(() => recorder.record([task('again')]).then(() => 'taken', String), { timeout: 10_000 }).toBe('taken')
+    await recorder.projected()
+    expect(await recorder.verify()).toMatchObject({ identical: true, events: 2 })
   })
 
   it('closes also while the log is being opened again', async () => {
