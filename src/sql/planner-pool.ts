@@ -85,6 +85,7 @@ class ProcessPlannerPool implements PlannerPool {
   async start(): Promise<void> {
     let cause: unknown
     for (const [index, planner] of this.#planners.entries()) {
+      this.#checkOpen()
       try {
         await planner.start()
         for (const other of this.#planners.slice(index + 1)) void this.#startAgain(other, 0)
@@ -164,10 +165,12 @@ class ProcessPlannerPool implements PlannerPool {
 
   /** One that ends while it starts is started again, a few times; after that the next statement does it. */
   async #startAgain(planner: PlannerProcess, failures: number): Promise<void> {
+    // One that starts once all were stopped would keep the process alive.
+    if (this.#closing.signal.aborted) return
     try {
       await planner.start()
     } catch {
-      if (failures < restartsMax && !this.#closing.signal.aborted) await this.#startAgain(planner, failures + 1)
+      if (failures < restartsMax) await this.#startAgain(planner, failures + 1)
     }
   }
 

@@ -6,7 +6,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Plan } from '../../src/model/query.js'
 import type { PlannerPool } from '../../src/sql/planner.js'
-import { openPlannerPool } from '../../src/sql/planner-pool.js'
+import { newPlannerPool, openPlannerPool } from '../../src/sql/planner-pool.js'
 import { dataset, view } from './in-process-planner.js'
 
 const never = new AbortController().signal
@@ -125,6 +125,20 @@ describe('planner pool', () => {
     } finally {
       await impatient.close()
     }
+  })
+
+  it('leaves no children when it is closed while they start', async () => {
+    const before = childrenOf('sql/main.js').length
+    for (const afterMs of [0, 50, 100, 150, 200, 300]) {
+      const other = newPlannerPool()
+      const starting = other.start().catch(() => {})
+      await new Promise((resolve) => setTimeout(resolve, afterMs))
+      await other.close()
+      await starting
+    }
+    // What was started too late would be here by now.
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(childrenOf('sql/main.js')).toHaveLength(before)
   })
 
   it('ends its children when it closes', async () => {
