@@ -7,8 +7,11 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { parseProvisioner } from '../allocate/provisioner-url.js'
 import { ForebayError } from '../model/errors.js'
 import { parseBytes, parseDurationMs } from '../model/units.js'
+import { parseQueueUrl } from '../queue/queue-url.js'
+import { lineageStores } from './lineage-stores.js'
 import { openLineageFromEnvironment } from './open-lineage-environment.js'
 
 const bytes = (key: string, min: number) =>
@@ -152,7 +155,15 @@ export function readConfiguration(sources: ConfigurationSources = {}): ServerCon
   const merged = { ...file.values, ...environment, ...openLineage, ...defined(sources.flags ?? {}) }
   const checked = schema.safeParse(merged)
   if (!checked.success) throw invalid(checked.error, file.name)
+  checkAddresses(checked.data, sources.environment)
   return absolute(checked.data, folder)
+}
+
+/** Addresses of brokers, graph databases and providers of nodes are read again by who opens them. */
+function checkAddresses({ queue, lineage, provisioner }: z.output<typeof schema>, environment: NodeJS.ProcessEnv = {}): void {
+  if (queue !== 'embedded') parseQueueUrl(queue, environment)
+  lineageStores(lineage)
+  parseProvisioner(provisioner)
 }
 
 function readFile(folder: string, named: string | undefined): { readonly values: RawConfiguration; readonly name: string } {

@@ -1,5 +1,5 @@
 import type { StoreConfiguration } from '../lineage/recorder-port.js'
-import { withoutPassword } from '../lineage/store-url.js'
+import { storeAddress, withoutPassword } from '../lineage/store-url.js'
 import { entryPoint } from '../model/entry-point.js'
 import { ForebayError } from '../model/errors.js'
 
@@ -31,6 +31,7 @@ export function lineageStores(urls: readonly string[]): NamedStore[] {
         },
       )
     }
+    storeAddress(text, '', {})
     const same = stores.filter((store) => store.module.endsWith(adapter.module.slice(2))).length
     const name = same === 0 ? adapter.name : `${adapter.name}-${same + 1}`
     const module = entryPoint(adapter.module, import.meta.url).href

@@ -53,6 +53,10 @@ describe('readConfiguration', () => {
     [{ limits: { sqlByte: 1 } }, '"limits.sqlByte"'],
     [{ limits: { connections: 0 } }, '"limits.connections"'],
     [{ tls: { certFile: 'a' } }, '"tls.keyFile"'],
+    [{ queue: 'nats://127.0.0.1' }, '"queue"'],
+    [{ lineage: 'postgres://127.0.0.1' }, '"lineage"'],
+    [{ lineage: 'neo4j://' }, '"lineage"'],
+    [{ provisioner: 'azure://group' }, '"provisioner"'],
   ])('names the key of %j', (flags, named) => {
     const error = code(() => readConfiguration({ folder, flags }))
     expect(error).toMatchObject({ code: 'CONFIGURATION_INVALID' })
