@@ -33,17 +33,17 @@ export function* catchUpWithCheckpoint(log: LineageLog, graph: GraphDatabase): C
 
 /**
  * Writes a checkpoint, then truncates the log up to an offset, never beyond the checkpoint. Gives how many events went. What the results of
- * queries were is kept for the latest ones alone, or it would grow with every query for ever.
+ * queries were is kept for as many as the history has, or it would grow with every query for ever.
  */
 export function* checkpointAndTruncate(
   log: LineageLog,
   graph: GraphDatabase,
   graphPath: string,
   upTo: LogOffset,
-  resultsMax: number,
+  queriesMax: number,
 ): Chore<{ readonly offset: number; readonly truncated: number }> {
   yield* catchUpWithCheckpoint(log, graph)
-  graph.change(() => graph.index.keepResults(resultsMax))
+  graph.change(() => graph.index.keepResults(queriesMax))
   const offset = yield* writeCheckpoint(log, graphPath)
   const from = log.from()
   const end = Math.min(upTo, offset)

@@ -98,9 +98,13 @@ export class DerivedSegments {
     this.#sql.run('DELETE FROM derived WHERE folded IS NOT NULL AND seen < ?', offset)
   }
 
-  /** Forgets which segments were results of queries, all but the latest so many. */
-  keepResults(most: number): void {
-    this.#sql.run('DELETE FROM results WHERE seen <= (SELECT seen FROM results ORDER BY seen DESC LIMIT 1 OFFSET ?)', most)
+  /** Forgets which segments were results of queries, but for the latest so many queries. */
+  keepResults(queries: number): void {
+    this.#sql.run(
+      `DELETE FROM results WHERE seen <=
+         (SELECT max(seen) AS latest FROM results GROUP BY query ORDER BY latest DESC LIMIT 1 OFFSET ?)`,
+      queries,
+    )
   }
 
   /** Collects the snapshots behind a segment; gives the first ancestor whose origin is not known. */

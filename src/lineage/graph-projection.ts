@@ -34,8 +34,6 @@ const busyMs = 100
 const lagPatience = 50_000
 /** Pause before a graph that could not be written is tried again. */
 const retryMs = 1000
-/** Results of a query that are kept for as long as its history, on the average; most have one. */
-const resultsPerQuery = 2
 
 type CallMessage = Extract<ToGraph, { type: 'call' }>
 type Done = (error?: unknown, value?: unknown) => void
@@ -194,9 +192,9 @@ export class GraphProjection {
   }
 
   #queueTruncation(upTo: number, done: Done): void {
-    const resultsMax = resultsPerQuery * this.#data.limits.queriesMax
+    const { queriesMax } = this.#data.limits
     this.#chores.push({
-      run: checkpointAndTruncate(this.#log, this.#graph, this.#graphPath, upTo, resultsMax),
+      run: checkpointAndTruncate(this.#log, this.#graph, this.#graphPath, upTo, queriesMax),
       projects: false,
       done: (error, value) => {
         this.#send({ type: 'truncated' })

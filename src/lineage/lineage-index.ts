@@ -114,8 +114,8 @@ export class LineageIndex {
   }
 
   /** Forgets the results of all but the latest queries. */
-  keepResults(most: number): void {
-    this.#derived.keepResults(most)
+  keepResults(queries: number): void {
+    this.#derived.keepResults(queries)
   }
 
   readonly #lookup = (id: string) => this.snapshots.segments(id)
