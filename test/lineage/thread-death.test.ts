@@ -33,16 +33,13 @@ describe('a recorder whose thread dies', () => {
     await recorder.record([snapshotEvent('S1', 't', 5), task('before')])
     await recorder.put('key', '"kept"')
 
-    const [record, put] = await Promise.allSettled([
-      recorder.record([task('meanwhile')]),
-      recorder.put('other', '1'),
-      crash(threads[0]),
-    ])
+    const ended = crash(threads[0])
+    const [record, put] = await Promise.allSettled([recorder.record([task('meanwhile')]), recorder.put('other', '1')])
     expect([record.status, put.status]).toEqual(['rejected', 'rejected'])
+    await ended
     await expect(recorder.record([task('too early')])).rejects.toMatchObject({ code: 'UNAVAILABLE' })
     expect(failures).toHaveLength(1)
 
-    // It may have been written before the thread ended: then it is there once all the same.
     await expect.poll(() => recorder.record([task('meanwhile')]).then(() => 'taken', String), { timeout: 10_000 }).toBe('taken')
     expect(await recorder.get('key')).toBe('"kept"')
     await recorder.projected()
@@ -71,7 +68,7 @@ describe('a recorder whose thread dies', () => {
     await ended
     renameSync(graph, `${graph}.aside`)
     mkdirSync(graph)
-    await expect.poll(() => threads.length, { timeout: 10_000 }).toBe(3)
+    await expect.poll(() => threads.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(3)
     await expect(recorder.record([task('too early')])).rejects.toMatchObject({ code: 'UNAVAILABLE' })
     rmdirSync(graph)
     renameSync(`${graph}.aside`, graph)

@@ -138,7 +138,7 @@ describe('planner pool', () => {
     }
     // What was started too late would be here by now.
     await new Promise((resolve) => setTimeout(resolve, 500))
-    expect(childrenOf('sql/main.js')).toHaveLength(before)
+    await expect.poll(() => childrenOf('sql/main.js').length).toBe(before)
   })
 
   it('ends its children when it closes', async () => {
