@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { entryPoint } from '../model/entry-point.js'
 import type { FromGraph, GraphThreadData, ToGraph } from './graph-messages.js'
@@ -13,7 +12,7 @@ export class GraphSupervisor {
   constructor(data: GraphThreadData, receive: (message: FromGraph) => void) {
     const url = entryPoint('./graph-thread.js', import.meta.url)
     this.#worker = new Worker(url, { workerData: data, name: 'lineage-graph', execArgv: [], resourceLimits: threadMemory })
-    this.#exited = once(this.#worker, 'exit')
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', resolve))
     this.#worker.on('message', (message: FromGraph) => {
       if (message.type === 'not-opened') this.#closed = true
       receive(message)

@@ -282,12 +282,16 @@ export class RecorderCore {
     }
   }
 
-  async #close(request: number): Promise<void> {
+  /** Ends the threads of the graphs; nothing is done any more. */
+  async endThreads(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#reportTimer)
     clearTimeout(this.#tellTimer)
-    await Promise.all(this.#stores.map((store) => store.close()))
-    await this.#graph.close()
+    await Promise.all([this.#graph.close(), ...this.#stores.map((store) => store.close())])
+  }
+
+  async #close(request: number): Promise<void> {
+    await this.endThreads()
     this.#room?.return()
     this.#log.close()
     this.#send({ type: 'answer', request })

@@ -13,9 +13,26 @@ function main(): void {
   try {
     const core = new RecorderCore(workerData as RecorderThreadData, send, () => port.close())
     port.on('message', (message: ToRecorder) => core.receive(message))
+    endThreadsFirst(core)
   } catch (error) {
     send({ type: 'not-opened', error: toErrorRecord(fromSqliteError(error, 'the lineage folder')) })
   }
+}
+
+/**
+ * A failure that nobody catches ends this thread, and the threads that it has started with it: one that is inside a statement of
+ * SQLite then would take the whole process along. So they end by themselves before the failure goes its way.
+ */
+function endThreadsFirst(core: RecorderCore): void {
+  process.once('uncaughtException', (error) => {
+    const fail = (): void => {
+      throw error
+    }
+    core.endThreads().then(
+      () => setImmediate(fail),
+      () => setImmediate(fail),
+    )
+  })
 }
 
 main()

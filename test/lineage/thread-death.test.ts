@@ -1,6 +1,8 @@
 import { mkdirSync, renameSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
+import { DatabaseSync } from '@photostructure/sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { openLineageReader } from '../../src/lineage/lineage-reader.js'
 import { baseRead, noon, snapshotEvent, taskEvent, temporaryFolder } from './lineage-fixtures.js'
@@ -49,12 +51,34 @@ describe('a recorder whose thread dies', () => {
     await recorder.close()
   })
 
+  it('lets the graph come out of its statement first: the process would not survive it', async () => {
+    const threads = startedThreads()
+    const failures: Error[] = []
+    const recorder = await openTestRecorder({ onFailure: (error) => failures.push(error) })
+    await recorder.record([snapshotEvent('S1', 't', 5)])
+    await recorder.projected()
+    const other = new DatabaseSync(join(recorder.folder, 'graph.sqlite'))
+    other.exec('BEGIN IMMEDIATE')
+    await recorder.record([task('one')])
+    await pause(300)
+    const ended = crash(threads[0])
+    await pause(300)
+    expect(failures).toEqual([])
+    other.exec('COMMIT')
+    other.close()
+    await ended
+    expect(failures).toHaveLength(1)
+    await expect.poll(() => recorder.record([task('two')]).then(() => 'taken', String)).toBe('taken')
+    await recorder.projected()
+    expect(await recorder.verify()).toMatchObject({ identical: true, events: 3 })
+  })
+
   it('starts no thread any more once it is closed', async () => {
     const threads = startedThreads()
     const recorder = await openTestRecorder()
     await crash(threads[0])
     await recorder.close()
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    await pause(1_500)
     expect(threads).toHaveLength(1)
   })
 
