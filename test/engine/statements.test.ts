@@ -31,6 +31,16 @@ describe('writes', () => {
     expect((await under.query('SELECT count(*) FROM once')).rows).toEqual([[2]])
   })
 
+  it('refuses an idempotency key for another statement, or other parameters', async () => {
+    await under.query('CREATE TABLE keyed AS SELECT 1 AS a')
+    const insert = (sql: string, a: number) => under.query(sql, { idempotencyKey: 'key-3', params: { a } })
+    await insert('INSERT INTO keyed SELECT $a', 2)
+    await expect(insert('INSERT INTO keyed SELECT $a', 3)).rejects.toMatchObject({ code: 'CONFLICT' })
+    await expect(insert('INSERT INTO keyed SELECT $a + 1', 2)).rejects.toMatchObject({ code: 'CONFLICT' })
+    expect((await insert('INSERT INTO keyed SELECT $a', 2)).rows).toEqual([[1]])
+    expect((await under.query('SELECT count(*) FROM keyed')).rows).toEqual([[2]])
+  })
+
   it('does two writes at the same time with one idempotency key once', async () => {
     await under.query('CREATE TABLE twice AS SELECT 1 AS a')
     const options = { idempotencyKey: 'key-2' }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TaskEvent } from '../../src/model/lineage-event.js'
-import { openUnderTest, type UnderTest, until } from './engine-under-test.js'
+import { openUnderTest, requestOf, type UnderTest, until } from './engine-under-test.js'
 
 let under: UnderTest
 
@@ -32,6 +32,8 @@ describe('a tree', () => {
     expect(status.actual?.levels).toBe(3)
     expect(status.stages.map((stage) => stage.role)).toEqual(['leaf', 'aggregator', 'root'])
     expect(status.stages[0]?.tasks).toBe(9)
+    const explained = await under.engine.explain(requestOf(sql, { tree: 'always', reuse: false }), AbortSignal.timeout(5_000))
+    expect(explained.tree).toEqual(status.stages.map(({ role, tasks }) => ({ role, tasks })))
 
     await until(() => under.recorder.tasks(status.queryId).length >= status.tasks.length, 'lineage of every task')
     const tasks = under.recorder.tasks(status.queryId)

@@ -150,6 +150,7 @@ describe('values', () => {
     ['select $a', {}],
     ['select 1', { a: 1 }],
     ['select $a', { a: 2 ** 60 }],
+    ['select $a', { a: 'before\0after' }],
     ['select $a', { a: { x: 1 } as unknown as string }],
     ['create view w as select $a', {}],
   ])('refuses %s with %j', async (sql, params) => {

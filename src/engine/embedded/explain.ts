@@ -1,10 +1,11 @@
 import type { Plan, QueryRequest, Stage } from '../../model/query.js'
 import type { Prediction } from '../../predict/prediction.js'
+import { aggregatorWidths } from '../../scheduler/tree.js'
 import { askPrediction } from './ask-prediction.js'
 import { answerId } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
 import { identityOf } from './plan-identity.js'
-import { shapeOf } from './shape-of.js'
+import { shapeOf, treeQuestion } from './shape-of.js'
 import { Tiers } from './tiers.js'
 import { segmentsOf } from './work-draft.js'
 
@@ -44,11 +45,15 @@ export async function explainPlan(
   const { work } = plan
   const nodes = parts.pool.all().length
   const tiers = new Tiers(parts, true)
-  const { shape, cover } = shapeOf(parts, request, plan, identity, tiers, nodes)
+  const { shape, workKey, cover } = shapeOf(parts, request, plan, identity, tiers, nodes)
   const asked = await askPrediction(parts, request, plan, identity, 500)
   const split = shape.shape === 'split' && work.shape === 'split'
   const distributed = plan.reads.find((read) => split && read.relation === work.distributed)
-  const leaves = split ? Math.min(nodes, Math.max(1, cover.rest.length)) : 0
+  const leaves = split ? Math.min(nodes, cover.rest.length) : 0
+  const partials = leaves + cover.found.length
+  // How many rows partials have is known when the statement has run once.
+  const rows = partials * (parts.leafMemory.peek(workKey).rows ?? 0)
+  const widths = split ? aggregatorWidths({ ...treeQuestion(parts, request.tree), partials, rows, bytes: 0 }) : []
   const answer = answerId(identity, '')
   return {
     statement: plan.statement.kind,
@@ -75,12 +80,11 @@ export async function explainPlan(
         packs: packed.map((choice) => choice.pack.id),
       }
     }),
-    tree: split
-      ? [
-          { role: 'leaf', tasks: leaves },
-          { role: 'root', tasks: 1 },
-        ]
-      : [{ role: 'root', tasks: 1 }],
+    tree: [
+      ...(leaves > 0 ? [{ role: 'leaf', tasks: leaves }] : []),
+      ...widths.map((width) => ({ role: 'aggregator', tasks: width })),
+      { role: 'root', tasks: 1 },
+    ],
     tasks: split
       ? [stageOf('leaf', work.leaf), stageOf('aggregator', work.merge), stageOf('root', work.root)]
       : [stageOf('root', work.whole)],

@@ -17,7 +17,7 @@ import { identityOf } from './plan-identity.js'
 import type { Asked } from './predictions.js'
 import type { QueryAccounts } from './query-accounts.js'
 import type { QueryProgress } from './query-progress.js'
-import { type ShapeChoice, shapeOf } from './shape-of.js'
+import { type ShapeChoice, shapeOf, treeQuestion } from './shape-of.js'
 import { Tiers } from './tiers.js'
 import {
   aggregatorTask,
@@ -202,12 +202,7 @@ async function runSplit(
         aggregator: (taskId, sources) => aggregatorTask(draft, work, taskId, sources),
         root: (sources) => rootTask(draft, work, sources, output),
         source: (stored, reader) => sourceOf(parts, stored, reader, cover.found.includes(stored) ? 'reused' : 'remote'),
-        question: {
-          mode: request.tree,
-          fanInMax: parts.limits.fanInMax,
-          aggregateRowsMin: parts.limits.aggregateRowsMin,
-          mergeBytesMax: parts.pool.memoryBytesPerNode / 8,
-        },
+        question: treeQuestion(parts, request.tree),
         onPartial: (leaf, stored, outcome) => {
           const covers = coverOf.get(leaf.task.taskId) ?? []
           made.push({ stored, covers, savedMs: outcome.report.wallMs })

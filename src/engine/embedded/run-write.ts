@@ -1,12 +1,13 @@
 /**
  * Statements that change something. Rows are made by tasks into a folder that nobody sees; the catalogue's commit makes them
- * the table, or not at all. A write with an idempotency key is answered from the commit that remembered it.
+ * the table, or not at all. A write with an idempotency key is answered from the commit that remembered it; another write with
+ * the same key is refused.
  */
 import { relationName } from '../../model/catalogue.js'
 import { ForebayError } from '../../model/errors.js'
 import type { TaskOutput } from '../../model/messages.js'
 import type { Plan } from '../../model/query.js'
-import type { Column } from '../../model/segment.js'
+import { type Column, stableHash } from '../../model/segment.js'
 import type { CommitOptions, EngineCatalog } from './engine-options.js'
 import type { EngineParts } from './engine-parts.js'
 import type { QueryRun } from './run-plan.js'
@@ -30,7 +31,7 @@ export async function runWrite(parts: EngineParts, query: QueryRun, plan: Plan, 
     await Promise.race([other, aborted(query.signal)])
     query.signal.throwIfAborted()
   }
-  const remembered = asCount(parts.catalog.rememberedResult(key))
+  const remembered = rememberedCount(parts.catalog, key, query)
   if (remembered !== undefined) return { count: remembered, plan }
   const work = write(parts, query, plan, onPlanned, key)
   parts.writes.set(
@@ -60,7 +61,7 @@ async function write(
 ): Promise<number> {
   const { catalog } = parts
   const { statement } = plan
-  const done: CommitOptions = key === undefined ? {} : { idempotencyKey: key, result: { count: 0 } }
+  const done = rememberedAs(key, query, 0)
   query.enter('running')
   switch (statement.kind) {
     case 'create-table':
@@ -106,8 +107,7 @@ async function writeRows(
     if (result.to !== 'table') throw new ForebayError('INTERNAL', `a write came back as "${result.to}"`)
     query.signal.throwIfAborted()
     committed = true
-    const options = key === undefined ? {} : { idempotencyKey: key, result: { count: result.rows } }
-    const snapshot = await pending.commit(result.files, options)
+    const snapshot = await pending.commit(result.files, rememberedAs(key, query, result.rows))
     parts.lineage.written(query.queryId, table, snapshot, result.files)
     parts.lineage.columns(query.queryId, end.plan, table)
     return result.rows
@@ -121,7 +121,29 @@ function idempotencyKey({ request }: QueryRun): string | undefined {
   return request.idempotencyKey === undefined ? undefined : `${request.tenant}:${request.idempotencyKey}`
 }
 
-function asCount(result: unknown): number | undefined {
-  const count = (result as { count?: unknown } | undefined)?.count
-  return typeof count === 'number' ? count : undefined
+/** What is kept of a write beside its key; `write` is absent where an earlier version kept it. */
+interface RememberedWrite {
+  readonly count: number
+  readonly write?: string
+}
+
+function rememberedAs(key: string | undefined, query: QueryRun, count: number): CommitOptions {
+  if (key === undefined) return {}
+  return { idempotencyKey: key, result: { count, write: writeHash(query) } satisfies RememberedWrite }
+}
+
+/** What the write with this key answered. Throws CONFLICT when the key was another write's. */
+function rememberedCount(catalog: EngineCatalog, key: string, query: QueryRun): number | undefined {
+  const remembered = catalog.rememberedResult(key) as RememberedWrite | undefined
+  if (remembered?.write !== undefined && remembered.write !== writeHash(query)) {
+    const name = query.request.idempotencyKey ?? ''
+    throw new ForebayError('CONFLICT', `idempotency key "${name}" was used for another statement`, {
+      hint: 'give every write a key of its own; the same key only repeats the same statement with the same parameters',
+    })
+  }
+  return remembered?.count
+}
+
+function writeHash({ request }: QueryRun): string {
+  return stableHash([request.sql, JSON.stringify(request.params), request.timeZone], 16)
 }

@@ -1,5 +1,6 @@
-import type { Plan, QueryRequest } from '../../model/query.js'
+import type { Plan, QueryRequest, TreeMode } from '../../model/query.js'
 import type { BaseSegment, SegmentId, StoredSegment } from '../../model/segment.js'
+import type { TreeQuestion } from '../../scheduler/tree.js'
 import { chooseShape, type Shape } from './choose-shape.js'
 import { type Identity, leafWork } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
@@ -10,6 +11,12 @@ export interface ShapeChoice {
   readonly shape: Shape
   readonly workKey: string
   readonly cover: { readonly found: readonly StoredSegment[]; readonly rest: readonly SegmentId[] }
+}
+
+/** What of the number of levels is known before a query runs. */
+export function treeQuestion({ limits, pool }: EngineParts, mode: TreeMode): Omit<TreeQuestion, 'partials' | 'rows' | 'bytes'> {
+  const { fanInMax, aggregateRowsMin } = limits
+  return { mode, fanInMax, aggregateRowsMin, mergeBytesMax: pool.memoryBytesPerNode / 8 }
 }
 
 /** Whole or split for a plan, with the stored partials that a split would use. */

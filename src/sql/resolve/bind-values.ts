@@ -98,7 +98,15 @@ export function columnNames(node: AstObject, columns: Iterable<string>): Readonl
 
 function parameterLiteral(name: string, value: ParameterValue): { readonly node: AstObject; readonly type: string } {
   if (value === null) return { node: nullConstant(), type: 'NULL' }
-  if (typeof value === 'string') return { node: textConstant(value), type: 'VARCHAR' }
+  if (typeof value === 'string') {
+    // DuckDB's parser ends a text there.
+    if (value.includes('\0')) {
+      throw new ForebayError('PARAMETER_INVALID', `parameter "${name}" holds a zero byte`, {
+        hint: 'write it in the SQL, e.g. $a || chr(0) || $b',
+      })
+    }
+    return { node: textConstant(value), type: 'VARCHAR' }
+  }
   if (typeof value === 'boolean') return typed(value ? 'true' : 'false', 'BOOLEAN')
   if (typeof value !== 'number') throw new ForebayError('PARAMETER_INVALID', `parameter "${name}" must be a scalar`)
   if (!Number.isInteger(value)) return typed(doubleText(value), 'DOUBLE')
