@@ -69,6 +69,7 @@ export class GraphProjection {
     this.#graph = new GraphDatabase(files.graph, this.#log, (event) => send({ type: 'set-aside', event }))
     this.#graphPath = files.graph
     if (isBehindCheckpoint(this.#log, this.#graph)) this.#startOver()
+    send({ type: 'opened' })
     this.#tellProgress()
     this.#schedule()
   }

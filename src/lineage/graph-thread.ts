@@ -13,7 +13,6 @@ function main(): void {
   try {
     const projection = new GraphProjection(workerData as GraphThreadData, send, () => port.close())
     port.on('message', (message: ToGraph) => projection.receive(message))
-    send({ type: 'opened' })
   } catch (error) {
     send({ type: 'not-opened', error: toErrorRecord(fromSqliteError(error, 'the lineage folder')) })
   }

@@ -4,7 +4,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { GraphProjection } from '../../src/lineage/graph-projection.js'
+import { LineageLog, lineageFiles } from '../../src/lineage/lineage-log.js'
 import { openLineageReader } from '../../src/lineage/lineage-reader.js'
+import { defaultLimits } from '../../src/lineage/retention.js'
 import { baseRead, noon, snapshotEvent, taskEvent, temporaryFolder } from './lineage-fixtures.js'
 import { openTestRecorder } from './open-lineage.js'
 
@@ -109,6 +112,22 @@ describe('a recorder whose thread dies', () => {
     await recorder.close()
     expect(threads.map((thread) => thread.threadId)).toEqual([-1, -1])
   })
+})
+
+it('is open when all its threads are', async () => {
+  const folder = temporaryFolder()
+  const { log } = lineageFiles(folder)
+  mkdirSync(folder, { recursive: true })
+  LineageLog.open(log, defaultLimits.logBytesMax).close()
+  const told: string[] = []
+  const graph = new GraphProjection(
+    { folder, limits: defaultLimits, now: noon },
+    ({ type }) => told.push(type),
+    () => {},
+  )
+  // Who waits for the graph takes its first word for it, whatever else it says.
+  expect(told[0]).toBe('opened')
+  graph.receive({ type: 'call', request: 1, name: 'close', arguments: [] })
 })
 
 describe('a reader whose thread dies', () => {

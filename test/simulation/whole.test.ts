@@ -141,11 +141,7 @@ function openRecorderThread(data: RecorderThreadData): RecorderThread {
 }
 
 function openGraphThread(data: GraphThreadData): GraphThread {
-  return new SimulatedThread((tell, onClosed) => {
-    const graph = new GraphProjection(data, tell, onClosed)
-    tell({ type: 'opened' })
-    return graph
-  })
+  return new SimulatedThread((tell, onClosed) => new GraphProjection(data, tell, onClosed))
 }
 
 interface Asked {

@@ -4,7 +4,7 @@
  * (two million events) it would grow for ten times as long. A line is fitted through the second half of the samples, and its slope for
  * that half is printed.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeStatements, Oracle, rowsText, writeLake } from '../support/lake.mjs'
 import { quantile, sleep } from '../support/random.mjs'
@@ -21,18 +21,22 @@ function growth(samples, read) {
   return { mean: y, grown: slope * (points.at(-1)[0] - points[0][0]) }
 }
 
+function entriesOf(folder) {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch {
+    // Gone meanwhile, or not there yet.
+    return []
+  }
+}
+
 function sizeOf(folder) {
-  if (!existsSync(folder)) return { files: 0, bytes: 0 }
   let [files, bytes] = [0, 0]
-  for (const name of readdirSync(folder, { recursive: true })) {
-    try {
-      const found = statSync(join(folder, name))
-      if (!found.isFile()) continue
-      files++
-      bytes += found.size
-    } catch {
-      // Gone meanwhile.
-    }
+  for (const entry of entriesOf(folder)) {
+    const path = join(folder, entry.name)
+    const size = entry.isDirectory() ? sizeOf(path) : { files: 1, bytes: statSync(path, { throwIfNoEntry: false })?.size ?? 0 }
+    files += size.files
+    bytes += size.bytes
   }
   return { files, bytes }
 }
