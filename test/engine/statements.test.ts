@@ -39,6 +39,10 @@ describe('writes', () => {
     await expect(insert('INSERT INTO keyed SELECT $a + 1', 2)).rejects.toMatchObject({ code: 'CONFLICT' })
     expect((await insert('INSERT INTO keyed SELECT $a', 2)).rows).toEqual([[1]])
     expect((await under.query('SELECT count(*) FROM keyed')).rows).toEqual([[2]])
+    const replaced = (params: Record<string, number>) =>
+      under.query('CREATE OR REPLACE TABLE keyed AS SELECT $a AS a, $b AS b', { idempotencyKey: 'key-4', params })
+    await replaced({ a: 1, b: 2 })
+    expect((await replaced({ b: 2, a: 1 })).rows).toEqual([[1]])
   })
 
   it('does two writes at the same time with one idempotency key once', async () => {

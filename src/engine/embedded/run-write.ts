@@ -145,5 +145,5 @@ function rememberedCount(catalog: EngineCatalog, key: string, query: QueryRun): 
 }
 
 function writeHash({ request }: QueryRun): string {
-  return stableHash([request.sql, JSON.stringify(request.params), request.timeZone], 16)
+  return stableHash([request.sql, JSON.stringify(Object.entries(request.params).toSorted()), request.timeZone], 16)
 }
