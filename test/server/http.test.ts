@@ -269,6 +269,13 @@ describe('prediction', () => {
     const { body } = await server.call('/v1/explain', { body: { sql: "SELECT * FROM by_day WHERE day = '2026-01-01'" } })
     expect(body.reads[0]).toMatchObject({ dataset: 'by_day', segmentsKept: 1, segmentsPruned: 1 })
     expect(body.tasks[0].sql).toContain('SELECT')
+    expect(body.prediction).toMatchObject({
+      template: body.template,
+      segments: [{ dataset: 'by_day', hot: expect.any(Boolean), warmOn: expect.any(Array) }],
+      segmentsTotal: 1,
+    })
+    const predicted = (await server.call('/v1/predict', { body: { sql: "SELECT * FROM by_day WHERE day = '2026-01-01'" } })).body
+    expect(Object.keys(body.prediction)).toEqual(Object.keys(predicted))
   })
 
   it('lists nodes, forecasts and allocations', async () => {

@@ -9,7 +9,7 @@ import { shapeOf, treeQuestion } from './shape-of.js'
 import { Tiers } from './tiers.js'
 import { segmentsOf } from './work-draft.js'
 
-/** What `POST /v1/explain` says: plain data. */
+/** What a plan would do, and what that would need: plain data. */
 export interface Explanation {
   readonly statement: string
   readonly template: string

@@ -25,6 +25,9 @@ export function predictRoutes(app: App, rooms: Rooms): void {
   app.post(
     '/v1/explain',
     { schema: { summary: 'The plan: segments pruned and kept, tiers, tree, SQL of each task, prediction.', body: queryBody } },
-    async (request, reply) => rooms.engine.explain(asked(request.body), untilClosed(reply.raw)),
+    async (request, reply) => {
+      const { prediction, ...explanation } = await rooms.engine.explain(asked(request.body), untilClosed(reply.raw))
+      return prediction === undefined ? explanation : { ...explanation, prediction: presentPrediction(explanation, prediction) }
+    },
   )
 }

@@ -5,12 +5,15 @@ import type { Prediction } from '../../predict/prediction.js'
 /** Segments shown one by one; a prediction over more says how many there are. */
 const segmentsMax = 1_000
 
-/** A prediction as `POST /v1/predict` shows it. */
-export function presentPrediction(plan: Plan, prediction: Prediction): Record<string, unknown> {
+/** A prediction as `POST /v1/predict` and `POST /v1/explain` show it. */
+export function presentPrediction(
+  { template, fingerprint }: Pick<Plan, 'template' | 'fingerprint'>,
+  prediction: Prediction,
+): Record<string, unknown> {
   const { segments, hot, nodes, total, evidence, predictionMs, contention } = prediction
   return {
-    template: plan.template,
-    fingerprint: plan.fingerprint,
+    template,
+    fingerprint,
     segments: segments
       .slice(0, segmentsMax)
       .map(({ id, dataset, bytes, rows, warmOn }, i) => ({ id, dataset, bytes, rows, hot: hot[i] === true, warmOn })),
