@@ -206,6 +206,8 @@ describe('lineage', () => {
         .subarray(0, 4)
         .toString(),
     ).toBe('PAR1')
+    expect((await server.call(`/v1/segments/${segments[2].id}/data`, { method: 'HEAD' })).status).toBe(404)
+    expect((await server.call(`/v1/segments/${segments[2].id}`, { method: 'HEAD' })).status).toBe(200)
     expect((await server.call('/v1/segments/s-none/data')).body.error.code).toBe('NOT_FOUND')
     expect((await server.call('/v1/segments/s-none')).body.error.code).toBe('NOT_FOUND')
   })
@@ -335,6 +337,11 @@ describe('events', () => {
     expect(text).not.toContain('event: node')
     const ids = [...text.matchAll(/^id: (\d+)$/gm)].map((match) => Number(match[1]))
     expect(ids).toEqual([...ids].sort((a, b) => a - b))
+  })
+
+  it('has no HEAD of the stream, which would never end', async () => {
+    const { status } = await server.call('/v1/events', { method: 'HEAD', signal: AbortSignal.timeout(5_000) })
+    expect(status).toBe(404)
   })
 
   it('brings what a listener missed', async () => {

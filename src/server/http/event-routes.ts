@@ -23,7 +23,10 @@ export function eventRoutes(app: App, rooms: Rooms): void {
   })
   app.get(
     '/v1/events',
-    { schema: { summary: 'Server-sent events: query, transfer, node, forecast, allocation.', querystring: eventsQuery } },
+    {
+      exposeHeadRoute: false,
+      schema: { summary: 'Server-sent events: query, transfer, node, forecast, allocation.', querystring: eventsQuery },
+    },
     (request, reply) => {
       const max = rooms.configuration.limits.eventStreams
       if (streams.size >= max) {

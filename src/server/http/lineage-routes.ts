@@ -104,6 +104,8 @@ export function lineageRoutes(app: App, rooms: Rooms): void {
   app.get(
     '/v1/segments/:id/data',
     {
+      // Only encoding the segment tells what its headers would say.
+      exposeHeadRoute: false,
       schema: {
         summary: 'The bytes of a segment as a Parquet file.',
         params: idParams,
