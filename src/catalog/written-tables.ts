@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { RelationDefinition } from '../model/catalogue.js'
 import type { Clock } from '../model/clock.js'
-import { ForebayError, fileUnreadable, fromErrorRecord, toErrorRecord } from '../model/errors.js'
+import { ForebayError, fileUnreadable, fromErrorRecord, tableNotManaged, toErrorRecord } from '../model/errors.js'
 import { type Column, type Snapshot, stableHash } from '../model/segment.js'
 import type { FactsCache } from './facts-cache.js'
 import { type FileStamp, type FileSystem, inBatches } from './file-system.js'
@@ -174,10 +174,7 @@ export class WrittenTables {
 
   #refuseDiscovered(name: string): void {
     const path = this.#options.discoveredPath(name)
-    if (path === undefined) return
-    throw new ForebayError('TABLE_NOT_MANAGED', `table "${name}" is read from "${path}" and is not written by forebay`, {
-      hint: 'choose another name for the table to write',
-    })
+    if (path !== undefined) throw tableNotManaged(name, `"${path}"`)
   }
 
   #absent(kind: 'table' | 'view', name: string, ifExists: boolean): false {
@@ -329,6 +326,7 @@ export class WrittenTables {
       return {
         kind: 'dataset',
         snapshot: makeSnapshot({ dataset: table.name, files, schema, partitioned: false, createdAt: table.createdAt }),
+        written: true,
       }
     } catch (error) {
       signal.throwIfAborted()

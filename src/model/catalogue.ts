@@ -6,7 +6,8 @@ import type { Column, FileVersion, Snapshot, SnapshotId } from './segment.js'
  * nothing else; a newer definition of a name (compared without regard to case) replaces the older one.
  */
 export type RelationDefinition =
-  | { readonly kind: 'dataset'; readonly snapshot: Snapshot }
+  /** `written` by our statements, or else read from the data folder. */
+  | { readonly kind: 'dataset'; readonly snapshot: Snapshot; readonly written?: true }
   /** A table that exists but cannot be read: every query on it gets this error. */
   | { readonly kind: 'broken'; readonly name: string; readonly error: ErrorRecord }
   /** `sql` is the SELECT behind `AS`, as the user wrote it. */

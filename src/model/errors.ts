@@ -72,6 +72,12 @@ export function fileUnreadable(message: string, cause?: unknown): ForebayError {
   return new ForebayError('FILE_UNREADABLE', message, { hint, cause })
 }
 
+/** TABLE_NOT_MANAGED of a write to a table of the data folder. */
+export function tableNotManaged(table: string, place: string): ForebayError {
+  const hint = 'choose another name for the table to write'
+  return new ForebayError('TABLE_NOT_MANAGED', `table "${table}" is read from ${place} and is not written by forebay`, { hint })
+}
+
 /** What of an error travels between processes and to clients. */
 export interface ErrorRecord {
   readonly code: ErrorCode

@@ -154,6 +154,7 @@ describe('POST /v1/query', () => {
     ["COPY sales TO '/tmp/x.csv'", undefined],
     ['DELETE FROM sales', 'NOT_SUPPORTED'],
     ['INSERT INTO sales SELECT * FROM sales', 'TABLE_NOT_MANAGED'],
+    ['INSERT INTO sales SELECT 1', 'TABLE_NOT_MANAGED'],
     ["SELECT 'x'::INTEGER FROM sales", undefined],
     ['', 'REQUEST_INVALID'],
   ])('refuses %j with status 400', async (sql, code) => {

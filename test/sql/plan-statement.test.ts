@@ -14,7 +14,7 @@ beforeAll(async () => {
       at: 'TIMESTAMP',
       s: 'STRUCT(x INTEGER)',
     }),
-    dataset('cities', { city: 'VARCHAR', country: 'VARCHAR' }),
+    { ...dataset('cities', { city: 'VARCHAR', country: 'VARCHAR' }), written: true },
     dataset('odd "name"', { 'a b': 'INTEGER', select: 'INTEGER' }),
     { kind: 'broken', name: 'damaged', error: { code: 'FILE_UNREADABLE', message: 'file "x" is not readable: cut short' } },
     view('big', 'select * from sales where amount > 1000'),
@@ -265,6 +265,8 @@ describe('statements', () => {
     ['insert into cities (city, CITY) select 1, 2', 'SQL_SYNTAX'],
     ['insert into nowhere select 1', 'NAME_NOT_FOUND'],
     ['insert into big select 1', 'NAME_NOT_FOUND'],
+    ['insert into sales select 1', 'TABLE_NOT_MANAGED'],
+    ['insert into sales (nope) select 1', 'TABLE_NOT_MANAGED'],
   ])('refuse %s', async (sql, code) => {
     await expect(planner.plan(sql)).rejects.toMatchObject({ code })
   })

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { ForebayError } from '../../model/errors.js'
+import { ForebayError, tableNotManaged } from '../../model/errors.js'
 import type { Plan, Statement } from '../../model/query.js'
 import { type Column, distinctNames, stableHash } from '../../model/segment.js'
 import { volatileFunctions } from '../allow/allowed-functions.js'
@@ -216,6 +216,7 @@ export class StatementPlanner {
     }
     // A broken table refuses writes with its own error, by the catalogue.
     if (target.kind === 'broken') return node
+    if (target.written !== true) throw tableNotManaged(header.table, 'the data folder')
     const [sql = ''] = await this.#session.print([node])
     const given = await this.#bind(() => this.#session.describe(sql), node, body)
     return this.#session.parse(wrapForInsert(sql, given, target.snapshot.columns, header))
