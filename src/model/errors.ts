@@ -72,6 +72,14 @@ export function fileUnreadable(message: string, cause?: unknown): ForebayError {
   return new ForebayError('FILE_UNREADABLE', message, { hint, cause })
 }
 
+/** REQUEST_INVALID of a file to import; `message` says what is wrong with it. */
+export function importUnreadable(message: string, cause: unknown): ForebayError {
+  return new ForebayError('REQUEST_INVALID', message, {
+    hint: 'mend the file and import it again; nothing of it was imported',
+    cause,
+  })
+}
+
 /** TABLE_NOT_MANAGED of a write to a table of the data folder. */
 export function tableNotManaged(table: string, place: string): ForebayError {
   const hint = 'choose another name for the table to write'

@@ -1,11 +1,9 @@
-import { ForebayError } from '../model/errors.js'
-
-const hint = 'mend the file and import it again; nothing of it was imported'
+import { type ForebayError, importUnreadable } from '../model/errors.js'
 
 /** What DuckDB says of a CSV or JSON file that it cannot read, with the line; undefined where the message is about something else. */
 export function textFileError(message: string, cause: unknown): ForebayError | undefined {
   const text = csvReason(message) ?? jsonReason(message)
-  return text === undefined ? undefined : new ForebayError('REQUEST_INVALID', text, { hint, cause })
+  return text === undefined ? undefined : importUnreadable(text, cause)
 }
 
 function csvReason(message: string): string | undefined {

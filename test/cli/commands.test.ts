@@ -190,9 +190,14 @@ it('fails with 1, says what is wrong and what to try', async () => {
     [['status', 'q-nowhere-000001'], /^error: .*q-nowhere-000001/],
     [['import', 'forebay.yaml', '--table', 'sales'], /^error: /],
     [['import', 'uneven.csv', '--table', 'uneven'], /^error: line 3 of file uneven.csv .*its fields number 1, not 2\ntry: mend/],
+    [
+      ['import', 'cut.parquet', '--table', 'cut'],
+      /^error: file cut.parquet cannot be read as Parquet: file too small to be a Parquet file\ntry: mend/,
+    ],
     [['nodes', '--url', 'http://127.0.0.1:9'], /^error: no server answers at http:\/\/127.0.0.1:9\ntry: .*forebay serve/],
   ]
   writeFileSync(join(root, 'forebay.yaml'), '')
+  writeFileSync(join(root, 'cut.parquet'), 'PAR1')
   writeFileSync(join(root, 'uneven.csv'), 'a,b\n1,2\n3\n4,5,6\n')
   for (const [index, [args, { code, stdout, stderr }]] of (await all(failing.map(([each]) => each))).entries()) {
     expect([args, code, stdout]).toEqual([args, 1, ''])

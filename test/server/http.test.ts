@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -123,10 +123,33 @@ describe('import', () => {
   it('refuses tables of the data folder, empty bodies and rubbish', async () => {
     expect((await send('/v1/tables/sales/import', 'text/csv', 'id\n1\n')).body.error?.code).toBe('TABLE_NOT_MANAGED')
     expect((await send('/v1/tables/nothing/import', 'text/csv', '')).body.error?.code).toBe('REQUEST_INVALID')
-    const rubbish = await send('/v1/tables/rubbish/import', 'application/vnd.apache.parquet', 'PAR1 not really')
-    expect(rubbish.status).toBeGreaterThanOrEqual(400)
-    expect(rubbish.status).toBeLessThan(500)
+    for (const [rubbish, reason] of [
+      ['PAR1 not really', 'no magic bytes found at end of file'],
+      ['PAR1', 'file too small to be a Parquet file'],
+    ] as const) {
+      const { status, body } = await send('/v1/tables/rubbish/import?format=parquet', 'text/plain', rubbish)
+      expect([status, body.error]).toEqual([
+        400,
+        {
+          code: 'REQUEST_INVALID',
+          message: `the file cannot be read as Parquet: ${reason}`,
+          hint: expect.stringContaining('mend the file'),
+        },
+      ])
+    }
     expect((await server.call('/v1/tables/rubbish')).status).toBe(404)
+  })
+
+  it('refuses a Parquet file whose pages are damaged', async () => {
+    const path = join(root, 'pages.parquet')
+    await copy({ [path]: "SELECT 'text ' || i AS s FROM range(5000) t(i)" })
+    const bytes = readFileSync(path)
+    bytes.fill(0xff, 200, 2_000)
+    const { body } = await send('/v1/tables/rubbish/import', 'application/vnd.apache.parquet', bytes)
+    expect(body.error).toMatchObject({
+      code: 'REQUEST_INVALID',
+      message: expect.stringMatching(/^the file cannot be read as Parquet: failed to read file: /),
+    })
   })
 })
 

@@ -1,7 +1,7 @@
 /** Turns files into segments of a written table: a node reads them, writes Parquet, and the catalogue's commit makes it the table. */
 import { randomBytes } from 'node:crypto'
 import { type ImportPlan, planImport } from '../../catalog/import-plan.js'
-import { ForebayError } from '../../model/errors.js'
+import { ForebayError, importUnreadable } from '../../model/errors.js'
 import type { TaskOutput } from '../../model/messages.js'
 import type { Column, SnapshotId } from '../../model/segment.js'
 import { elsewhere, runTask, type TaskDraft } from '../../scheduler/run-task.js'
@@ -30,7 +30,9 @@ const smallLimits = { inlineBytesMax: 16e6, resultBytesMax: 16e6 }
 export async function importFiles(parts: EngineParts, request: ImportRequest, signal: AbortSignal): Promise<ImportResult> {
   const { table, paths, kind } = request
   const importPlan = planImport(paths, kind)
-  const given = await describeChecked(parts, importPlan, signal)
+  const given = await describeChecked(parts, importPlan, signal).catch((error: unknown) => {
+    throw kind === 'parquet' ? parquetError(error, paths) : error
+  })
   const existing = parts.catalog.current(table) !== undefined
   const mode = request.mode === 'auto' ? (existing ? 'insert' : 'create') : request.mode
   const columns = mode === 'insert' ? (parts.catalog.current(table)?.columns ?? given) : given
@@ -48,8 +50,18 @@ export async function importFiles(parts: EngineParts, request: ImportRequest, si
     return { rows: result.rows, segments: snapshot.segments.length, snapshot: snapshot.id }
   } catch (error) {
     if (!committed) await pending.abort().catch(parts.onError)
-    throw error
+    throw kind === 'parquet' ? parquetError(error, paths) : error
   }
+}
+
+/** What DuckDB says of a Parquet file that it cannot read, without the path of the upload, which is ours; other failures as they are. */
+function parquetError(error: unknown, paths: readonly string[]): unknown {
+  if (!(error instanceof ForebayError) || error.code !== 'QUERY_FAILED') return error
+  const { message } = error
+  const path = paths.find((each) => message.includes(each))
+  if (path === undefined) return error
+  const reason = message.replaceAll(` '${path}'`, '').replaceAll(` "${path}"`, '')
+  return importUnreadable(`the file cannot be read as Parquet: ${reason}`, error)
 }
 
 /** The columns of the files. Where a line unlike the others keeps them from being found, the failure names that line. */
