@@ -10,6 +10,7 @@ interface TableLine {
   readonly rows: number
   readonly bytes: number
   readonly error?: { readonly message: string }
+  readonly note?: string
 }
 interface TableDetail extends Omit<TableLine, 'segments'> {
   readonly segments: readonly { readonly id: string; readonly path: string; readonly rows: number; readonly bytes: number }[]
@@ -38,12 +39,10 @@ export async function tables(context: CommandContext, name?: string): Promise<vo
       bytesText(table.bytes),
     ]),
   )
-  const broken = answer.tables.filter(({ error }) => error !== undefined)
-  if (broken.length > 0)
-    await printLines(
-      output,
-      broken.map((table) => `${table.name}: ${table.error?.message ?? ''}`),
-    )
+  const remarks = answer.tables.flatMap(({ name: table, error, note }) =>
+    [error?.message, note].filter((remark) => remark !== undefined).map((remark) => `${table}: ${remark}`),
+  )
+  if (remarks.length > 0) await printLines(output, remarks)
 }
 
 async function printDetail({ output }: CommandContext, table: TableDetail): Promise<void> {
@@ -58,4 +57,5 @@ async function printDetail({ output }: CommandContext, table: TableDetail): Prom
     table.segments.map(({ id, rows, bytes, path }) => [id, rows, bytesText(bytes), path]),
   )
   if (table.error !== undefined) await printLines(output, [`broken: ${table.error.message}`])
+  if (table.note !== undefined) await printLines(output, [`note: ${table.note}`])
 }

@@ -1,5 +1,5 @@
 /** Every command, as a script calls it: exit codes, what goes to stdout and what to stderr, text and JSON. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -126,6 +126,14 @@ it('answers every command that asks a server, as text without colour and as JSON
     expect([args, read(JSON.parse(jsons[index] ?? ''))]).toEqual([args, value])
   }
 }, 60_000)
+
+it('tells of a folder that is ignored since a written table has its name', async () => {
+  mkdirSync(join(data, 'kept'))
+  copyFileSync(join(data, 'sales', 'a.parquet'), join(data, 'kept', 'a.parquet'))
+  const ignored = `"${join(data, 'kept')}" has the same name and is ignored`
+  expect((await forebay(['tables'])).stdout).toContain(`kept: ${ignored}`)
+  expect((await forebay(['tables', 'kept'])).stdout).toContain(`note: ${ignored}`)
+})
 
 describe('query', () => {
   it('takes SQL as an argument, from a file and from standard input', async () => {
