@@ -30,15 +30,19 @@ export class LineageQueries {
     this.#sql = new Statements(database)
   }
 
-  /** The vertices that `segment:ID`, `table:NAME`, `query:ID` or `node:ID` stands for. Throws NOT_FOUND or REQUEST_INVALID. */
-  starts(from: string): string[] {
+  /**
+   * The vertices that `segment:ID`, `table:NAME`, `query:ID` or `node:ID` stands for, or stood for at a time (microseconds).
+   * Throws NOT_FOUND or REQUEST_INVALID.
+   */
+  starts(from: string, asOf?: number): string[] {
     const colon = from.indexOf(':')
     const kind = from.slice(0, colon)
     const id = from.slice(colon + 1)
     if (colon === -1 || id === '') throw invalid(from)
-    const found = this.#startsOf(kind, id, from)
-    if (found.length === 0) throw new ForebayError('NOT_FOUND', `the lineage graph does not know ${kind} "${id}"`)
-    return found
+    const found = this.#startsOf(kind, id, from, asOf)
+    if (found.length > 0) return found
+    const then = asOf === undefined ? '' : ` at ${isoTime(asOf)}`
+    throw new ForebayError('NOT_FOUND', `the lineage graph does not know ${kind} "${id}"${then}`)
   }
 
   /** The vertex that stands for a segment: itself, or what it was folded into. */
@@ -104,24 +108,42 @@ export class LineageQueries {
     return { columns: [...columns.values()], edges: [...edges.values()].map(columnEdge), truncated: edges.size >= columnEdgesMax }
   }
 
-  #startsOf(kind: string, id: string, from: string): string[] {
-    if (kind === 'segment') return [this.vertexOf(id)].filter((vertex) => vertex !== undefined)
-    if (kind === 'node') return this.#isVertex(`node:${id}`) ? [`node:${id}`] : []
+  #startsOf(kind: string, id: string, from: string, asOf: number | undefined): string[] {
+    const known = (names: string[]): string[] => (asOf === undefined ? names : this.#knownAt(names, asOf))
+    if (kind === 'segment') return known([this.vertexOf(id)].filter((vertex) => vertex !== undefined))
+    if (kind === 'node') return known(this.#isVertex(`node:${id}`) ? [`node:${id}`] : [])
     if (kind === 'table') {
-      const segments = this.#tableSegments(id)
-      return segments.length > 0 ? segments : this.#externalSegments(id)
+      const segments = this.#tableSegments(id, asOf)
+      return segments.length > 0 ? segments : known(this.#externalSegments(id))
     }
-    if (kind === 'query') return this.#resultOf(id)
+    if (kind === 'query') return known(this.#resultOf(id))
     throw invalid(from)
   }
 
-  /** The segments of the table's latest snapshot. */
-  #tableSegments(table: string): string[] {
+  /** Those of some vertices that had an edge, or were in a snapshot of their table, at a time. */
+  #knownAt(names: readonly string[], asOf: number): string[] {
     return this.#sql
       .all<[string]>(
-        `SELECT e.value FROM (SELECT segments FROM snapshots WHERE dataset = ? COLLATE NOCASE ORDER BY at DESC, rowid DESC LIMIT 1) p,
-           json_each(p.segments) e ORDER BY e.key`,
+        `SELECT v.name FROM json_each(?1) f CROSS JOIN vertices v ON v.name = f.value WHERE
+           EXISTS (SELECT 1 FROM edges e WHERE e.source = v.id AND e.first_at <= ?2)
+           OR EXISTS (SELECT 1 FROM edges e WHERE e.target = v.id AND e.first_at <= ?2)
+           OR EXISTS (SELECT 1 FROM snapshots p, json_each(p.segments) e
+             WHERE p.dataset = v.dataset COLLATE NOCASE AND p.at <= ?2 AND e.value = v.name)
+         ORDER BY f.key`,
+        JSON.stringify(names),
+        asOf,
+      )
+      .map(([name]) => name)
+  }
+
+  /** The segments of the table's latest snapshot, or of its latest one at a time. */
+  #tableSegments(table: string, asOf = Number.MAX_SAFE_INTEGER): string[] {
+    return this.#sql
+      .all<[string]>(
+        `SELECT e.value FROM (SELECT segments FROM snapshots WHERE dataset = ? COLLATE NOCASE AND at <= ?
+           ORDER BY at DESC, rowid DESC LIMIT 1) p, json_each(p.segments) e ORDER BY e.key`,
         table,
+        asOf,
       )
       .map(([segment]) => segment)
   }

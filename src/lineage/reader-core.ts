@@ -100,7 +100,7 @@ export class ReaderCore {
   #past({ from, direction, depth, limit }: TraceRequest, atMs: number): LineageGraph {
     const options = { direction, depth, limit, asOf: atMs * 1000 }
     this.#asOf ??= new AsOf(this.#folder)
-    return this.#asOf.trace(from, options) ?? existenceOnly(this.#tracer.trace(this.#queries.starts(from), options))
+    return this.#asOf.trace(from, options) ?? existenceOnly(this.#tracer.trace(this.#queries.starts(from, options.asOf), options))
   }
 
   #segment(id: string): string | undefined {

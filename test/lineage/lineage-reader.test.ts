@@ -116,6 +116,12 @@ describe('a trace', () => {
       existenceOnly: true,
       edges: [{ count: 0 }, { count: 0 }],
     })
+    // Not even that of what was not there yet.
+    for (const from of ['segment:s-t-0', 'table:t', 'segment:d-1', 'node:n1']) {
+      expect(await trace(from, up)).toBeDefined()
+      await expect(trace(from, { ...up, asOf: asOf(-1) })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    }
+    expect((await trace('table:t', { ...up, asOf: asOf(0.5) })).edges).toHaveLength(2)
     const later = await trace('segment:s-t-0', { ...up, asOf: asOf(4) })
     expect(later.existenceOnly).toBeUndefined()
     expect(counts(later)).toEqual([
