@@ -233,6 +233,16 @@ describe('/v1/queries', () => {
     expect(Date.parse(body.submittedAt)).toBeGreaterThan(Date.now() - 60_000)
   })
 
+  it('takes the id that its client brings, once', async () => {
+    const headers = { 'x-forebay-query-id': 'q-brought-along-1' }
+    const promise = () => server.call('/v1/queries', { body: { sql: 'SELECT 1 AS a' }, headers })
+    expect(await promise()).toMatchObject({ status: 202, body: { queryId: 'q-brought-along-1' } })
+    expect((await server.call('/v1/queries/q-brought-along-1/result')).body.rows).toEqual([[1]])
+    expect(await promise()).toMatchObject({ status: 409, body: { error: { code: 'CONFLICT' } } })
+    const odd = await server.call('/v1/queries', { body: { sql: 'SELECT 1' }, headers: { 'x-forebay-query-id': 'mine' } })
+    expect(odd).toMatchObject({ status: 400, body: { error: { code: 'REQUEST_INVALID' } } })
+  })
+
   it('gives a kept answer in other formats too', async () => {
     const { queryId } = (await server.call('/v1/queries', { body: { sql: 'SELECT 1 AS a, 2 AS b' } })).body
     const csv = await server.call(`/v1/queries/${queryId}/result`, { headers: { accept: 'text/csv' } })

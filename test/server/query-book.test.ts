@@ -100,6 +100,21 @@ it('keeps the answer of a promised query, also for the next run', async () => {
   expect(await read(next.results.read(await next.queries.result(queryId)))).toContain(queryId)
 })
 
+it('promises under the id that its client wants, once', async () => {
+  const { engine, queries } = await book('wanted')
+  const wanted = 'q-wanted-0001'
+  const both = await Promise.allSettled([queries.promise(request, wanted), queries.promise(request, wanted)])
+  expect(both).toMatchObject([
+    { status: 'fulfilled', value: { queryId: wanted } },
+    { status: 'rejected', reason: { code: 'CONFLICT' } },
+  ])
+  engine.submitted[0]?.finish('[1]')
+  await queries.result(wanted)
+  const next = await book('wanted')
+  await expect(next.queries.promise(request, wanted)).rejects.toMatchObject({ code: 'CONFLICT' })
+  expect(engine.submitted.length + next.engine.submitted.length).toBe(1)
+})
+
 it('runs again what an earlier run promised and did not end, under the same id and key', async () => {
   const first = await book('resumes')
   const { queryId } = await first.queries.promise(request)

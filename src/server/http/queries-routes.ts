@@ -7,7 +7,7 @@ import { acceptedFormat } from './accept.js'
 import type { App } from './app.js'
 import { presentQuery } from './present.js'
 import { named, sendAnswer, takeOver } from './query-routes.js'
-import { idempotencyKey, queryBody, queryRequest, wholeNumber } from './request-schemas.js'
+import { idempotencyKey, queryBody, queryRequest, wantedId, wholeNumber } from './request-schemas.js'
 import { writeBody } from './result-writer.js'
 import { untilClosed } from './until-closed.js'
 
@@ -37,11 +37,12 @@ export function queriesRoutes(app: App, rooms: Rooms): void {
     async (request, reply) => {
       const format = acceptedFormat(request.headers.accept)
       const asked = queryRequest(request.body, format, rooms.queryDefaults, idempotencyKey(request.headers['idempotency-key']))
+      const id = wantedId(request.headers['x-forebay-query-id'])
       const { started: status, traceparent } = await inTrace(
         rooms.tracing,
         request.headers,
         asked,
-        (within) => rooms.queries.promise(within),
+        (within) => rooms.queries.promise(within, id),
         ({ queryId }) => queryId,
       )
       if (traceparent !== undefined) reply.header('traceparent', traceparent)

@@ -54,18 +54,20 @@ export class QueryBook {
 
   /** Starts a query whose answer is streamed by the caller, who says when it is over, and may bring an id of its own. */
   run(request: QueryRequest, wantedId?: string): RunningQuery {
-    if (wantedId !== undefined && (this.#live.has(wantedId) || this.#ended.has(wantedId))) {
-      throw new ForebayError('CONFLICT', `there is a query "${wantedId}" already`, { hint: 'leave the id to the server' })
-    }
+    if (wantedId !== undefined && this.#isTaken(wantedId)) throw taken(wantedId)
     const execution = this.#submit(wantedId ?? newQueryId(this.#options.clock.now()), request)
     const { queryId } = execution
     this.#live.set(queryId, { execution })
     return { execution, over: () => this.#end(queryId) }
   }
 
-  /** Promises an answer: resolves when the promise is durable and the query has been started. */
-  async promise(request: QueryRequest): Promise<QueryStatus> {
-    const queryId = newQueryId(this.#options.clock.now())
+  /** Promises an answer, under an id of the caller's if it brings one: resolves when the promise is durable and the query has been started. */
+  async promise(request: QueryRequest, wantedId?: string): Promise<QueryStatus> {
+    if (wantedId !== undefined) {
+      const past = await this.#options.past(wantedId)
+      if (past !== undefined || this.#isTaken(wantedId)) throw taken(wantedId)
+    }
+    const queryId = wantedId ?? newQueryId(this.#options.clock.now())
     const kept: QueryRequest = { ...request, idempotencyKey: request.idempotencyKey ?? queryId }
     await this.#options.promises.put(queryId, kept)
     return this.#startPromised(queryId, kept).status()
@@ -139,6 +141,12 @@ export class QueryBook {
     for (const { execution } of this.#live.values()) execution.cancel('the server stops')
   }
 
+  #isTaken(queryId: string): boolean {
+    const { promises, results } = this.#options
+    if (this.#live.has(queryId) || this.#ended.has(queryId)) return true
+    return promises.entries().has(queryId) || results.find(queryId) !== undefined
+  }
+
   #submit(queryId: string, request: QueryRequest): Execution {
     if (this.#closed) throw new ForebayError('UNAVAILABLE', 'the server is stopping')
     return this.#options.engine.submit(queryId, request)
@@ -194,6 +202,9 @@ export class QueryBook {
     if (!isOver(status) && tries > 0) setTimeout(() => this.#remember(execution, tries - 1), 100).unref()
   }
 }
+
+const taken = (queryId: string): ForebayError =>
+  new ForebayError('CONFLICT', `there is a query "${queryId}" already`, { hint: 'leave the id to the server' })
 
 const isOver = ({ state }: QueryStatus): boolean => state === 'finished' || state === 'failed' || state === 'cancelled'
 
