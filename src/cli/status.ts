@@ -1,4 +1,5 @@
 import type { CommandContext } from './context.js'
+import { UsageError } from './exit-code.js'
 import { outline } from './explain.js'
 import { printJson, printLines, printTable } from './output.js'
 
@@ -15,10 +16,12 @@ interface QueryLine {
 /** `forebay status [query]`. */
 export async function status(context: CommandContext, queryId?: string): Promise<void> {
   const { options, output, signal } = context
+  const cancel = options['cancel'] === true
+  if (cancel && queryId === undefined) throw new UsageError('--cancel needs a query', 'forebay status lists the queries')
   const client = context.client()
   if (queryId !== undefined) {
     const path = `/v1/queries/${encodeURIComponent(queryId)}`
-    const answer = await client.json(path, { signal, method: options['cancel'] === true ? 'DELETE' : 'GET' })
+    const answer = await client.json(path, { signal, method: cancel ? 'DELETE' : 'GET' })
     return output.json ? printJson(output, answer) : printLines(output, outline(answer, ''))
   }
   const ready = await client.probe('/readyz', signal)

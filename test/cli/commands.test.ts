@@ -242,6 +242,7 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['lineage', 'prune', '--older-than', 'long'], /error: .*long.*\ntry: /],
     [['forecast', '--horizon', 'long'], /error: .*long/],
     [['lineage', 'query:q', '--column', 'c'], /error: .*--column/],
+    [['status', '--cancel'], /error: --cancel needs a query\ntry: /],
     [['evaluate', 'absent.ndjson'], /error: .*absent.ndjson.*\ntry: /],
     [['learn', 'absent.ndjson'], /error: .*absent.ndjson.*\ntry: /],
     [['demo', '--workload', 'lucky'], /error: .*--workload/],
