@@ -54,7 +54,10 @@ export class HttpClient {
     const response = await this.#send(path, options)
     const status = response.statusCode ?? 0
     if (status >= 200 && status < 300) return response
-    throw failure(status, await readText(response), this.url)
+    const error = failure(status, await readText(response), this.url)
+    // What a GET says comes from the command's arguments alone.
+    const isUsage = error.code === 'REQUEST_INVALID' && (options.method ?? 'GET') === 'GET'
+    throw isUsage ? new UsageError(error.message, error.hint) : error
   }
 
   /** Status and text of an answer, whatever the status. */
