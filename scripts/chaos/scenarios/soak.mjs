@@ -41,13 +41,14 @@ function sizeOf(folder) {
   return { files, bytes }
 }
 
-/** Timers of all threads of a process, and the heap of its main thread. */
+/** Timers and heaps of all threads of a process, and the heap of its main thread. */
 function countedOf(folder, pid) {
   const counted = readdirSync(folder)
     .filter((name) => name.startsWith(`${pid}-`) && name.endsWith('.json'))
     .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')))
   const main = JSON.parse(readFileSync(join(folder, `${pid}-0.json`), 'utf8'))
-  return { timers: counted.reduce((sum, each) => sum + each.timers, 0), heap: main.heapUsed }
+  const sum = (read) => counted.reduce((total, each) => total + read(each), 0)
+  return { timers: sum((each) => each.timers), heaps: sum((each) => each.heapUsed), heap: main.heapUsed }
 }
 
 async function run({ random, inner, say, check, seconds }) {
@@ -136,6 +137,7 @@ async function run({ random, inner, say, check, seconds }) {
   flat('descriptors', (sample) => sample.descriptors, 0.1, plain)
   flat('timers', (sample) => sample.timers, 0.3, plain)
   flat('heap of the main thread', (sample) => sample.heap, 0.3)
+  flat('heaps of all its threads', (sample) => sample.heaps, 0.3)
   flat('files in the state folder', (sample) => sample.files, 0.1, plain)
   flat('temporary and derived files', (sample) => sample.temporary.bytes, 0.3)
   flat('the lineage folder', (sample) => sample.log.bytes, 0.1)
