@@ -7,7 +7,5 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,
-    // A second, which is the default, is less than a disk may take for one flush.
-    expect: { poll: { timeout: 10_000 } },
   },
 })

@@ -31,6 +31,7 @@ export function lineageStores(urls: readonly string[]): NamedStore[] {
         },
       )
     }
+    // Throws where the rest of the address cannot be read; who opens the store reads it again, with its credentials.
     storeAddress(text, '', {})
     const same = stores.filter((store) => store.module.endsWith(adapter.module.slice(2))).length
     const name = same === 0 ? adapter.name : `${adapter.name}-${same + 1}`

@@ -19,7 +19,7 @@ beforeAll(async () => {
   ;({ queryId } = await server.query('SELECT region, sum(amount) AS total FROM sales GROUP BY region'))
   await server.query('CREATE TABLE kept AS SELECT * FROM sales')
   segment = (await server.call('/v1/tables/sales')).body.segments[0].id
-  await vi.waitFor(async () => expect((await server.call(`/v1/lineage?from=query:${queryId}`)).status).toBe(200), 10_000)
+  await vi.waitFor(async () => expect((await server.call(`/v1/lineage?from=query:${queryId}`)).status).toBe(200), 5_000)
 }, 60_000)
 afterAll(async () => {
   await server?.stop()

@@ -71,7 +71,7 @@ describe('a recorder whose thread dies', () => {
     other.close()
     await ended
     expect(failures).toHaveLength(1)
-    await expect.poll(() => recorder.record([task('two')]).then(() => 'taken', String)).toBe('taken')
+    await expect.poll(() => recorder.record([task('two')]).then(() => 'taken', String), { timeout: 10_000 }).toBe('taken')
     await recorder.projected()
     expect(await recorder.verify()).toMatchObject({ identical: true, events: 3 })
   })

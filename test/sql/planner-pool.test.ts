@@ -138,7 +138,7 @@ describe('planner pool', () => {
     }
     // What was started too late would be here by now.
     await new Promise((resolve) => setTimeout(resolve, 500))
-    await expect.poll(() => childrenOf('sql/main.js').length).toBe(before)
+    expect(childrenOf('sql/main.js')).toHaveLength(before)
   })
 
   it('ends its children when it closes', async () => {

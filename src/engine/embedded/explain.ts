@@ -51,7 +51,7 @@ export async function explainPlan(
   const distributed = plan.reads.find((read) => split && read.relation === work.distributed)
   const leaves = split ? Math.min(nodes, cover.rest.length) : 0
   const partials = leaves + cover.found.length
-  // How many rows partials have is known when the statement has run once.
+  // How many rows partials have is known when the statement has run once; how many bytes, only while it runs.
   const rows = partials * (parts.leafMemory.peek(workKey).rows ?? 0)
   const widths = split ? aggregatorWidths({ ...treeQuestion(parts, request.tree), partials, rows, bytes: 0 }) : []
   const answer = answerId(identity, '')
