@@ -25,7 +25,7 @@ import {
   parentOf,
 } from './open-lineage-event.js'
 import { parsedEvent } from './parsed-event.js'
-import { arrayElements, memberValue, objectMembers, valueEnd } from './raw-json.js'
+import { arrayElements, objectMembers } from './raw-json.js'
 
 const rememberedMax = 100_000
 const symlinksMax = 100
@@ -272,8 +272,8 @@ class RawEvent {
 
   /** The facets of the job or dataset that begins at `at`, as they were sent; '' without any. */
   facets(at: number): string {
-    const from = at === -1 ? -1 : memberValue(this.text, at, 'facets')
-    return from === -1 ? '' : this.text.slice(from, valueEnd(this.text, from))
+    const member = at === -1 ? undefined : objectMembers(this.text, at).findLast(({ name }) => name === 'facets')
+    return member === undefined ? '' : this.text.slice(member.from, member.to)
   }
 
   /** Where the elements of a member that is an array begin. */

@@ -1,6 +1,7 @@
 import { isDue } from '../batch-place.js'
 import { type Database, type Statement, Statements } from '../database.js'
 import { isFolded } from '../folding.js'
+import { KnownVertices } from '../known-vertices.js'
 import type { LineageBatch, LineageEdge, LogOffset, Vertex } from '../lineage-store.js'
 import { mergeDays, printDays } from './days.js'
 import { GraphNames, nodeName } from './graph-names.js'
@@ -23,12 +24,16 @@ const upsertSegment = `INSERT INTO vertices (name, kind, dataset, version, rows,
   WHERE kind IS NOT excluded.kind OR dataset IS NOT excluded.dataset OR version IS NOT excluded.version
     OR rows < excluded.rows OR bytes < excluded.bytes OR location IS NOT excluded.location`
 
+/** Vertices that are remembered: those of jobs that report again and again, while a stream of new segments costs little memory. */
+const knownMax = 20_000
+
 type StoredEdge = [number, number, number, number, number, number, ...number[]]
 
 /** The graph of one database, written synchronously inside the caller's transaction. */
 export class SqliteGraph {
   readonly #sql: Statements
   readonly #names: GraphNames
+  readonly #known = new KnownVertices(knownMax)
   readonly #upsertEdge: Statement
   readonly #upsertHeat: Statement
   #offset: LogOffset | undefined
@@ -47,7 +52,9 @@ export class SqliteGraph {
   apply(batch: LineageBatch): void {
     if (!isDue(batch, this.offset())) return
     for (const { from, into } of batch.folds) this.#fold(from, into)
-    for (const vertex of batch.vertices) this.#vertex(vertex)
+    const news = this.#known.news(batch)
+    for (const vertex of news) this.#vertex(vertex)
+    this.#known.applied({ vertices: news, folds: batch.folds })
     for (const edge of batch.edges) this.#edge(edge)
     if (batch.from !== batch.to) this.setOffset(batch.to)
   }
@@ -82,6 +89,7 @@ export class SqliteGraph {
 
   #forget(): void {
     this.#names.clear()
+    this.#known.forget()
     this.#offset = undefined
   }
 
