@@ -19,9 +19,25 @@ export const writeAheadBytes = 20 << 20
 /** How long a transaction waits for that of another connection; theirs are short. */
 const lockedMsMax = 10_000
 
-/** Opens a database to write it. */
-export function openDatabase(path: string, durability: Durability, cacheBytes = 64 << 20): Database {
-  const database = new DatabaseSync(path, { timeout: lockedMsMax })
+/**
+ * A connection that holds nothing once it is closed. The driver leaves one whose statements have not been collected as garbage open, with
+ * its transaction and its cache: no checkpoint could pass what a closed reader had seen, and the write-ahead log of the graph grew by
+ * 2 MB a second until then.
+ */
+class Connection extends DatabaseSync {
+  override close(): void {
+    try {
+      if (this.isTransaction) this.exec('ROLLBACK')
+      this.exec('PRAGMA shrink_memory')
+    } finally {
+      super.close()
+    }
+  }
+}
+
+/** Opens a database to write it. More pages in memory saved no CPU with a graph of 33 MB: the system caches the file. */
+export function openDatabase(path: string, durability: Durability, cacheBytes = 16 << 20): Database {
+  const database = new Connection(path, { timeout: lockedMsMax })
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability};
     PRAGMA cache_size = -${Math.round(cacheBytes / 1024)}; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA temp_store = MEMORY;
     PRAGMA journal_size_limit = ${writeAheadBytes}`)
@@ -30,7 +46,7 @@ export function openDatabase(path: string, durability: Durability, cacheBytes = 
 
 /** Opens a database that another connection writes. What it reads once is not worth memory of its own: the system caches the file. */
 export function openReadOnly(path: string, cacheBytes = 16 << 20): Database {
-  const database = new DatabaseSync(path, { readOnly: true, timeout: 2000 })
+  const database = new Connection(path, { readOnly: true, timeout: 2000 })
   database.exec(`PRAGMA cache_size = -${Math.round(cacheBytes / 1024)}; PRAGMA temp_store = MEMORY`)
   return database
 }

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { entryPoint } from '../model/entry-point.js'
+import { threadMemory } from '../model/thread-memory.js'
 import type { FromGraph, GraphThreadData, ToGraph } from './graph-messages.js'
-import { threadMemory } from './thread-memory.js'
 
 /** The thread of the SQLite graph, as the recorder sees it. The recorder does not outlive it. */
 export class GraphSupervisor {

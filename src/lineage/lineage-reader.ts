@@ -2,11 +2,11 @@ import { Worker } from 'node:worker_threads'
 import { entryPoint } from '../model/entry-point.js'
 import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { QueryStatus } from '../model/query.js'
+import { threadMemory } from '../model/thread-memory.js'
 import type { ExportFormat } from './export/graph-formats.js'
 import { KeptThread, type Opening } from './kept-thread.js'
 import type { LineageReader, ReaderOptions } from './lineage-reader-port.js'
 import type { FromReader, ReaderCallName, ReaderCalls, ReaderThreadData, ToReader } from './reader-messages.js'
-import { threadMemory } from './thread-memory.js'
 
 export type * from './lineage-reader-port.js'
 

@@ -9,12 +9,12 @@ import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { LineageEvent } from '../model/lineage-event.js'
 import type { QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
+import { threadMemory } from '../model/thread-memory.js'
 import { KeptThread, type Opening } from './kept-thread.js'
 import { logBody } from './log-body.js'
 import type { CallName, FromRecorder, RecorderCalls, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
 import type { GraphReport, Recorder, RecorderOptions, RecorderStats, StoreState } from './recorder-port.js'
 import { defaultLimits } from './retention.js'
-import { threadMemory } from './thread-memory.js'
 
 export type * from './recorder-port.js'
 

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { entryPoint } from '../model/entry-point.js'
 import { ForebayError, fromErrorRecord } from '../model/errors.js'
+import { threadMemory } from '../model/thread-memory.js'
 import type { LogOffset } from './lineage-store.js'
 import type { GraphReport, StoreConfiguration, StoreState } from './recorder-port.js'
 import type { FromStore, StoreCallName, StoreThreadData, ToStore } from './store-messages.js'
@@ -70,7 +71,8 @@ export class StoreSupervisor {
 
   #start(): Worker {
     const url = entryPoint('./store-thread.js', import.meta.url)
-    const worker = new Worker(url, { workerData: this.#data, name: `lineage-${this.name}`, execArgv: [] })
+    const name = `lineage-${this.name}`
+    const worker = new Worker(url, { workerData: this.#data, name, execArgv: [], resourceLimits: threadMemory })
     worker.on('message', (message: FromStore) => this.#receive(message))
     worker.on('error', (error) => this.#fail(error.message))
     worker.on('exit', (code) => this.#ended(code))

@@ -26,3 +26,34 @@ it('gives the room back that the write-ahead log took while somebody read', () =
   write(40)
   expect(walBytes()).toBeLessThanOrEqual(writeAheadBytes)
 })
+
+it('holds up no checkpoint by a reader that was closed within its transaction', () => {
+  const path = join(temporaryFolder(), 'a.sqlite')
+  const writer = openDatabase(path, 'normal')
+  onTestFinished(() => writer.close())
+  writer.exec('CREATE TABLE t (x INTEGER); INSERT INTO t VALUES (1)')
+  const reader = openReadOnly(path)
+  reader.exec('BEGIN')
+  // A statement that is still known, as one is until it is collected as garbage.
+  const statement = reader.prepare('SELECT count(*) FROM t')
+  statement.get()
+  reader.close()
+  writer.exec('INSERT INTO t VALUES (2)')
+  const { log, checkpointed } = writer.prepare('PRAGMA wal_checkpoint(PASSIVE)').get() as { log: number; checkpointed: number }
+  expect(checkpointed).toBe(log)
+  expect(() => statement.get()).toThrow()
+})
+
+it('lets others write once a connection was closed within its transaction', () => {
+  const path = join(temporaryFolder(), 'a.sqlite')
+  const first = openDatabase(path, 'normal')
+  first.exec('CREATE TABLE t (x INTEGER)')
+  const insert = first.prepare('INSERT INTO t VALUES (?)')
+  first.exec('BEGIN IMMEDIATE')
+  insert.run(1)
+  first.close()
+  const second = openDatabase(path, 'normal')
+  onTestFinished(() => second.close())
+  second.exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (2); COMMIT')
+  expect(second.prepare('SELECT count(*) AS rows FROM t').get()).toEqual({ rows: 1 })
+})

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { entryPoint } from '../../model/entry-point.js'
 import { ForebayError, fromErrorRecord } from '../../model/errors.js'
+import { threadMemory } from '../../model/thread-memory.js'
 import { type Intake, takeIn } from './intake.js'
 import type { FromIntake, ToIntake } from './intake-messages.js'
 import { type Encoding, unpack } from './unpack.js'
@@ -58,7 +59,8 @@ export class IntakeWorker {
   /** The thread starts with the first large body, and again after a death: it holds nothing that must survive. */
   #started(): Worker {
     if (this.#worker !== undefined) return this.#worker
-    const worker = new Worker(entryPoint('./intake-thread.js', import.meta.url), { name: 'lineage-intake', execArgv: [] })
+    const url = entryPoint('./intake-thread.js', import.meta.url)
+    const worker = new Worker(url, { name: 'lineage-intake', execArgv: [], resourceLimits: threadMemory })
     this.#worker = worker
     worker.on('message', (message: FromIntake) => this.#receive(message))
     const ended = (error: Error): void => {

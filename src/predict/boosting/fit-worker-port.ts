@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { entryPoint } from '../../model/entry-point.js'
+import { threadMemory } from '../../model/thread-memory.js'
 import type { FitJob, FittedPanel } from './tree-panel.js'
 
 /** Refits in a thread of its own, so that no prediction waits for one. */
@@ -25,7 +26,7 @@ export function openFitWorker(): FitWorker {
     worker = undefined
   }
   const start = (): Worker => {
-    const started = new Worker(entryPoint('./fit-worker.js', import.meta.url))
+    const started = new Worker(entryPoint('./fit-worker.js', import.meta.url), { resourceLimits: threadMemory })
     started.on('message', ({ number, fitted }: { number: number; fitted: FittedPanel }) => {
       waiting.get(number)?.resolve(fitted)
       waiting.delete(number)
