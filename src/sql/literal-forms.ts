@@ -44,7 +44,7 @@ export class LiteralForms<V> {
     const { form, literals } = text
     const others = [...literals.keys()].filter((index) => !exchangeable.has(index))
     const fixed = this.#fixed.get(form) ?? others
-    if (exchangeable.size === 0 || others.some((index) => !fixed.includes(index))) return
+    if (others.some((index) => !fixed.includes(index))) return
     this.#fixed.set(form, fixed)
     this.#kept.set(this.#key(text), { value, text, proven: new Set() })
     forgetOldest(this.#kept, this.#formsMax)

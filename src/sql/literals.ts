@@ -21,7 +21,7 @@ export interface LiteralText {
 /** Longer texts are parsed each time. */
 const charactersMax = 20_000
 
-/** Takes a text apart; undefined where it has no literals, or is too long. */
+/** Takes a text apart; undefined where it is too long. */
 export function takeLiterals(sql: string): LiteralText | undefined {
   if (sql.length > charactersMax) return undefined
   const isAscii = Buffer.byteLength(sql) === sql.length
@@ -38,7 +38,7 @@ export function takeLiterals(sql: string): LiteralText | undefined {
     pieces.push(sql.slice(end, token.start), read.kind)
     end = token.end
   }
-  return literals.length === 0 ? undefined : { form: JSON.stringify([...pieces, sql.slice(end)]), literals }
+  return { form: JSON.stringify([...pieces, sql.slice(end)]), literals }
 }
 
 /** Plain numbers that fit an INTEGER or a DECIMAL by their digits alone, and plain strings; prefixed ones are left in the form. */

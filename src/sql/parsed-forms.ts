@@ -36,6 +36,7 @@ export class ParsedForms {
     const form = this.#forms.find(text)
     if (form === undefined) {
       const places = placesOf(tree, text.literals)
+      if (places.size === 0) return
       this.#forms.keep(text, new Set(places.values()), { tree: structuredClone(tree), literals: text.literals, places })
     } else if (isDeepStrictEqual(made(form, text), tree)) this.#forms.prove(text)
     else this.#forms.forget(text)

@@ -99,11 +99,14 @@ class ProcessPlannerPool implements PlannerPool {
 
   define(definition: RelationDefinition): void {
     const message: ToPlanner = { type: 'define', definition: JSON.stringify(definition) }
-    this.#definitions.set(foldName(relationName(definition)), { definition, message })
+    const name = foldName(relationName(definition))
+    this.#forms.definitionChanged(this.#definitions.get(name)?.definition, definition)
+    this.#definitions.set(name, { definition, message })
     this.#tellAll(message)
   }
 
   forget(name: string): void {
+    this.#forms.definitionChanged(this.#definitions.get(foldName(name))?.definition, undefined)
     this.#definitions.delete(foldName(name))
     this.#tellAll({ type: 'forget', name })
   }
@@ -180,7 +183,6 @@ class ProcessPlannerPool implements PlannerPool {
 
   #tellAll(message: ToPlanner): void {
     this.#cache.definitionsChanged()
-    this.#forms.definitionsChanged()
     for (const planner of this.#planners) planner.tell(message)
   }
 

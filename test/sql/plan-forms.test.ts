@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { RelationDefinition } from '../../src/model/catalogue.js'
+import { type RelationDefinition, relationName } from '../../src/model/catalogue.js'
 import type { Plan } from '../../src/model/query.js'
 import type { BaseSegment } from '../../src/model/segment.js'
 import { foldName } from '../../src/sql/ast-walk.js'
@@ -23,19 +23,32 @@ class Planners {
   readonly #planner: StatementPlanner
   readonly #forms: PlanForms
 
-  private constructor(planner: StatementPlanner, forms: PlanForms) {
+  readonly #definitions: Definitions
+  readonly #relations: RelationDefinition[]
+
+  private constructor(planner: StatementPlanner, forms: PlanForms, definitions: Definitions, relations: RelationDefinition[]) {
     this.#planner = planner
     this.#forms = forms
+    this.#definitions = definitions
+    this.#relations = relations
   }
 
-  static async open(relations: readonly RelationDefinition[]): Promise<Planners> {
+  static async open(given: readonly RelationDefinition[]): Promise<Planners> {
     const session = await DuckDBSession.open()
     const definitions = new Definitions()
+    const relations = [...given]
     for (const relation of relations) definitions.define(relation)
-    const forms = new PlanForms((name) =>
-      relations.find((each) => each.kind === 'dataset' && foldName(each.snapshot.dataset) === name),
-    )
-    return new Planners(new StatementPlanner(session, definitions, await session.functionNames()), forms)
+    const forms = new PlanForms((name) => relations.find((each) => foldName(relationName(each)) === name))
+    const planner = new StatementPlanner(session, definitions, await session.functionNames())
+    return new Planners(planner, forms, definitions, relations)
+  }
+
+  /** Something else stands for a name from now on. */
+  define(now: RelationDefinition): void {
+    const index = this.#relations.findIndex((each) => foldName(relationName(each)) === foldName(relationName(now)))
+    this.#forms.definitionChanged(this.#relations[index], now)
+    this.#relations[index] = now
+    this.#definitions.define(now)
   }
 
   /** The planner's plan of a text, held against what the forms make of it. */
@@ -133,5 +146,67 @@ describe('plans made from forms', () => {
     for (const n of [1, 2, 3, 4, 5]) await planners.plan(`SELECT a FROM t WHERE a > ${n} LIMIT ${n}`)
     for (const n of [1, 2, 3, 4, 5]) await planners.plan(`SELECT a + ${n} FROM t WHERE a > 3`)
     expect(planners.served).toBe(0)
+  })
+
+  describe('of tables whose rows change', () => {
+    const columns = { a: 'INTEGER', g: 'VARCHAR', m: 'DECIMAL(9,2)' }
+    /** A table with so many segments of the ranges 0 to 99, 100 to 199 and so on. */
+    const grown = (name: string, segments: number, bytes = 3_000_000, rows = 1_000): RelationDefinition => {
+      const parts = Array.from({ length: segments }, (_, index) => ({
+        bytes,
+        rows,
+        statistics: { a: { min: String(index * 100), max: String(index * 100 + 99), nulls: 0 } },
+      }))
+      const { snapshot } = dataset(name, columns, parts)
+      return { kind: 'dataset', snapshot: { ...snapshot, id: `${name}@${segments}-${bytes}-${rows}` } }
+    }
+
+    it.each([
+      ['a condition', 'SELECT g, sum(m) AS s FROM t WHERE a >= 150 GROUP BY g', [[1, 2], [1, 2, 3], [1]]],
+      ['no literal at all', 'SELECT g, sum(m) AS s FROM t GROUP BY g', [[0, 1, 2], [0, 1, 2, 3], [0, 1]]],
+    ])('read what is there by now, of a statement with %s', async (_, sql, expected) => {
+      const planners = await Planners.open([grown('t', 2)])
+      for (let time = 0; time < 2; time++) await planners.plan(sql)
+      const reads: (readonly number[] | undefined)[] = []
+      for (const segments of [3, 4, 2]) {
+        planners.define(grown('t', segments))
+        reads.push((await planners.plan(sql))?.reads[0]?.segments)
+      }
+      expect(reads).toEqual(expected)
+      expect(planners.served).toBe(3)
+    })
+
+    it('are made anew where what is shared out would be another table, or none', async () => {
+      const sql = 'SELECT t.g, sum(t.m) AS s FROM t JOIN u ON t.a = u.a GROUP BY t.g'
+      const planners = await Planners.open([grown('t', 3), grown('u', 1, 5_000, 10)])
+      const shared = async (): Promise<string | undefined> => {
+        const plan = await planners.plan(sql)
+        if (plan?.work.shape !== 'split') return plan?.work.shape
+        const { distributed } = plan.work
+        return plan.reads.find(({ relation }) => relation === distributed)?.dataset
+      }
+      expect([await shared(), await shared()]).toEqual(['t', 't'])
+      planners.define(grown('u', 2, 6_000, 20))
+      expect(await shared()).toBe('t')
+      expect(planners.served).toBe(1)
+      planners.define(grown('u', 9, 4_000_000, 500_000))
+      expect(await shared()).toBe('u')
+      planners.define(grown('u', 1, 5_000, 10))
+      planners.define(grown('t', 1, 5_000, 10))
+      expect(await shared()).toBe('whole')
+      // What was learned in between is of use again once things are as they were.
+      expect(planners.served).toBe(1)
+    })
+
+    it('are forgotten with other columns, and with a view in the place of the table', async () => {
+      const sql = 'SELECT g, sum(m) AS s FROM t WHERE a >= 150 GROUP BY g'
+      const planners = await Planners.open([grown('t', 2)])
+      for (let time = 0; time < 2; time++) await planners.plan(sql)
+      planners.define(dataset('t', { ...columns, m: 'DOUBLE' }, ranges(3_000_000)))
+      await planners.plan(sql)
+      planners.define({ kind: 'view', name: 't', sql: 'SELECT 1 AS a, 2 AS g, 3 AS m' })
+      await planners.plan(sql)
+      expect(planners.served).toBe(0)
+    })
   })
 })

@@ -7,14 +7,16 @@ import { fillForm, type SqlForm, sqlText } from '../compared-constants.js'
 import { LiteralForms } from '../literal-forms.js'
 import { type LiteralText, placesOf, takeLiterals } from '../literals.js'
 import type { PlanRequest } from '../planner.js'
-import { Pruner } from '../prune/prune.js'
+import { Pruner, type Pruning } from '../prune/prune.js'
 import type { Relation } from '../resolve/resolve-names.js'
+import { bytesOf, sizesOf, splitAlike } from '../split/relation-sizes.js'
 import { literalText } from '../template.js'
 import { type PlanForm, type StageName, stageNames, tooLittle } from './plan-form.js'
 
 /** A plan that others of its form are made from. */
 interface FormedPlan {
   readonly plan: Plan
+  /** The snapshots that it was made for. */
   readonly relations: readonly Relation[]
   readonly node: AstObject
   readonly stages: PlanForm['stages']
@@ -42,9 +44,9 @@ const seenMax = 5_000
 const segmentsMax = 2_000
 
 /**
- * Plans of statements that differ from a planned one in what their conditions compare with, made without a planner: the same
- * stages with other constants, over the segments that those leave. A form is asked for when a second text of it comes, and serves
- * for a literal once it has made, for another value of it, the very plan that the planner made.
+ * Plans of statements that differ from a planned one in what their conditions compare with, or in what their tables hold by now, made
+ * without a planner: the same stages with other constants, over the segments that those leave. A form is asked for when a second
+ * text of it comes, and serves for a literal once it has made, for another value of it, the very plan that the planner made.
  */
 export class PlanForms {
   readonly #definitionOf: (name: string) => RelationDefinition | undefined
@@ -58,7 +60,7 @@ export class PlanForms {
     this.#definitionOf = definitionOf
   }
 
-  /** Undefined for a request that has no form: without literals, with parameters, or with a text that does not end. */
+  /** Undefined for a request that has no form: with parameters, or with a text that is too long or does not end. */
   read({ sql, params, timeZone, tree }: PlanRequest): FormedRequest | undefined {
     if (Object.keys(params).length > 0) return undefined
     try {
@@ -70,7 +72,9 @@ export class PlanForms {
     }
   }
 
-  definitionsChanged(): void {
+  /** A definition has come in the place of another, or of none. Other rows of the same columns leave every form as it is. */
+  definitionChanged(before: RelationDefinition | undefined, now: RelationDefinition | undefined): void {
+    if (hasSameColumns(before, now)) return
     this.#forms.clear()
     this.#seen.clear()
   }
@@ -105,7 +109,8 @@ export class PlanForms {
 
   #keep(text: LiteralText, plan: Plan, { tree, stages, literalPlaces }: PlanForm): void {
     const relations = this.#relationsOf(plan)
-    if (relations === undefined) return
+    const isMadeForThem = relations?.every(({ snapshot }, index) => snapshot.id === plan.reads[index]?.snapshot)
+    if (relations === undefined || isMadeForThem !== true) return
     const node = parseAst(tree) as AstObject
     const exchanged = new Map<AstValue, Exchanged>()
     const places = placesOf(node, text.literals)
@@ -120,12 +125,12 @@ export class PlanForms {
     this.#forms.keep(text, literals, { plan, relations, node, stages, literalPlaces, exchanged })
   }
 
-  /** The snapshots that a plan reads; undefined where they are too large, or not those that are defined now. */
+  /** What the datasets of a plan are now; undefined where they are too large. */
   #relationsOf(plan: Plan): readonly Relation[] | undefined {
     const relations: Relation[] = []
-    for (const { relation, dataset, snapshot } of plan.reads) {
+    for (const { relation, dataset } of plan.reads) {
       const definition = this.#definitionOf(foldName(dataset))
-      if (definition?.kind !== 'dataset' || definition.snapshot.id !== snapshot) return undefined
+      if (definition?.kind !== 'dataset') return undefined
       relations.push({ relation, snapshot: definition.snapshot })
     }
     const segments = relations.reduce((sum, { snapshot }) => sum + snapshot.segments.length, 0)
@@ -146,15 +151,16 @@ export class PlanForms {
   async #make(form: FormedPlan, { text, tree }: FormedRequest): Promise<Plan | undefined> {
     const startedAt = performance.now()
     const constants = constantsOf(form, text)
-    if (constants === undefined) return undefined
+    const relations = this.#relationsOf(form.plan)
+    if (constants === undefined || relations === undefined) return undefined
     const asked = this.#asked
     const node = rewrite(form.node, (part) =>
       isClass(part, 'CONSTANT') ? constants.get(part.query_location ?? null) : undefined,
     ) as AstObject
-    const pruned = await this.#pruner.prune(node, form.relations)
+    const pruned = await this.#pruner.prune(node, relations)
     if (this.#asked !== asked) return undefined
-    const reads = form.plan.reads.map((read): DatasetRead => ({ ...read, ...pruned.get(read.relation) }))
-    const why = whyNow(form, reads, tree)
+    const reads = readsNow(form, relations, pruned)
+    const why = whyNow(form, relations, reads, tree)
     const work = why === undefined ? undefined : filledWork(form, constants, why)
     if (work === undefined) return undefined
     const literals = form.plan.literals.map((literal, index) => {
@@ -170,6 +176,17 @@ export class PlanForms {
   }
 }
 
+function hasSameColumns(before: RelationDefinition | undefined, now: RelationDefinition | undefined): boolean {
+  if (before?.kind !== 'dataset' || now?.kind !== 'dataset') return false
+  const namesOf = ({ snapshot, written }: typeof before): readonly unknown[] => [
+    snapshot.dataset,
+    written,
+    snapshot.columns,
+    snapshot.partitionColumns,
+  ]
+  return isDeepStrictEqual(namesOf(before), namesOf(now))
+}
+
 /** The constants of a form's tree with a text's values, by place; undefined where one is not printed plainly. */
 function constantsOf({ exchanged }: FormedPlan, text: LiteralText): ReadonlyMap<AstValue, AstObject> | undefined {
   const constants = new Map<AstValue, AstObject>()
@@ -181,23 +198,28 @@ function constantsOf({ exchanged }: FormedPlan, text: LiteralText): ReadonlyMap<
   return constants
 }
 
-/**
- * Why a plan's work is laid out as it is, for what is left to read now; undefined where it may be laid out in another way. It stays
- * for the same segments, and where one dataset is read that has enough bytes to be shared out now as then, or too few.
- */
-function whyNow({ plan, relations }: FormedPlan, reads: readonly DatasetRead[], tree: PlanRequest['tree']): string | undefined {
-  const same = reads.every(({ segments }, index) => {
-    const before = plan.reads[index]?.segments ?? []
-    return segments.length === before.length && segments.every((ordinal, at) => ordinal === before[at])
+/** What a form's plan reads of its datasets as they are now. */
+function readsNow({ plan }: FormedPlan, relations: readonly Relation[], pruned: ReadonlyMap<string, Pruning>): readonly DatasetRead[] {
+  return plan.reads.map((read, index) => {
+    const { segments: all, id } = relations[index]?.snapshot ?? { segments: [], id: read.snapshot }
+    const { segments, prunedBy } = pruned.get(read.relation) ?? { segments: all.map((_, ordinal) => ordinal), prunedBy: [] }
+    return { ...read, snapshot: id, segments, segmentsTotal: all.length, prunedBy }
   })
-  if (same) return plan.work.why
-  const [relation, ...others] = relations
-  if (relation === undefined || others.length > 0) return undefined
-  const bytesOf = (all: readonly DatasetRead[]): number =>
-    (all[0]?.segments ?? []).reduce((sum, ordinal) => sum + (relation.snapshot.segments[ordinal]?.bytes ?? 0), 0)
-  const [before, now] = [tooLittle(bytesOf(plan.reads), tree), tooLittle(bytesOf(reads), tree)]
-  if ((before === undefined) !== (now === undefined)) return undefined
-  return now ?? plan.work.why
+}
+
+/** Why a plan's work is laid out as it is, for what is left to read now; undefined where it may be laid out in another way. */
+function whyNow(
+  { plan, relations: formed }: FormedPlan,
+  relations: readonly Relation[],
+  reads: readonly DatasetRead[],
+  tree: PlanRequest['tree'],
+): string | undefined {
+  const [sizesBefore, sizesNow] = [sizesOf(formed, plan.reads), sizesOf(relations, reads)]
+  const [before, now] = [tooLittle(bytesOf(sizesBefore), tree), tooLittle(bytesOf(sizesNow), tree)]
+  // With too little it runs whole, whatever the sizes are beside each other.
+  if (before !== undefined && now !== undefined) return now
+  if (before !== undefined || now !== undefined || !splitAlike(sizesBefore, sizesNow)) return undefined
+  return plan.work.why
 }
 
 function filledWork({ plan, stages }: FormedPlan, constants: ReadonlyMap<AstValue, AstObject>, why: string): Work | undefined {

@@ -6,6 +6,7 @@ import type { DuckDBSession } from '../duckdb-session.js'
 import { operatorsOf } from '../operators.js'
 import type { PlanRequest } from '../planner.js'
 import type { Relation } from '../resolve/resolve-names.js'
+import { bytesOf, sizesOf } from '../split/relation-sizes.js'
 import type { SplitContext, SplitTrees } from '../split/split.js'
 import { splitSelect } from '../split/split-select.js'
 import { givesNoMoreRows } from './answer-rows-max.js'
@@ -44,8 +45,7 @@ export async function planWork(
   if (reads.length === 0) return asWhole('no dataset is read')
   if (select.sql.length > splitCharactersMax) return asWhole('the statement is too long to be worth splitting')
   const context = splitContext(session, select, reads)
-  const bytes = context.relations.reduce((sum, relation) => sum + relation.bytes, 0)
-  const little = tooLittle(bytes, request.tree)
+  const little = tooLittle(bytesOf(context.relations), request.tree)
   if (little !== undefined) return asWhole(little)
   const split = await splitSelect(select.node, context)
   if (split.shape === 'whole') return asWhole(split.why)
@@ -90,15 +90,9 @@ async function splitWork(
 function splitContext(session: DuckDBSession, select: SelectToWork, reads: readonly DatasetRead[]): SplitContext {
   const snapshots = new Map(select.relations.map(({ relation, snapshot }) => [relation, snapshot]))
   return {
-    relations: reads.map(({ relation, dataset, segments }) => {
-      const snapshot = snapshots.get(relation)
-      let rows = 0
-      let bytes = 0
-      for (const ordinal of segments) {
-        rows += snapshot?.segments[ordinal]?.rows ?? 0
-        bytes += snapshot?.segments[ordinal]?.bytes ?? 0
-      }
-      return { relation, dataset, columns: snapshot?.columns ?? [], segments: segments.length, rows, bytes }
+    relations: sizesOf(select.relations, reads).map((size) => {
+      const snapshot = snapshots.get(size.relation)
+      return { ...size, dataset: snapshot?.dataset ?? '', columns: snapshot?.columns ?? [] }
     }),
     columns: select.columns,
     bind: async (selects) => {

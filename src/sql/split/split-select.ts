@@ -17,6 +17,7 @@ import { findBlock, isGrouped, type Place } from './find-block.js'
 import { inlineCtes } from './inline-ctes.js'
 import { NotSplit } from './not-split.js'
 import { refusal } from './refusals.js'
+import { isSmallBeside, largestFirst } from './relation-sizes.js'
 import { checkHandedOn, checkRest } from './reproducible.js'
 import type { Split, SplitContext, SplitRelation, SplitTrees } from './split.js'
 import { splitAggregation } from './split-aggregation.js'
@@ -40,11 +41,8 @@ export async function splitSelect(node: AstObject, context: SplitContext): Promi
   if (context.relations.length === 0) return { shape: 'whole', why: 'no dataset is read' }
   const tree = withoutUnusedCtes(inlineCtes(node))
   const read = tableNames(tree)
-  const largestFirst = context.relations
-    .filter(({ relation }) => read.has(relation))
-    .toSorted((a, b) => b.bytes - a.bytes || b.rows - a.rows)
   let first: string | undefined
-  for (const relation of largestFirst) {
+  for (const relation of largestFirst(context.relations.filter(({ relation }) => read.has(relation)))) {
     const split = await attempt(() => splitOver(tree, relation, context))
     if (split.shape === 'split') return split
     first ??= split.why
@@ -134,13 +132,9 @@ function relationsOf(tree: AstObject, context: SplitContext): readonly string[] 
   return context.relations.map(({ relation }) => relation).filter((relation) => names.has(relation))
 }
 
-/** Below this many rows a dataset may always be read by every node. */
-const smallRows = 100_000
-
-/** Each leaf and the root read these whole: more than a quarter of what is shared out would eat up what sharing saves. */
 function checkSmall(names: readonly string[], shared: SplitRelation, context: SplitContext): void {
   for (const relation of context.relations) {
-    if (!names.includes(relation.relation) || relation.rows <= Math.max(smallRows, shared.rows / 4)) continue
+    if (!names.includes(relation.relation) || isSmallBeside(relation, shared)) continue
     throw new NotSplit(`${relation.dataset} is too large to be read by every node`)
   }
 }

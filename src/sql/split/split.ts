@@ -1,16 +1,11 @@
 import type { Column } from '../../model/segment.js'
 import type { AstObject } from '../ast-text.js'
+import type { RelationSize } from './relation-sizes.js'
 
 /** What the splitter knows of one relation of a resolved SELECT. */
-export interface SplitRelation {
-  /** Placeholder, e.g. `__fb0`. */
-  readonly relation: string
+export interface SplitRelation extends RelationSize {
   readonly dataset: string
   readonly columns: readonly Column[]
-  /** Segments kept after pruning, and what they hold. */
-  readonly segments: number
-  readonly rows: number
-  readonly bytes: number
 }
 
 export interface SplitContext {
