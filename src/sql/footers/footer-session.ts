@@ -12,11 +12,14 @@ const schemasMax = 1_000
 /** DuckDB as it reads footers: it may read files, but runs nothing that a user wrote. */
 export class FooterSession {
   readonly #connection: DuckDBConnection
+  /** Asks for schemas while the other asks for row groups: two questions of a few milliseconds at once. */
+  readonly #second: DuckDBConnection
   /** Columns by Parquet schema, since most new files are like one that was seen before. */
   readonly #described = new Map<string, readonly Column[]>()
 
-  private constructor(connection: DuckDBConnection) {
+  private constructor(connection: DuckDBConnection, second: DuckDBConnection) {
     this.#connection = connection
+    this.#second = second
   }
 
   static async open(): Promise<FooterSession> {
@@ -35,7 +38,7 @@ export class FooterSession {
     ]) {
       await connection.run(`SET ${setting}`)
     }
-    return new FooterSession(connection)
+    return new FooterSession(connection, await instance.connect())
   }
 
   /** In the order of the paths. One question for all of them; one by one where that fails, so that each failure has a name. */
@@ -70,11 +73,7 @@ export class FooterSession {
   /** Files of the same Parquet schema have the same columns, so only one of them is described. */
   async #contentsTogether(paths: readonly string[]): Promise<ReadonlyMap<string, Content>> {
     const list = `[${paths.map(quoteText).join(', ')}]`
-    const schemas = await this.#connection.runAndReadAll(`
-      SELECT file_name, string_agg(concat_ws('/', name, type, type_length, repetition_type, num_children, converted_type, scale, precision,
-        logical_type), '|' ORDER BY column_id) FROM parquet_schema(${list}) GROUP BY file_name`)
-    const schemaOf = new Map(schemas.getRows().map(([path, schema]) => [String(path), String(schema)]))
-    const rows = await this.#chunks(list)
+    const [schemas, rows] = await Promise.all([this.#schemas(list), this.#chunks(list)])
     const byFile = new Map<string, ChunkRow[]>()
     for (const row of rows) {
       const known = byFile.get(row.file) ?? []
@@ -83,7 +82,7 @@ export class FooterSession {
     }
     const contents = new Map<string, Content>()
     for (const path of paths) {
-      const columns = await this.#columnsOf(path, schemaOf.get(path))
+      const columns = await this.#columnsOf(path, schemas.get(path))
       contents.set(path, { columns, rowGroups: rowGroupsOf(byFile.get(path) ?? [], columns) })
     }
     return contents
@@ -114,6 +113,19 @@ export class FooterSession {
   async #describe(source: string): Promise<readonly Column[]> {
     const answer = await this.#connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`)
     return answer.getRows().map(([name, type]) => ({ name: String(name), type: String(type) }))
+  }
+
+  /** By file: equal texts for equal Parquet schemas. */
+  async #schemas(list: string): Promise<ReadonlyMap<string, string>> {
+    const answer = await this.#second.runAndReadAll(`
+      SELECT file_name, name, type, type_length, repetition_type, num_children, converted_type, scale, precision, logical_type
+      FROM parquet_schema(${list}) ORDER BY file_name, column_id`)
+    const schemas = new Map<string, string>()
+    for (const [file, ...parts] of answer.getRowsJson()) {
+      const path = String(file)
+      schemas.set(path, (schemas.get(path) ?? '') + JSON.stringify(parts))
+    }
+    return schemas
   }
 
   async #chunks(list: string): Promise<readonly ChunkRow[]> {
