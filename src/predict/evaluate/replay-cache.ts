@@ -2,6 +2,7 @@ import { AccessHeat } from '../keep/access-heat.js'
 import { type Access, gdsf, lfu, lru } from '../keep/keep-rules.js'
 import { type Cache, PriorityCache } from '../keep/priority-cache.js'
 import { RuleChoice } from '../keep/rule-choice.js'
+import { hitsBound, type Read } from './cache-bound.js'
 import { S3Fifo } from './s3-fifo.js'
 import { rounded } from './score.js'
 
@@ -17,11 +18,6 @@ export interface CacheReport {
   readonly byteHit: HitShares
   /** How much of the way from LRU to the optimum ours makes, in object hits. */
   readonly gapClosed: number | null
-}
-
-interface Read {
-  readonly id: string
-  readonly bytes: number
 }
 
 /** Collects reads; the simulation needs the footprint, so it runs at the end. */
@@ -48,7 +44,7 @@ export class CacheReplay {
       ours: new ChosenCache(capacity),
     }
     const hits = play(caches, reads)
-    const best = { objects: bound(reads, capacity, false), bytes: bound(reads, capacity, true) }
+    const best = { objects: hitsBound(reads, capacity, false), bytes: hitsBound(reads, capacity, true) }
     const shares = (of: 'objects' | 'bytes'): HitShares => {
       const own = Object.entries(hits).map(([name, counted]) => [name, rounded(counted[of])] as const)
       return { ...Object.fromEntries(own), optimal: rounded(best[of]) } as HitShares
@@ -101,49 +97,4 @@ function play(caches: Readonly<Record<string, Cache>>, reads: readonly Read[]): 
   return Object.fromEntries(
     hits.map(({ name, objects, bytes }) => [name, { objects: objects / reads.length, bytes: bytes / all }]),
   )
-}
-
-/**
- * No policy can hit more: each reuse needs size × distance of cache space-time, and there are capacity × length of it (Berger,
- * Beckmann and Harchol-Balter, Practical Bounds on Optimal Caching with Variable Object Sizes, 2018). For equal sizes Belady's
- * own count is exact and a little lower, so that is taken.
- */
-function bound(reads: readonly Read[], capacity: number, byBytes: boolean): number {
-  const sizes = new Set(reads.map(({ bytes }) => bytes))
-  if (sizes.size === 1) return belady(reads, Math.floor(capacity / ([...sizes][0] as number)))
-  const last = new Map<string, number>()
-  const reuses: { cost: number; worth: number }[] = []
-  let all = 0
-  for (const [i, { id, bytes }] of reads.entries()) {
-    const worth = byBytes ? bytes : 1
-    all += worth
-    const before = last.get(id)
-    if (before !== undefined && bytes <= capacity) reuses.push({ cost: bytes * (i - before), worth })
-    last.set(id, i)
-  }
-  let room = capacity * reads.length
-  let won = 0
-  for (const { cost, worth } of reuses.sort((a, b) => a.cost / a.worth - b.cost / b.worth)) {
-    if (cost > room) break
-    room -= cost
-    won += worth
-  }
-  return won / all
-}
-
-/** Belady's MIN for equal sizes: evict what is used latest. */
-function belady(reads: readonly Read[], slots: number): number {
-  const next = new Float64Array(reads.length).fill(Number.POSITIVE_INFINITY)
-  const seen = new Map<string, number>()
-  for (let i = reads.length - 1; i >= 0; i--) {
-    const { id } = reads[i] as Read
-    next[i] = seen.get(id) ?? Number.POSITIVE_INFINITY
-    seen.set(id, i)
-  }
-  let current = 0
-  const cache = new PriorityCache(slots, () => -(next[current] as number))
-  const heat = new AccessHeat()
-  let hits = 0
-  for (; current < reads.length; current++) if (cache.access(heat.access((reads[current] as Read).id, 1, 1))) hits++
-  return hits / reads.length
 }

@@ -15,16 +15,14 @@ export class S3Fifo implements Cache {
   }
 
   access({ id, bytes }: Access): boolean {
-    const entry = this.#small.entries.get(id) ?? this.#main.entries.get(id)
-    if (entry !== undefined) {
-      entry.hits = Math.min(3, entry.hits + 1)
-      return true
+    const found = this.#small.touch(id, bytes) || this.#main.touch(id, bytes)
+    if (!found) {
+      if (bytes > this.#capacity) return false
+      if (this.#ghosts.delete(id)) this.#main.add(id, bytes)
+      else this.#small.add(id, bytes)
     }
-    if (bytes > this.#capacity) return false
-    if (this.#ghosts.delete(id)) this.#main.add(id, bytes)
-    else this.#small.add(id, bytes)
     while (this.#small.used + this.#main.used > this.#capacity) this.#shrink()
-    return false
+    return found
   }
 
   #shrink(): void {
@@ -51,7 +49,7 @@ export class S3Fifo implements Cache {
 }
 
 class Queue {
-  readonly entries = new Map<string, { readonly bytes: number; hits: number }>()
+  readonly entries = new Map<string, { bytes: number; hits: number }>()
   readonly share: number
   used = 0
 
@@ -62,6 +60,16 @@ class Queue {
   add(id: string, bytes: number, hits = 0): void {
     this.entries.set(id, { bytes, hits })
     this.used += bytes
+  }
+
+  /** Counts a hit, and what it has grown by since; false where it is not held. */
+  touch(id: string, bytes: number): boolean {
+    const entry = this.entries.get(id)
+    if (entry === undefined) return false
+    this.used += bytes - entry.bytes
+    entry.bytes = bytes
+    entry.hits = Math.min(3, entry.hits + 1)
+    return true
   }
 
   take(): { id: string; bytes: number; hits: number } | undefined {
