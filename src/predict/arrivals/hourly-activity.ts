@@ -2,9 +2,10 @@
  * Will a tenant be active in the next hour? A pooled logistic regression over what its past says of that hour: decayed
  * frequencies by hour of day and by hour of week, the same hours around it, yesterday and last week, how long it has slept. The
  * plain rule max(hour of day, hour of week) ≥ 0.2 is one of its regressors, so it starts from there and learns how far to trust
- * each part. The log says no time zone, so a clock that moves against UTC is found by how the last days fit the habits. Learned online (AdaGrad), for all tenants together: what makes an hour likely is alike for all, when is not.
+ * each part. The log says no time zone, so a clock that moves against UTC is found by how the last days fit the habits. Learned online, for all tenants together: what makes an hour likely is alike for all, when is not.
  */
 import { ClockShift } from './clock-shift.js'
+import { OnlineOdds } from './online-odds.js'
 
 const hoursPerWeek = 168
 /** Weight that a frequency loses in an hour: half-life 7 days. */
@@ -156,8 +157,6 @@ class TenantHours {
   }
 }
 const featureCount = 43
-/** On seeded fleets, 0.3 and 0.8 both found fewer first queries warm. */
-const learningRate = 0.5
 const awakeWeight = 0.05
 
 /** What an occurrence of an hour weighs after the next one, and a surprise after the next hour. */
@@ -202,23 +201,24 @@ export interface HourForecast {
 
 export class HourlyActivity {
   readonly #tenants = new Map<string, TenantHours>()
-  readonly #weights = new Float64Array(featureCount)
-  readonly #squares = new Float64Array(featureCount).fill(1e-2)
+  readonly #odds: OnlineOdds
   readonly #x = new Float64Array(featureCount)
   /** Whose hour `#x` describes: what is expected and then observed is described once. */
   #described: { readonly past: TenantHours; readonly hour: number } | undefined
 
   constructor() {
     // Starts as the plain rule: even odds at 0.35.
-    this.#weights[0] = -2.2
-    this.#weights[3] = 5
+    const first = new Float64Array(featureCount)
+    first[0] = -2.2
+    first[3] = 5
+    this.#odds = new OnlineOdds(first)
   }
 
   expect(tenant: string, hour: number): HourForecast {
     const past = this.#pastOf(tenant)
     this.#describe(past, hour)
     return {
-      probability: this.#probability(),
+      probability: this.#odds.probability(this.#x),
       baseRate: past.asleepRate,
       rule: past.rule(hour),
       idleHours: past.idle(hour),
@@ -231,7 +231,8 @@ export class HourlyActivity {
   observe(tenant: string, hour: number, active: boolean): void {
     const past = this.#pastOf(tenant)
     this.#describe(past, hour)
-    if (past.known >= 24) this.#learn(active, past.idle(hour))
+    // Hours in the middle of activity teach less: the question is when sleep ends.
+    if (past.known >= 24) this.#odds.learn(this.#x, active, past.idle(hour) >= 2 ? 1 : awakeWeight)
     past.add(hour, active)
   }
 
@@ -245,22 +246,5 @@ export class HourlyActivity {
     const found = this.#tenants.get(tenant) ?? new TenantHours()
     this.#tenants.set(tenant, found)
     return found
-  }
-
-  #probability(): number {
-    let sum = 0
-    for (let i = 0; i < featureCount; i++) sum += (this.#weights[i] as number) * (this.#x[i] as number)
-    return 1 / (1 + Math.exp(-sum))
-  }
-
-  /** Hours in the middle of activity teach less: the question is when sleep ends. */
-  #learn(active: boolean, idle: number): void {
-    const error = (active ? 1 : 0) - this.#probability()
-    const weight = idle >= 2 ? 1 : awakeWeight
-    for (let i = 0; i < featureCount; i++) {
-      const gradient = weight * error * (this.#x[i] as number)
-      this.#squares[i] = (this.#squares[i] as number) + gradient * gradient
-      this.#weights[i] = (this.#weights[i] as number) + (learningRate * gradient) / Math.sqrt(this.#squares[i] as number)
-    }
   }
 }

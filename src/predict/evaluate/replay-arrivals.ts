@@ -38,7 +38,7 @@ const thresholds = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
  * more often for each hour that they are active there is more to win, and it may spend more; where its forecasts come true no more
  * often than any hour of sleep would (they are lucky guesses), next to nothing.
  */
-const extraTarget = { steady: 0.0835, bursty: 0.1185, withoutSkill: 0.005 }
+const extraTarget = { steady: 0.0845, bursty: 0.1195, withoutSkill: 0.005 }
 /** First queries after idle per active hour: bursty is a fleet whose spells of activity last less than two and a half hours. */
 const burstiness = { from: 0.4, until: 0.5 }
 /** A forecast must be so much likelier than the tenant's usual hour of sleep, and all of them come true so much more often. */
