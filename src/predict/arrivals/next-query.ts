@@ -17,6 +17,8 @@ interface Followers {
 
 export interface NextQuerySnapshot {
   readonly followers: readonly (readonly [string, { total: number; counts: readonly (readonly [string, number])[] }])[]
+  /** Absent in snapshots of earlier versions. */
+  readonly likeness?: readonly (readonly [string, Likeness])[]
   readonly bins: readonly { readonly right: number; readonly said: number }[]
 }
 
@@ -25,6 +27,15 @@ const followersMax = 64
 const binCount = 20
 const forget = 0.98
 const calibrationDecay = 0.999
+/** A new tenant is taken to be as all are, as if that many expected followers had come; nobody is surer than this to do as others. */
+const average = 3
+const surestAsOthers = 0.98
+
+/** How often a tenant did what most do, and how often it would have if it were as all are on average. */
+interface Likeness {
+  expected: number
+  right: number
+}
 
 interface Bin {
   right: number
@@ -33,11 +44,13 @@ interface Bin {
 
 /**
  * The next key of a session by order-1 Markov counts, of the tenant where it has enough of its own, backed off to everyone's.
- * It abstains by calibration: raw probabilities fall into bins, each bin remembers how often its statements came true, and it
+ * Everyone's counts mix those who do as most with those who go their own ways; how often a tenant did as most tells which it is, so
+ * that one who does is believed to before its own counts say so. It abstains by calibration: raw probabilities fall into bins, each bin remembers how often its statements came true, and it
  * speaks down to the bin at which all that it would say still comes true with `precision`.
  */
 export class NextQueryModel {
   readonly #followers = new BoundedMap<Followers>(contextsMax)
+  readonly #likeness = new BoundedMap<Likeness>(contextsMax)
   readonly #bins = Array.from({ length: binCount }, () => ({ right: 0, said: 0 }))
   readonly #precision: number
 
@@ -62,12 +75,34 @@ export class NextQueryModel {
       bin.said = bin.said * calibrationDecay + 1
       bin.right = bin.right * calibrationDecay + (guess.key === key ? 1 : 0)
     }
+    this.#compare(tenant, before, key)
     for (const context of [`${tenant} ${before}`, ` ${before}`]) {
       this.#count(
         this.#followers.touch(context, () => ({ total: 0, counts: new Map() })),
         key,
       )
     }
+  }
+
+  /** Whether the tenant did as most do after `before`, against how sure that was. */
+  #compare(tenant: string, before: string, key: string): void {
+    const usual = this.#usual(before)
+    if (usual === undefined) return
+    const likeness = this.#likeness.touch(tenant, () => ({ expected: 0, right: 0 }))
+    likeness.expected = likeness.expected * forget + usual.share
+    likeness.right = likeness.right * forget + (usual.key === key ? 1 : 0)
+  }
+
+  /** What most often follows a key among all tenants. */
+  #usual(key: string): { readonly key: string; readonly share: number } | undefined {
+    const all = this.#followers.peek(` ${key}`)
+    if (all === undefined) return undefined
+    let best = { key: '', share: 0 }
+    for (const [candidate, count] of all.counts) {
+      const share = count / (all.total + 1)
+      if (share > best.share) best = { key: candidate, share }
+    }
+    return best
   }
 
   #count(followers: Followers, key: string): void {
@@ -81,9 +116,11 @@ export class NextQueryModel {
     const own = this.#followers.peek(`${tenant} ${key}`)
     const all = this.#followers.peek(` ${key}`)
     if (all === undefined) return undefined
+    const likeness = this.#likeness.peek(tenant)
+    const asOthers = likeness === undefined ? 1 : (likeness.right + average) / (likeness.expected + average)
     let best: { key: string; raw: number } | undefined
     for (const candidate of new Set([...(own?.counts.keys() ?? []), ...all.counts.keys()])) {
-      const shared = (all.counts.get(candidate) ?? 0) / (all.total + 1)
+      const shared = Math.min(surestAsOthers, (asOthers * (all.counts.get(candidate) ?? 0)) / (all.total + 1))
       const raw = ((own?.counts.get(candidate) ?? 0) + 2 * shared) / ((own?.total ?? 0) + 2)
       if (best === undefined || raw > best.raw) best = { key: candidate, raw }
     }
@@ -105,12 +142,14 @@ export class NextQueryModel {
   snapshot(): NextQuerySnapshot {
     return {
       followers: this.#followers.snapshot(({ total, counts }) => ({ total, counts: [...counts] })),
+      likeness: this.#likeness.snapshot((likeness) => ({ ...likeness })),
       bins: this.#bins.map((bin) => ({ ...bin })),
     }
   }
 
   restore(snapshot: NextQuerySnapshot): void {
     this.#followers.restore(snapshot.followers, ({ total, counts }) => ({ total, counts: new Map(counts) }))
+    this.#likeness.restore(snapshot.likeness ?? [], (likeness) => ({ ...likeness }))
     for (const [i, bin] of snapshot.bins.entries()) this.#bins[i] = { ...bin }
   }
 }
