@@ -44,12 +44,15 @@ export type LogLine = LoggedQuery | LoggedActivity | BadLine
 
 /** The last time that a date can say. Nanoseconds since 1970 are beyond it. */
 const timeMax = 8.64e15
+/** An exabyte, or longer than the world is old: what is larger is no measure, and sums of it are no numbers. */
+const amountMax = 1e18
 
 /** Reads one line of a query log. Never throws: what is wrong with a line is said in a sentence that names the field. */
 export function parseLogLine(text: string): LogLine {
   let json: unknown
   try {
-    json = JSON.parse(text)
+    // Some editors and shells begin a file with a byte order mark.
+    json = JSON.parse(text.replace(/^\ufeff/, ''))
   } catch {
     return bad('is not JSON')
   }
@@ -72,9 +75,12 @@ function queryOf(fields: Record<string, unknown>): LogLine {
   if (typeof template !== 'string') return bad('`template` is not a string')
   if (kind !== 'read' && kind !== 'write') return bad('`kind` is neither read nor write')
   if (!isAmount(queuedMs)) return bad('`queuedMs` is not a number ≥ 0')
+  if (queuedMs > amountMax) return bad('`queuedMs` is above 1e18')
   if (!isReads(reads)) return bad('`reads` is not a list of {segment, bytes}')
+  if (reads.some(({ bytes }) => bytes > amountMax)) return bad('`bytes` in `reads` is above 1e18')
   for (const name of ['durationMs', 'cpuMs', 'peakMemoryBytes', 'clusterSize'] as const) {
     if (fields[name] !== undefined && !isAmount(fields[name])) return bad(`\`${name}\` is not a number ≥ 0`)
+    if ((fields[name] as number) > amountMax) return bad(`\`${name}\` is above 1e18`)
   }
   const amounts = Object.fromEntries(
     ['durationMs', 'cpuMs', 'peakMemoryBytes', 'clusterSize'].flatMap((name) =>

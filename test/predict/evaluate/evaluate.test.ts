@@ -117,6 +117,18 @@ describe('evaluating a query log', () => {
     })
   })
 
+  it('reads past a byte order mark, and names amounts that are no measure', async () => {
+    const [first, second, third, fourth] = generated(4) as [Line, Line, Line, Line]
+    const huge = { ...third, reads: [{ segment: 's', bytes: 1e300 }] }
+    const path = await written([`\ufeff${JSON.stringify(first)}`, { ...second, durationMs: 1e300 }, huge, fourth])
+    const evaluation = await runEvaluate({ path, fast: true })
+    expect(evaluation.queries).toBe(2)
+    expect(evaluation.badLines.first).toEqual([
+      { line: 2, reason: '`durationMs` is above 1e18' },
+      { line: 3, reason: '`bytes` in `reads` is above 1e18' },
+    ])
+  })
+
   it('names a file that is missing, empty or no log', async () => {
     await expect(runEvaluate({ path: '/nowhere/log.ndjson' })).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
     await expect(runEvaluate({ path: await written([]) })).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
