@@ -1,5 +1,6 @@
 import { ForebayError } from '../model/errors.js'
-import type { LineageStore, LogOffset } from './lineage-store.js'
+import { underEither } from '../model/under-either.js'
+import type { LineageBatch, LineageStore, LogOffset } from './lineage-store.js'
 import type { LogFollower } from './log-follower.js'
 import type { GraphReport, StoreConfiguration } from './recorder-port.js'
 import { untilAborted } from './until-aborted.js'
@@ -175,7 +176,7 @@ export class StoreProjection {
       return 'much'
     }
     const startedAt = performance.now()
-    await store.apply(batch, this.#signal())
+    await this.#apply(store, batch)
     this.#appliedAt = performance.now()
     this.#setOffset(batch.to)
     if (batch.edges.length < this.#edgesWanted) return this.#log.next() - batch.to > gatherEventsMax ? 'much' : 'little'
@@ -187,9 +188,9 @@ export class StoreProjection {
   async #refill(store: LineageStore): Promise<void> {
     await this.#bounded(store.clear(this.#log.id()), wholeGraphTimeoutMs)
     this.#setOffset(0)
-    for (const batch of this.#log.checkpoint()) await store.apply(batch, this.#signal())
+    for (const batch of this.#log.checkpoint()) await this.#apply(store, batch)
     const offset = this.#log.checkpointOffset()
-    if (offset > 0) await store.apply({ from: 0, to: offset, vertices: [], edges: [], folds: [] }, this.#signal())
+    if (offset > 0) await this.#apply(store, { from: 0, to: offset, vertices: [], edges: [], folds: [] })
     this.#setOffset(offset)
   }
 
@@ -220,12 +221,12 @@ export class StoreProjection {
     if (store !== undefined) await this.#bounded(store.close()).catch(() => {})
   }
 
-  #signal(timeoutMs = applyTimeoutMs): AbortSignal {
-    return AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeoutMs)])
+  #apply(store: LineageStore, batch: LineageBatch): Promise<void> {
+    return underEither([this.#closing.signal, AbortSignal.timeout(applyTimeoutMs)], (signal) => store.apply(batch, signal))
   }
 
   #bounded<T>(promise: Promise<T>, timeoutMs = applyTimeoutMs): Promise<T> {
-    return untilAborted(promise, this.#signal(timeoutMs))
+    return underEither([this.#closing.signal, AbortSignal.timeout(timeoutMs)], (signal) => untilAborted(promise, signal))
   }
 
   /** Waits, whatever events come in meanwhile; a job or the end is not kept waiting. */

@@ -1,7 +1,9 @@
+import { setMaxListeners } from 'node:events'
 import { type FooterResult, type RelationDefinition, relationName } from '../model/catalogue.js'
 import { type Clock, systemClock } from '../model/clock.js'
 import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { Plan } from '../model/query.js'
+import { underEither } from '../model/under-either.js'
 import { foldName } from './ast-walk.js'
 import { FooterReader } from './footers/footer-reader.js'
 import type { ChildExit } from './planner/child.js'
@@ -67,6 +69,8 @@ class ProcessPlannerPool implements PlannerPool {
   #lost = 0
 
   constructor(options: PlannerPoolOptions) {
+    // One listener for each statement that is planned or waits.
+    setMaxListeners(0, this.#closing.signal)
     this.#planMsMax = options.planMsMax ?? 1_000
     this.#planners = Array.from({ length: Math.max(1, options.planners ?? 2) }, (): PlannerProcess => {
       const planner = new PlannerProcess(
@@ -128,18 +132,17 @@ class ProcessPlannerPool implements PlannerPool {
       this.#cache.keep(key, made, version)
       return made
     }
-    const stop = AbortSignal.any([signal, this.#closing.signal])
-    return this.#planOnSomePlanner({ key, request, formed }, stop)
+    return underEither([signal, this.#closing.signal], (stop) => this.#planOnSomePlanner({ key, request, formed }, stop))
   }
 
   async readFooters(paths: readonly string[], signal: AbortSignal): Promise<readonly FooterResult[]> {
     this.#checkOpen()
-    return this.#footers.read(paths, AbortSignal.any([signal, this.#closing.signal]))
+    return underEither([signal, this.#closing.signal], (stop) => this.#footers.read(paths, stop))
   }
 
   async describeFiles(paths: readonly string[], signal: AbortSignal): Promise<UnionResult> {
     this.#checkOpen()
-    return this.#footers.describe(paths, AbortSignal.any([signal, this.#closing.signal]))
+    return underEither([signal, this.#closing.signal], (stop) => this.#footers.describe(paths, stop))
   }
 
   stats(): PlannerStats {

@@ -163,7 +163,15 @@ describe('plans made from forms', () => {
 
     it.each([
       ['a condition', 'SELECT g, sum(m) AS s FROM t WHERE a >= 150 GROUP BY g', [[1, 2], [1, 2, 3], [1]]],
-      ['no literal at all', 'SELECT g, sum(m) AS s FROM t GROUP BY g', [[0, 1, 2], [0, 1, 2, 3], [0, 1]]],
+      [
+        'no literal at all',
+        'SELECT g, sum(m) AS s FROM t GROUP BY g',
+        [
+          [0, 1, 2],
+          [0, 1, 2, 3],
+          [0, 1],
+        ],
+      ],
     ])('read what is there by now, of a statement with %s', async (_, sql, expected) => {
       const planners = await Planners.open([grown('t', 2)])
       for (let time = 0; time < 2; time++) await planners.plan(sql)

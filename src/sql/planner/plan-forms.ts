@@ -199,7 +199,11 @@ function constantsOf({ exchanged }: FormedPlan, text: LiteralText): ReadonlyMap<
 }
 
 /** What a form's plan reads of its datasets as they are now. */
-function readsNow({ plan }: FormedPlan, relations: readonly Relation[], pruned: ReadonlyMap<string, Pruning>): readonly DatasetRead[] {
+function readsNow(
+  { plan }: FormedPlan,
+  relations: readonly Relation[],
+  pruned: ReadonlyMap<string, Pruning>,
+): readonly DatasetRead[] {
   return plan.reads.map((read, index) => {
     const { segments: all, id } = relations[index]?.snapshot ?? { segments: [], id: read.snapshot }
     const { segments, prunedBy } = pruned.get(read.relation) ?? { segments: all.map((_, ordinal) => ordinal), prunedBy: [] }

@@ -42,8 +42,8 @@ export async function splitSelect(node: AstObject, context: SplitContext): Promi
   const tree = withoutUnusedCtes(inlineCtes(node))
   const read = tableNames(tree)
   let first: string | undefined
-  for (const relation of largestFirst(context.relations.filter(({ relation }) => read.has(relation)))) {
-    const split = await attempt(() => splitOver(tree, relation, context))
+  for (const shared of largestFirst(context.relations.filter(({ relation }) => read.has(relation)))) {
+    const split = await attempt(() => splitOver(tree, shared, context))
     if (split.shape === 'split') return split
     first ??= split.why
   }

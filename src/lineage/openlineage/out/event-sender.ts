@@ -1,3 +1,5 @@
+import { underEither } from '../../../model/under-either.js'
+
 /** Where events go. `send` rejects with a `TransportError`; whether it is worth another try is its to say. */
 export interface Transport {
   send(event: object, signal: AbortSignal): Promise<void>
@@ -81,7 +83,8 @@ export class EventSender {
     let retryMs = retryMsMin
     for (let event = this.#waiting[0]; event !== undefined && !this.#closing.signal.aborted; event = this.#waiting[0]) {
       try {
-        await this.#options.transport.send(event, this.#signal())
+        const limit = AbortSignal.timeout(this.#options.timeoutMs)
+        await underEither([this.#closing.signal, limit], (signal) => this.#options.transport.send(event, signal))
         this.#sent++
         this.#take(event)
         retryMs = retryMsMin
@@ -108,10 +111,6 @@ export class EventSender {
     if (now - this.#complainedAt < complainEveryMs || this.#closing.signal.aborted) return
     this.#complainedAt = now
     this.#options.onError(error)
-  }
-
-  #signal(): AbortSignal {
-    return AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#options.timeoutMs)])
   }
 
   #sleep(ms: number): Promise<void> {
