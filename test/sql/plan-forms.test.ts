@@ -184,6 +184,14 @@ describe('plans made from forms', () => {
       expect(planners.served).toBe(3)
     })
 
+    it('say why nothing is shared out of a statement that reads no table', async () => {
+      const planners = await Planners.open([grown('t', 2)])
+      for (let time = 0; time < 2; time++) await planners.plan('SELECT 1 AS one')
+      planners.define(grown('t', 3))
+      expect((await planners.plan('SELECT 1 AS one'))?.work.why).toBe('no dataset is read')
+      expect(planners.served).toBe(1)
+    })
+
     it('are made anew where what is shared out would be another table, or none', async () => {
       const sql = 'SELECT t.g, sum(t.m) AS s FROM t JOIN u ON t.a = u.a GROUP BY t.g'
       const planners = await Planners.open([grown('t', 3), grown('u', 1, 5_000, 10)])
@@ -202,7 +210,7 @@ describe('plans made from forms', () => {
       planners.define(grown('u', 1, 5_000, 10))
       planners.define(grown('t', 1, 5_000, 10))
       expect(await shared()).toBe('whole')
-      // What was learned in between is of use again once things are as they were.
+      // The planner was asked each time.
       expect(planners.served).toBe(1)
     })
 

@@ -45,8 +45,9 @@ interface Bin {
 /**
  * The next key of a session by order-1 Markov counts, of the tenant where it has enough of its own, backed off to everyone's.
  * Everyone's counts mix those who do as most with those who go their own ways; how often a tenant did as most tells which it is, so
- * that one who does is believed to before its own counts say so. It abstains by calibration: raw probabilities fall into bins, each bin remembers how often its statements came true, and it
- * speaks down to the bin at which all that it would say still comes true with `precision`.
+ * that one who does is believed to before its own counts say so. It abstains by calibration: raw probabilities fall into bins, each
+ * bin remembers how often its statements came true, and it speaks down to the bin at which all that it would say still comes true
+ * with `precision`.
  */
 export class NextQueryModel {
   readonly #followers = new BoundedMap<Followers>(contextsMax)

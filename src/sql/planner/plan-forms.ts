@@ -109,8 +109,8 @@ export class PlanForms {
 
   #keep(text: LiteralText, plan: Plan, { tree, stages, literalPlaces }: PlanForm): void {
     const relations = this.#relationsOf(plan)
-    const isMadeForThem = relations?.every(({ snapshot }, index) => snapshot.id === plan.reads[index]?.snapshot)
-    if (relations === undefined || isMadeForThem !== true) return
+    // Rows may have come since it was planned.
+    if (relations === undefined || relations.some(({ snapshot }, index) => snapshot.id !== plan.reads[index]?.snapshot)) return
     const node = parseAst(tree) as AstObject
     const exchanged = new Map<AstValue, Exchanged>()
     const places = placesOf(node, text.literals)
@@ -218,6 +218,7 @@ function whyNow(
   reads: readonly DatasetRead[],
   tree: PlanRequest['tree'],
 ): string | undefined {
+  if (reads.length === 0) return plan.work.why
   const [sizesBefore, sizesNow] = [sizesOf(formed, plan.reads), sizesOf(relations, reads)]
   const [before, now] = [tooLittle(bytesOf(sizesBefore), tree), tooLittle(bytesOf(sizesNow), tree)]
   // With too little it runs whole, whatever the sizes are beside each other.
