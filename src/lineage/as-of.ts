@@ -40,8 +40,14 @@ export class AsOf {
     const next = this.#log.next()
     if (this.#made?.at === at && this.#made.next === next) return this.#made.graph
     this.#made?.graph.close()
+    this.#made = undefined
     const graph = new GraphDatabase(':memory:', this.#log)
-    for (const _ of fill(this.#log, graph, next, { until: at })) continue
+    try {
+      for (const _ of fill(this.#log, graph, next, { until: at })) continue
+    } catch (error) {
+      graph.close()
+      throw error
+    }
     this.#made = { at, next, graph }
     return graph
   }

@@ -3,6 +3,7 @@
  * taken from a read transaction, slice by slice, while recording and projection go on; it counts once its last part is in.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { ForebayError } from '../model/errors.js'
 import { type Database, inTransaction, openReadOnly, Statements } from './database.js'
 import type { GraphDatabase } from './graph-database.js'
 import { indexTables } from './index-schema.js'
@@ -52,7 +53,10 @@ export function* loadCheckpoint(log: LineageLog, graph: GraphDatabase): Generato
   if (number === undefined) return
   for (let index = 0; ; index++) {
     const part = readPart(log, number, index)
-    if (part === undefined) break
+    if (part === undefined) {
+      refuseReplaced(log, number)
+      break
+    }
     graph.change(() => {
       if ('batch' in part) graph.graph.apply(part.batch)
       else insertRows(new Statements(graph.database), part.table, part.rows)
@@ -83,9 +87,15 @@ export function* checkpointBatches(log: LineageLog): Generator<LineageBatch> {
   if (number === undefined) return
   for (let index = 0; ; index++) {
     const part = readPart(log, number, index)
-    if (part === undefined) return
+    if (part === undefined) return refuseReplaced(log, number)
     if ('batch' in part) yield part.batch
   }
+}
+
+/** A newer checkpoint takes the parts of the older one away: what was read of it so far is not the whole graph. */
+function refuseReplaced(log: LineageLog, number: number): void {
+  if (log.fact('checkpoint') === number) return
+  throw new ForebayError('UNAVAILABLE', 'a checkpoint of the lineage graph was replaced while it was read', { hint: 'ask again' })
 }
 
 function* parts(source: Database, sql: Statements): Generator<Part> {

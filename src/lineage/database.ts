@@ -36,7 +36,7 @@ class Connection extends DatabaseSync {
 }
 
 /** Opens a database to write it. More pages in memory saved no CPU with a graph of 33 MB: the system caches the file. */
-export function openDatabase(path: string, durability: Durability, cacheBytes = 16 << 20): Database {
+export function openDatabase(path: string, durability: Durability, cacheBytes = 8 << 20): Database {
   const database = new Connection(path, { timeout: lockedMsMax })
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability};
     PRAGMA cache_size = -${Math.round(cacheBytes / 1024)}; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA temp_store = MEMORY;
@@ -45,7 +45,7 @@ export function openDatabase(path: string, durability: Durability, cacheBytes = 
 }
 
 /** Opens a database that another connection writes. What it reads once is not worth memory of its own: the system caches the file. */
-export function openReadOnly(path: string, cacheBytes = 16 << 20): Database {
+export function openReadOnly(path: string, cacheBytes = 8 << 20): Database {
   const database = new Connection(path, { readOnly: true, timeout: 2000 })
   database.exec(`PRAGMA cache_size = -${Math.round(cacheBytes / 1024)}; PRAGMA temp_store = MEMORY`)
   return database

@@ -143,8 +143,8 @@ export function joinEdges(a: LineageEdge, b: LineageEdge): LineageEdge {
 
 function joinTotals(a: EdgeTotals, b: EdgeTotals): EdgeTotals {
   return {
-    rows: a.rows + b.rows,
-    bytes: a.bytes + b.bytes,
+    rows: Math.min(Number.MAX_SAFE_INTEGER, a.rows + b.rows),
+    bytes: Math.min(Number.MAX_SAFE_INTEGER, a.bytes + b.bytes),
     cpuMicros: a.cpuMicros + b.cpuMicros,
     peakMemoryBytes: Math.max(a.peakMemoryBytes, b.peakMemoryBytes),
     queueMicros: a.queueMicros + b.queueMicros,

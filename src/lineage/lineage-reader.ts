@@ -46,8 +46,10 @@ export async function openLineageReader(options: ReaderOptions): Promise<Lineage
 }
 
 async function* exported(questions: Questions, format: ExportFormat, signal?: AbortSignal): AsyncGenerator<string> {
-  const id = await questions.ask('exportOpen', [format], signal)
+  // Asked to its end: what has been opened for somebody who has gone is closed.
+  const id = await questions.ask('exportOpen', [format])
   try {
+    signal?.throwIfAborted()
     for (;;) {
       const text = await questions.ask('exportNext', [id], signal)
       if (text === undefined) return

@@ -36,7 +36,7 @@ export class ReaderCore {
     this.#folder = folder
     this.#remote = new RemoteGraphs(stores)
     this.#reads = reads
-    this.#graph = openReadOnly(files.graph, 32 << 20)
+    this.#graph = openReadOnly(files.graph)
     const log = openReadOnly(files.log)
     const history = new HistoryQueries(log)
     const heat = new SqliteHeat(this.#graph)

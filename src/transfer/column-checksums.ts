@@ -56,7 +56,8 @@ export class ColumnChecksums {
   async record(segment: BaseSegment, columns: readonly string[], readPlaces: ReadChunkPlaces): Promise<void> {
     const { file } = segment
     const known = await this.#read(file)
-    const wanted = [footer, ...columns].filter((column) => known?.columns[column] === undefined)
+    // Columns may have any name, also those of an object's own functions.
+    const wanted = [footer, ...columns].filter((column) => known === undefined || !Object.hasOwn(known.columns, column))
     if (wanted.length === 0) return
     await checkVersions([segment])
     const added: Record<string, ChunkChecksum[]> = Object.fromEntries(wanted.map((column) => [column, []]))
@@ -76,7 +77,8 @@ export class ColumnChecksums {
     const known = await this.#read(segment.file)
     if (known === undefined) return
     for (const column of [footer, ...columns]) {
-      for (const [offset, length, expected] of known.columns[column] ?? []) {
+      const chunks = Object.hasOwn(known.columns, column) ? known.columns[column] : undefined
+      for (const [offset, length, expected] of chunks ?? []) {
         signal?.throwIfAborted()
         const found = await fileCrc32(segment.file.path, offset, length).catch((error: unknown) => {
           throw new ForebayError('FILE_UNREADABLE', `file "${segment.file.path}" is not readable: ${error}`, { cause: error })

@@ -57,3 +57,12 @@ it('lets others write once a connection was closed within its transaction', () =
   second.exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (2); COMMIT')
   expect(second.prepare('SELECT count(*) AS rows FROM t').get()).toEqual({ rows: 1 })
 })
+
+it('keeps few pages in memory for each of the connections', () => {
+  const path = join(temporaryFolder(), 'pages.sqlite')
+  for (const open of [() => openDatabase(path, 'full'), () => openReadOnly(path)]) {
+    const database = open()
+    onTestFinished(() => database.close())
+    expect(database.prepare('PRAGMA cache_size').get()).toEqual({ cache_size: -8 * 1024 })
+  }
+})

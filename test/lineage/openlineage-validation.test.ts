@@ -72,6 +72,9 @@ describe('the time of an event', () => {
     expect(read('2026-01-31T00:30:00+0100')).toBe('2026-01-30T23:30:00.000000000Z')
     expect(read('2026-01-31T10:00:00.5Z[UTC]')).toBe('2026-01-31T10:00:00.500000000Z')
     expect(parseEventTime('2026-01-31T10:00:00.123456789Z')?.micros).toBe(Date.UTC(2026, 0, 31, 10) * 1000 + 123_456)
+    // What some clients send for no time at all.
+    expect(parseEventTime('0001-01-01T00:00:00Z')?.micros).toBe(Number.MIN_SAFE_INTEGER)
+    expect(parseEventTime('9999-12-31T23:59:59+01:00')?.micros).toBe(Number.MAX_SAFE_INTEGER)
   })
 
   it('takes no day that there is not', () => {

@@ -32,6 +32,34 @@ const knows = async (store: SqliteLineageStore): Promise<boolean> => {
   return vertices.some((vertex) => vertex.type === 'DataSegment' && vertex.rows === 4 && vertex.location === '/spool/d-1')
 }
 
+function edgeOf(counts: { readonly rows: number; readonly bytes: number }): LineageBatch['edges'][number] {
+  return {
+    from: 'd-1',
+    to: 'n1',
+    type: 'PROCESSED_BY',
+    transformation: { type: 'scan', detail: '', shape: 'scan' },
+    sourceNode: 'n1',
+    destinationNode: 'n1',
+    firstAt: 1,
+    lastAt: 1,
+    count: 1,
+    totals: { ...counts, cpuMicros: 0, peakMemoryBytes: 0, queueMicros: 0, transferMicros: 0 },
+    days: [],
+  }
+}
+
+test('adds up no further than can be read again', async () => {
+  const store = SqliteLineageStore.open(':memory:')
+  const edge = edgeOf({ rows: 9e15, bytes: 9e15 })
+  for (const number of [0, 1, 2]) await store.apply(batch(number, { edges: [edge] }), never)
+  const { edges } = await store.trace(['d-1'], { direction: 'both', depth: 1, limit: 10 }, never)
+  expect(edges.map(({ count, totals }) => [count, totals.rows, totals.bytes])).toEqual([
+    [3, Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  ])
+  expect((await store.digest()).hash).not.toBe('')
+  await store.close()
+})
+
 test('writes a vertex again that was folded away, though it was remembered', async () => {
   const store = SqliteLineageStore.open(':memory:')
   await store.apply(batch(0), never)
@@ -45,27 +73,7 @@ test('writes a vertex again that was folded away, though it was remembered', asy
 test('writes a vertex again whose transaction was rolled back, or whose graph was cleared', async () => {
   const store = SqliteLineageStore.open(':memory:')
   // A count that is no number is refused by its table, after the vertices were written.
-  const totals = {
-    rows: null as unknown as number,
-    bytes: 0,
-    cpuMicros: 0,
-    peakMemoryBytes: 0,
-    queueMicros: 0,
-    transferMicros: 0,
-  }
-  const edge: LineageBatch['edges'][number] = {
-    from: 'd-1',
-    to: 'n1',
-    type: 'PROCESSED_BY',
-    transformation: { type: 'scan', detail: '', shape: 'scan' },
-    sourceNode: 'n1',
-    destinationNode: 'n1',
-    firstAt: 1,
-    lastAt: 1,
-    count: 1,
-    totals,
-    days: [],
-  }
+  const edge = edgeOf({ rows: null as unknown as number, bytes: 0 })
   await expect(store.apply(batch(0, { edges: [edge] }), never)).rejects.toThrow(/NOT NULL/)
   expect(await knows(store)).toBe(false)
   await store.apply(batch(0), never)

@@ -39,6 +39,19 @@ async function record(path: string, columns: readonly string[]): Promise<void> {
 }
 
 describe('column checksums', () => {
+  it('are kept of columns that are named like functions of every object', async () => {
+    const path = join(folder.path, 'lake', 'names.parquet')
+    await duckdb(`COPY (SELECT i AS points, i AS "constructor" FROM range(1000) t(i)) TO '${path}'`)
+    const checksums = new ColumnChecksums(node.configuration.checksumFolder)
+    const segment = baseSegment(path, 1000)
+    await record(path, ['points'])
+    await checksums.verify(segment, ['constructor'])
+    await record(path, ['constructor'])
+    const { columns } = JSON.parse(readFileSync(checksums.pathOf(segment.file), 'utf8')) as { columns: object }
+    expect(Object.keys(columns)).toEqual(['', 'points', 'constructor'])
+    await checksums.verify(segment, ['points', 'constructor'])
+  })
+
   it('find a flipped bit in each column that is read, and nothing in the others', async () => {
     const path = await lakeFile('rot.parquet')
     await record(path, ['a', 's'])

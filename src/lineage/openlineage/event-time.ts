@@ -25,7 +25,7 @@ export function parseEventTime(given: string): EventTime | undefined {
   const plain = Date.parse(`${seconds}Z`)
   // Date.parse rolls 31 February over to March; only days that every month has need no second look.
   if (offset === 0 && Number(day) <= 28 && year !== '0000' && !Number.isNaN(plain)) {
-    return { micros: plain * 1000 + Number(nanos.slice(0, 6)), text: `${seconds}.${nanos}Z`, zoned }
+    return { micros: countable(plain * 1000 + Number(nanos.slice(0, 6))), text: `${seconds}.${nanos}Z`, zoned }
   }
   const date = new Date(0)
   date.setUTCFullYear(Number(year), Number(month) - 1, Number(day))
@@ -34,7 +34,12 @@ export function parseEventTime(given: string): EventTime | undefined {
   const years = date.getUTCFullYear()
   if (years < 1 || years > 9999) return undefined
   const text = `${date.toISOString().slice(0, 20)}${nanos}Z`
-  return { micros: date.getTime() * 1000 + Number(nanos.slice(0, 6)), text, zoned }
+  return { micros: countable(date.getTime() * 1000 + Number(nanos.slice(0, 6))), text, zoned }
+}
+
+/** Microseconds before 1684 or after 2255 are no exact numbers: the first or last that is stands for them. */
+function countable(micros: number): number {
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, micros))
 }
 
 function offsetMinutes(zone: string): number | undefined {

@@ -7,9 +7,11 @@ import { mergeDays, printDays } from './days.js'
 import { GraphNames, nodeName } from './graph-names.js'
 import { graphSchema, processedBy, transformedInto } from './graph-schema.js'
 
+/** Sums of rows and bytes stop where they are exact numbers no more: larger ones could not be read again. */
 const upsertEdge = `INSERT INTO edges VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT DO UPDATE SET first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at),
-    count = count + excluded.count, rows = rows + excluded.rows, bytes = bytes + excluded.bytes, cpu = cpu + excluded.cpu,
+    count = count + excluded.count, rows = min(${Number.MAX_SAFE_INTEGER}, rows + excluded.rows),
+    bytes = min(${Number.MAX_SAFE_INTEGER}, bytes + excluded.bytes), cpu = cpu + excluded.cpu,
     peak = max(peak, excluded.peak), queue = queue + excluded.queue, transfer = transfer + excluded.transfer,
     days = merge_days(days, excluded.days)`
 
