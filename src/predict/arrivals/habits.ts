@@ -108,7 +108,7 @@ export class Habits {
     todays: Map<string, DayOff>,
   ): readonly Forecast[] {
     const { habit, byWeekday, missed } = promised.standing
-    const today = this.#time.local(now, stream.timeZone).day
+    const today = this.#time.day(now, stream.timeZone)
     const found: Forecast[] = []
     for (let day = today - 1; day <= today + 1 + Math.floor(horizonMs / dayMs); day++) {
       const usually = (byWeekday[weekdayOf(day)] as number) * 0.7 ** missed
@@ -153,7 +153,7 @@ export class Habits {
 
   #promised(key: string, stream: Stream, now: number): readonly Promised[] {
     const { timeZone } = stream
-    const { day: today } = this.#time.local(now, timeZone)
+    const today = this.#time.day(now, timeZone)
     const cached = this.#found.get(key)
     if (cached !== undefined && cached.day === today) return cached.promised
     const events = stream.events.map((at) => this.#time.local(at, timeZone))

@@ -23,9 +23,14 @@ export class LocalTime {
   readonly #offsets = new BoundedMap<number>(10_000)
 
   local(at: number, timeZone: string): LocalMoment {
-    const shifted = at + this.offsetMs(at, timeZone)
-    const day = Math.floor(shifted / dayMs)
-    return { day, minute: (shifted - day * dayMs) / minuteMs, weekday: weekdayOf(day) }
+    const day = this.day(at, timeZone)
+    const minute = (at + this.offsetMs(at, timeZone) - day * dayMs) / minuteMs
+    return { day, minute, weekday: weekdayOf(day) }
+  }
+
+  /** The day alone, for those who ask for very many. */
+  day(at: number, timeZone: string): number {
+    return Math.floor((at + this.offsetMs(at, timeZone)) / dayMs)
   }
 
   /**

@@ -3,6 +3,7 @@ import type { FitJob, FittedPanel, MemberOptions, TreePanel } from '../boosting/
 import { type Bounds, ConformalInterval, type ConformalOptions, type ConformalSnapshot, sideOf } from '../conformal.js'
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
 import { Drift, type Drifted } from './drift.js'
+import { LabelWindow } from './label-window.js'
 import { ResidualCells, type ResidualCellsSnapshot } from './residual-cells.js'
 import { linearCount, strangerCount } from './run-time-features.js'
 import type { Phase, RunTimePrediction, RunTimeQuery } from './run-time-query.js'
@@ -17,12 +18,6 @@ export interface HeadSnapshot {
   readonly interval: ConformalSnapshot
   readonly drift: Drifted
   readonly fitted?: FittedPanel
-}
-
-interface Label {
-  readonly x: Float64Array
-  readonly target: number
-  readonly offset: number
 }
 
 /** Weight that a label loses with each that follows: half after 1,400. Faster forgetting made the tail longer on public logs. */
@@ -56,15 +51,14 @@ export class Head {
   readonly #spread: Float64Array
   /** That, corrected by how far the opinions are apart. */
   readonly #doubt = new RecursiveLeastSquares(3, { errorMax: 1, forgetting })
-  readonly #rowsMax: number
-  #rows: Label[] = []
+  readonly #labels: LabelWindow
   #fitted: FittedPanel | undefined
 
   constructor(phase: Phase, slots: number, rowsMax: number) {
     this.#interval = new ConformalInterval(intervals[phase])
     this.ridge = new RecursiveLeastSquares(linearCount + slots, { errorMax: 3, forgetting })
     this.#spread = new Float64Array(linearCount + slots)
-    this.#rowsMax = rowsMax
+    this.#labels = new LabelWindow(rowsMax)
   }
 
   /**
@@ -122,8 +116,7 @@ export class Head {
     this.#doubt.update(this.#doubts(said.linear, said.opinions), size)
     this.ridge.learnAlso(this.#spread, said.linear, size, 1)
     this.#stranger.update(said.stranger, this.#templateWeight(said.linear))
-    this.#rows.push({ x: said.trees, target: durationLog, offset: said.ridgeLog })
-    if (this.#rows.length > this.#rowsMax + 500) this.#rows = this.#rows.slice(-this.#rowsMax)
+    this.#labels.add(said.trees, durationLog, said.ridgeLog)
   }
 
   #templateWeight(linear: Float64Array): number {
@@ -133,13 +126,7 @@ export class Head {
   }
 
   job(members: readonly MemberOptions[]): FitJob {
-    const rows = this.#rows.slice(-this.#rowsMax)
-    return {
-      rows: rows.map((row) => row.x),
-      targets: Float64Array.from(rows, (row) => row.target),
-      offsets: Float64Array.from(rows, (row) => row.offset),
-      members,
-    }
+    return { ...this.#labels.read(), members }
   }
 
   adopt(fitted: FittedPanel, panel: TreePanel): void {
@@ -170,7 +157,7 @@ export class Head {
     this.residuals.restore(snapshot.residuals)
     this.#interval.restore(snapshot.interval)
     this.#drift.restore(snapshot.drift)
-    this.#rows = []
+    this.#labels.clear()
     this.#fitted = snapshot.fitted
     this.panel = snapshot.fitted === undefined ? undefined : panelOf(snapshot.fitted)
   }

@@ -22,6 +22,7 @@ describe('moments of a wall clock', () => {
       const { first, last, shown } = time.moments(date, 9 * 60, zone)
       expect([utc(first), last, shown]).toEqual([at, first, true])
       expect(time.local(first, zone)).toMatchObject({ day: date, minute: 9 * 60 })
+      expect(time.day(first, zone)).toBe(date)
     }
   })
 
