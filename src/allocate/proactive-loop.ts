@@ -87,6 +87,9 @@ interface Taken {
   readonly needsNode: boolean
 }
 
+/** Given to each nap that is cut short: without a reason of ours, one is made with a stack, for every query that ends. */
+const woken = new Error('woken')
+
 /** The longest sleep: forecasts are asked for anew at least this often. */
 const napMsMax = 5 * 60_000
 const rememberedMax = 10_000
@@ -383,8 +386,9 @@ export class ProactiveLoop {
       this.#acting = false
       if (this.#wokenEarly) continue
       const nap = new AbortController()
-      this.#wake = () => nap.abort()
-      await clock.sleep(Math.max(10, next - clock.now()), AbortSignal.any([nap.signal, this.#abort.signal])).catch(() => {})
+      // The stop wakes it too: a signal of its own for each nap would leave something of it at the one that lives as long as the loop.
+      this.#wake = () => nap.abort(woken)
+      await clock.sleep(Math.max(10, next - clock.now()), nap.signal).catch(() => {})
       this.#wake = undefined
     }
   }

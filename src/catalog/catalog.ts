@@ -141,13 +141,15 @@ export class Catalog {
   /**
    * Whether the snapshots that a plan reads are still what is on disk, by the times of the table's folders and of the files
    * that were kept. False: the new definitions have been given to the listeners, plan again. With no reads (the plan failed
-   * for want of a name or for a broken file) it says whether anything has changed.
+   * for want of a name or for a broken file) it says whether anything has changed. `since`, monotonic milliseconds of this process,
+   * is when the statement came: a table that was listed after it is as new as the statement may ask for.
    */
-  async confirm(reads: readonly DatasetRead[]): Promise<boolean> {
+  async confirm(reads: readonly DatasetRead[], since = Number.POSITIVE_INFINITY): Promise<boolean> {
     const before = this.#changes
     try {
       await this.#discovered.refresh(
         reads.filter((read) => !this.#written.get(read.dataset)),
+        since,
         this.#closed.signal,
       )
     } catch (error) {

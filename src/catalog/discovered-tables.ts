@@ -1,6 +1,6 @@
 import { relative, sep } from 'node:path'
 import type { RelationDefinition } from '../model/catalogue.js'
-import type { Clock } from '../model/clock.js'
+import { type Clock, systemClock } from '../model/clock.js'
 import { type ErrorRecord, toErrorRecord } from '../model/errors.js'
 import type { DatasetRead } from '../model/query.js'
 import { type Snapshot, stableHash } from '../model/segment.js'
@@ -28,6 +28,8 @@ export interface DiscoveredTablesOptions {
 interface Table {
   readonly found: FoundTable | undefined
   readonly listing: Listing
+  /** Monotonic milliseconds of this process; nothing that was on disk before is missing from the listing. */
+  readonly listedAt: number
   /** Of the listing: what was found when it was made. */
   readonly fingerprint: string
   readonly definition: RelationDefinition
@@ -70,10 +72,15 @@ export class DiscoveredTables {
     }
   }
 
-  /** Looks cheaply whether what these reads stand on is still so, and lists anew what is not. */
-  async refresh(reads: readonly DatasetRead[], signal: AbortSignal): Promise<void> {
-    const { fileSystem } = this.#options
-    const rootChanged = !this.#root.stamp || !(await isUnchanged(fileSystem, this.#root.stamp))
+  /**
+   * Looks cheaply whether what these reads stand on is still so, and lists anew what is not. What was listed at `since` or later
+   * is taken as it was then.
+   */
+  async refresh(reads: readonly DatasetRead[], since: number, signal: AbortSignal): Promise<void> {
+    const { stamp } = this.#root
+    // The disk is asked for everything at once: each answer that is waited for costs as much as many that are not.
+    const asked = new Map(this.#toCheck(reads).map((table) => [table, this.#standing(table, reads, since)]))
+    const rootChanged = !stamp || !(await isUnchanged(this.#options.fileSystem, stamp))
     if (rootChanged) await this.#scanRoot()
     // A folder that held no file may hold one by now, which leaves the time of the data folder as it was.
     if (rootChanged || reads.length === 0) {
@@ -81,9 +88,18 @@ export class DiscoveredTables {
         if (this.#tables.get(found.name.toLowerCase())?.found === undefined) await this.#scanTable(found, signal)
     }
     for (const table of this.#toCheck(reads)) {
-      const read = reads.find((candidate) => sameName(candidate.dataset, table))
-      if (table.found && !(await this.#stands(table, read))) await this.#scanTable(table.found, signal)
+      if (await (asked.get(table) ?? this.#standing(table, reads, since))) continue
+      if (table.found) await this.#scanTable(table.found, signal, since)
     }
+  }
+
+  /** Whether nothing of a table need be listed anew. A rejection is for whoever waits, if anybody does. */
+  #standing(table: Table, reads: readonly DatasetRead[], since: number): Promise<boolean> {
+    if (!table.found || table.listedAt >= since) return Promise.resolve(true)
+    const read = reads.find((candidate) => sameName(candidate.dataset, table))
+    const standing = this.#stands(table, read)
+    standing.catch(() => {})
+    return standing
   }
 
   /** The tables that are read; broken ones too when a plan found none to read. */
@@ -94,16 +110,17 @@ export class DiscoveredTables {
 
   async #stands(table: Table, read: DatasetRead | undefined): Promise<boolean> {
     const { fileSystem } = this.#options
-    const folders = await inBatches(table.listing.folders, statsAtOnce, (stamp) => isUnchanged(fileSystem, stamp))
-    if (folders.includes(false)) return false
     const kept =
       table.definition.kind === 'dataset' && read ? keptFiles(table.definition.snapshot.segments, read.segments) : undefined
     const files = kept ?? table.listing.files
-    const stood = await inBatches([...files], statsAtOnce, async (file) => {
-      const now = await fileSystem.stat(file.path).catch(() => undefined)
-      return now?.size === file.size && now.mtimeNs === file.mtimeNs && now.inode === file.inode
-    })
-    return !stood.includes(false)
+    const stood = await Promise.all([
+      inBatches(table.listing.folders, statsAtOnce, (stamp) => isUnchanged(fileSystem, stamp)),
+      inBatches([...files], statsAtOnce, async (file) => {
+        const now = await fileSystem.stat(file.path).catch(() => undefined)
+        return now?.size === file.size && now.mtimeNs === file.mtimeNs && now.inode === file.inode
+      }),
+    ])
+    return !stood.flat().includes(false)
   }
 
   async #scanRoot(): Promise<void> {
@@ -114,6 +131,7 @@ export class DiscoveredTables {
       this.#set(name, {
         found: undefined,
         listing: { files: [], folders: [] },
+        listedAt: systemClock.monotonic(),
         fingerprint: error.message,
         definition: broken(name, error),
       })
@@ -122,9 +140,13 @@ export class DiscoveredTables {
   }
 
   /** One scan of a table at a time, so that an older listing never replaces a newer one. */
-  #scanTable(found: FoundTable, signal: AbortSignal): Promise<void> {
+  #scanTable(found: FoundTable, signal: AbortSignal, since = Number.POSITIVE_INFINITY): Promise<void> {
     const key = found.name.toLowerCase()
-    const scan = (this.#scans.get(key) ?? Promise.resolve()).catch(() => undefined).then(() => this.#scanAlone(found, signal))
+    const before = (this.#scans.get(key) ?? Promise.resolve()).catch(() => undefined)
+    const scan = before.then(async () => {
+      const listedAt = this.#tables.get(key)?.listedAt
+      if (listedAt === undefined || listedAt < since) await this.#scanAlone(found, signal)
+    })
     this.#scans.set(key, scan)
     return scan.finally(() => {
       if (this.#scans.get(key) === scan) this.#scans.delete(key)
@@ -134,11 +156,12 @@ export class DiscoveredTables {
   async #scanAlone(found: FoundTable, signal: AbortSignal): Promise<void> {
     // A file that is replaced while its footer is read is looked at again; after some tries it counts as unreadable.
     for (let tries = 0; ; tries++) {
+      const listedAt = systemClock.monotonic()
       const listing = await listTable(this.#options.fileSystem, found)
       if (listing.files.length === 0 && !listing.error) return this.#remove(found.name.toLowerCase())
       const definition = await this.#define(found, listing, signal)
       if (definition.kind === 'broken' && definition.error.code === 'SEGMENT_CHANGED' && tries < 3) continue
-      return this.#set(found.name, { found, listing, fingerprint: fingerprintOf(listing), definition })
+      return this.#set(found.name, { found, listing, listedAt, fingerprint: fingerprintOf(listing), definition })
     }
   }
 

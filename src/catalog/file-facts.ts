@@ -28,7 +28,7 @@ export interface RangeFacts {
 }
 
 /** Changes whenever facts that were kept would come out differently today. */
-export const factsFormat = 1
+export const factsFormat = 2
 
 export interface SegmentSize {
   readonly rows: number
@@ -41,8 +41,14 @@ export const segmentMax: SegmentSize = { rows: 1_048_576, bytes: 128 * 2 ** 20 }
 
 /** The facts of one footer. */
 export function factsOf(footer: Footer): FileFacts {
-  const ranges = cut(footer.rowGroups).map(({ groups, from }) => rangeFacts(footer.columns, groups, from))
+  const pieces = isCuttable(footer.columns) ? cut(footer.rowGroups) : [{ from: 0, groups: footer.rowGroups }]
+  const ranges = pieces.map(({ groups, from }) => rangeFacts(footer.columns, groups, from))
   return { version: footer.version, columns: footer.columns, rows: footer.rows, ranges }
+}
+
+/** A column of its own hides DuckDB's numbers of rows, by which a range is read. */
+function isCuttable(columns: readonly Column[]): boolean {
+  return columns.every(({ name }) => name.toLowerCase() !== 'file_row_number')
 }
 
 interface Cut {

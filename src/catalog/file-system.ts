@@ -1,6 +1,10 @@
-import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants, stat as statWithCallback } from 'node:fs'
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
+
+/** Two hundred at once take half as long as those of `node:fs/promises`, and a query may ask for that many. */
+const stat = promisify(statWithCallback)
 
 /** What is known of a file or folder without opening it. */
 export interface FileStamp {

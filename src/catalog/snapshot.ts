@@ -49,7 +49,8 @@ export function makeSnapshot({ dataset, files, schema, partitioned, createdAt }:
     for (const { key, name, type } of partitionColumns)
       partition[name] = partitionValue(partitions[index]?.get(key) ?? 'NULL', type)
     for (const range of file.facts.ranges) {
-      segments.push(makeSegment(dataset, segments.length, file, range, columns, partition))
+      const segment = makeSegment(dataset, segments.length, file, range, columns, partition)
+      segments.push(schema.mixed ? { ...segment, fileSchema: schemaOf(file.facts.columns) } : segment)
     }
   })
   const description = JSON.stringify([dataset, columns, partitionColumns, schema.mixed])
@@ -107,6 +108,13 @@ function columnsOf(fileColumns: readonly Column[], partitionColumns: readonly Pa
   const columns = fileColumns.map((column) => ({ name: column.name, type: byName.get(column.name) ?? column.type }))
   const present = new Set(fileColumns.map((column) => column.name))
   return [...columns, ...partitionColumns.filter(({ name }) => !present.has(name)).map(({ name, type }) => ({ name, type }))]
+}
+
+function schemaOf(columns: readonly Column[]): string {
+  return stableHash(
+    columns.map(({ name, type }) => `${name.toLowerCase()} ${type}`),
+    8,
+  )
 }
 
 function makeSegment(

@@ -1,5 +1,6 @@
-import { access, constants, rename, writeFile } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { writeWhole } from '../model/whole-file.js'
 import { renderEvaluation } from '../predict/evaluate/render-evaluation.js'
 import { renderHtml } from '../predict/evaluate/render-html.js'
 import { type Ablation, runEvaluate } from '../predict/evaluate/run-evaluate.js'
@@ -27,14 +28,12 @@ export async function evaluate(context: CommandContext, trace = ''): Promise<voi
     },
   })
   const evaluation = await withProgress(output, () => ({ share, text: trace }), running)
-  if (typeof options['html'] === 'string') await writeWhole(options['html'], renderHtml(evaluation, basename(trace)))
+  if (typeof options['html'] === 'string') await writeReport(options['html'], renderHtml(evaluation, basename(trace)))
   return output.json ? printJson(output, evaluation) : printLines(output, [renderEvaluation(evaluation)])
 }
 
-/** Under its final name only when it is whole. */
-async function writeWhole(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.part`, text).catch((error: Error) => {
+async function writeReport(path: string, text: string): Promise<void> {
+  await writeWhole(path, text).catch((error: Error) => {
     throw new UsageError(`report ${path} cannot be written: ${error.message}`, 'look at the path of --html')
   })
-  await rename(`${path}.part`, path)
 }

@@ -1,5 +1,6 @@
 import { ForebayError } from '../model/errors.js'
 import { readConfiguration, type ServerConfiguration } from '../server/configuration.js'
+import { boundHeapGrowth } from '../server/heap-growth.js'
 import { openServer, serverLog } from '../server/open-server.js'
 import { type CommandContext, text } from './context.js'
 import { UsageError } from './exit-code.js'
@@ -45,6 +46,7 @@ const closeMsMax = 15_000
 /** `forebay serve`: resolves when the server has been stopped. */
 export async function serve(context: CommandContext): Promise<void> {
   const { output } = context
+  boundHeapGrowth()
   const configuration = toldConfiguration(context)
   const log = serverLog(configuration)
   // A promise that nobody waited for failed: a fault to report, but no reason to end every query that runs.

@@ -7,6 +7,8 @@ export interface Execution {
   status(): QueryStatus
   /** Resolves when the first bytes can be read (small results whole), or rejects with the query's error. */
   readonly result: Promise<QueryResult>
+  /** Resolves when it has ended, whichever way, and all is known of it: from then on its status does not change. */
+  readonly ended: Promise<void>
   cancel(reason: string): void
 }
 export interface QueryResult {

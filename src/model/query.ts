@@ -79,6 +79,8 @@ export type Work =
       readonly partial: 'rows' | 'groups' | 'one' | 'limited'
       /** Upper bound of rows of one partial where it is known (limit n, or 1). */
       readonly partialRowsMax?: number
+      /** True where partials are the same in whatever order their rows are read, so by however many threads. */
+      readonly exact: boolean
       /** True where the root surely gives no more rows than there are in the partials. */
       readonly rootKeepsRows: boolean
       /** Columns of the group keys that are plain columns of datasets, to estimate the number of groups. */

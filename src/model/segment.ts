@@ -46,6 +46,8 @@ export interface BaseSegment {
   /** Hive partition values by column, as DuckDB's VARCHAR cast of the column's type; null for `__HIVE_DEFAULT_PARTITION__`. */
   readonly partition: Readonly<Record<string, string | null>>
   readonly statistics: Readonly<Record<string, ColumnStatistics>>
+  /** Equal for files of equal columns and types; only where those of the dataset differ. */
+  readonly fileSchema?: string
 }
 
 /** What a dataset was at one moment: an ordered list of base segments. A query pins one per dataset. */
@@ -84,6 +86,8 @@ export interface Pack {
   readonly path: string
   readonly dataset: string
   readonly columns: readonly string[]
+  /** DuckDB types, in the order of `columns`: with other files beside it a column may get another one, and then the pack is of no use. */
+  readonly types: readonly string[]
   /** Name of the column that holds each row's segment ordinal index into `segments`. */
   readonly ordinalColumn: string
   /** Segment ids by the value of the ordinal column. */

@@ -5,10 +5,11 @@
  */
 import { createReadStream } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
-import { type DuckDBDataChunk, type DuckDBResult, type DuckDBType, ResultReturnType } from '@duckdb/node-api'
+import type { DuckDBDataChunk, DuckDBType } from '@duckdb/node-api'
 import { ForebayError } from '../model/errors.js'
 import type { TaskOutput } from '../model/messages.js'
 import { distinctNames } from '../model/segment.js'
+import { type AnswerChunks, streamedChunks, wholeChunks } from './answer-chunks.js'
 import { boundedWrite } from './bounded-write.js'
 import { csvRows, jsonLines, jsonRows, type ResultEncoder } from './encode/encoder.js'
 import { parquetSql } from './encode/parquet.js'
@@ -54,82 +55,68 @@ export async function answerClient(
   if (output.format === 'parquet') return answerParquet(session, sql, output, temporary)
   const result = await (isSmall ? session.whole(sql) : session.stream(sql))
   const encoder = await encoderFor(output, result.columnTypes())
-  const gathered: Uint8Array[] = [encoder.head()]
-  const chunks: DuckDBDataChunk[] = []
-  let bytes = gathered[0]?.length ?? 0
+  const chunks = isSmall ? wholeChunks(result) : streamedChunks({ result, session, sql, throwIfStopped })
+  try {
+    const { pieces, encoded, ...state } = await encodeStart(chunks, encoder, output)
+    if (encoded !== undefined) {
+      return { size: 'small', rows: state.rows, inline: Buffer.concat(pieces), encoded: { result, chunks: encoded } }
+    }
+    const rest = (): AsyncIterable<Uint8Array> => restOf(pieces, chunks, encoder, output, state)
+    return { size: 'large', rows: () => state.rows, source: { contentType: contentTypes[output.format], pieces: rest } }
+  } finally {
+    await chunks.settle()
+  }
+}
+
+/** As much of an answer as goes back inside of the outcome. */
+interface Start {
+  readonly pieces: Uint8Array[]
+  readonly rows: number
+  readonly bytes: number
+  /** All of its rows, where this is the whole answer. */
+  readonly encoded?: readonly DuckDBDataChunk[]
+}
+
+async function encodeStart(chunks: AnswerChunks, encoder: ResultEncoder, output: ClientOutput): Promise<Start> {
+  const head = encoder.head()
+  const pieces = [head]
+  const encoded: DuckDBDataChunk[] = []
+  let bytes = head.length
   let rows = 0
-  const reading = { result, session, sql, throwIfStopped }
   for (;;) {
-    const chunk = await nextChunk(reading)
+    const chunk = await chunks.next()
     const piece = chunk === undefined ? encoder.tail() : encoder.encode(chunk)
-    gathered.push(piece)
+    pieces.push(piece)
     bytes += piece.length
     refuseTooLarge(bytes, output)
-    if (chunk === undefined) return { size: 'small', rows, inline: Buffer.concat(gathered), encoded: { result, chunks } }
+    if (chunk === undefined) return { pieces, rows, bytes, encoded }
     rows += chunk.rowCount
-    chunks.push(chunk)
-    if (bytes > output.inlineBytesMax) break
-  }
-  const state = { rows, bytes }
-  chunks.length = 0
-  return {
-    size: 'large',
-    rows: () => state.rows,
-    source: {
-      contentType: contentTypes[output.format],
-      pieces: () => restOf(gathered, reading, encoder, output, state),
-    },
+    encoded.push(chunk)
+    if (bytes > output.inlineBytesMax) return { pieces, rows, bytes }
   }
 }
 
 async function* restOf(
-  gathered: Uint8Array[],
-  reading: Reading,
+  start: Uint8Array[],
+  chunks: AnswerChunks,
   encoder: ResultEncoder,
   output: ClientOutput,
   state: { rows: number; bytes: number },
 ): AsyncGenerator<Uint8Array> {
-  yield Buffer.concat(gathered.splice(0))
-  for (;;) {
-    const chunk = await nextChunk(reading)
-    const piece = chunk === undefined ? encoder.tail() : encoder.encode(chunk)
-    state.rows += chunk?.rowCount ?? 0
-    state.bytes += piece.length
-    refuseTooLarge(state.bytes, output)
-    yield piece
-    if (chunk === undefined) return
-  }
-}
-
-/** The statement under way, and how to run it again. */
-interface Reading {
-  readonly result: DuckDBResult
-  readonly session: Session
-  readonly sql: string
-  throwIfStopped(): void
-}
-
-/**
- * The next rows; undefined at the end. DuckDB's API does not throw when a streamed statement fails after its first chunk: it gives
- * no more chunks, as at the end, and only the result's kind tells that the answer would be cut short.
- */
-async function nextChunk(reading: Reading): Promise<DuckDBDataChunk | undefined> {
-  reading.throwIfStopped()
-  const chunk = await reading.result.fetchChunk()
-  if (chunk !== null && chunk.rowCount > 0) return chunk
-  if (reading.result.returnType !== ResultReturnType.INVALID) return undefined
-  reading.throwIfStopped()
-  throw await whyItFailed(reading)
-}
-
-/** The error of a streamed statement is not to be had, so it is computed again, without an answer, in a way that does throw. */
-async function whyItFailed({ session, sql }: Reading): Promise<unknown> {
   try {
-    await session.run(`SELECT bit_xor(hash(__answer)) FROM (${sql}) AS __answer`)
-  } catch (error) {
-    return error
+    yield Buffer.concat(start.splice(0))
+    for (;;) {
+      const chunk = await chunks.next()
+      const piece = chunk === undefined ? encoder.tail() : encoder.encode(chunk)
+      state.rows += chunk?.rowCount ?? 0
+      state.bytes += piece.length
+      refuseTooLarge(state.bytes, output)
+      yield piece
+      if (chunk === undefined) return
+    }
+  } finally {
+    await chunks.settle()
   }
-  return new ForebayError('QUERY_FAILED', 'the statement failed while its rows were being read')
 }
 
 async function encoderFor(output: ClientOutput, types: readonly DuckDBType[]): Promise<ResultEncoder> {

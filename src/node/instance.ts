@@ -42,7 +42,12 @@ export class Instance {
     try {
       await this.#shrinking
       const session = this.#idle.pop() ?? new Session(await this.#instance.connect())
-      await session.setTimeZone(timeZone)
+      try {
+        await session.setTimeZone(timeZone)
+      } catch (error) {
+        session.close()
+        throw error
+      }
       return session
     } catch (error) {
       this.#running--

@@ -129,7 +129,11 @@ function parquetSelects(
       selects.push(parquetSelect(input, [piece], false, context, ordinal))
       continue
     }
-    const key = byPath ? '' : JSON.stringify(input.partitionColumns.map((name) => piece.segment.partition[name] ?? null))
+    // Files of other types are never read together: DuckDB would cast to what suits these files before it is the table's type.
+    const schema = piece.segment.fileSchema ?? ''
+    const key = byPath
+      ? schema
+      : schema + JSON.stringify(input.partitionColumns.map((name) => piece.segment.partition[name] ?? null))
     const group = whole.get(key)
     if (group === undefined) whole.set(key, [piece])
     else group.push(piece)

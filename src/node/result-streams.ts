@@ -11,6 +11,7 @@ export interface ResultSource {
 interface Waiting {
   readonly source: ResultSource
   readonly signal: AbortSignal
+  readonly onGone: (reason: ForebayError) => void
   readonly resolve: (bytes: number) => void
   readonly reject: (error: unknown) => void
   readonly timer: NodeJS.Timeout
@@ -25,8 +26,17 @@ export class ResultStreams {
     this.#fetchWithinMs = fetchWithinMs
   }
 
-  /** Offers a result; resolves to the bytes sent when it was read to the end, rejects when it was broken off or never fetched. */
-  offer(taskId: string, source: ResultSource, signal: AbortSignal): Promise<number> {
+  /**
+   * Offers a result; resolves to the bytes sent when it was read to the end, rejects when it was broken off or never fetched.
+   * `onGone` is told at once of a reader that goes away: the next rows may be long in coming, and nobody wants them.
+   */
+  offer(
+    taskId: string,
+    source: ResultSource,
+    signal: AbortSignal,
+    onGone: (reason: ForebayError) => void = () => {},
+  ): Promise<number> {
+    if (signal.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const leave = (error: unknown): void => {
         const waiting = this.#waiting.get(taskId)
@@ -37,7 +47,7 @@ export class ResultStreams {
       }
       const late = new ForebayError('CANCELLED', `nobody fetched the result within ${this.#fetchWithinMs} ms`)
       const timer = setTimeout(() => leave(late), this.#fetchWithinMs)
-      this.#waiting.set(taskId, { source, signal, resolve, reject, timer })
+      this.#waiting.set(taskId, { source, signal, onGone, resolve, reject, timer })
       signal.addEventListener('abort', () => leave(signal.reason), { once: true })
     })
   }
@@ -48,7 +58,7 @@ export class ResultStreams {
     if (waiting === undefined) return false
     this.#waiting.delete(taskId)
     clearTimeout(waiting.timer)
-    sendPieces(waiting.source, response, waiting.signal).then(waiting.resolve, (error: unknown) => {
+    sendPieces(waiting, response).then(waiting.resolve, (error: unknown) => {
       // Ending the response now would make a broken answer look whole.
       response.destroy()
       waiting.reject(error)
@@ -57,10 +67,14 @@ export class ResultStreams {
   }
 }
 
-async function sendPieces(source: ResultSource, response: ServerResponse, stopped: AbortSignal): Promise<number> {
+async function sendPieces({ source, signal: stopped, onGone }: Waiting, response: ServerResponse): Promise<number> {
   const gone = new AbortController()
   const signal = AbortSignal.any([gone.signal, stopped])
-  response.once('close', () => gone.abort(new ForebayError('CANCELLED', 'the reader of the result went away')))
+  response.once('close', () => {
+    const reason = new ForebayError('CANCELLED', 'the reader of the result went away')
+    gone.abort(reason)
+    if (!response.writableFinished) onGone(reason)
+  })
   response.writeHead(200, { 'content-type': source.contentType })
   let bytes = 0
   for await (const piece of source.pieces()) {

@@ -116,6 +116,7 @@ class TaskRun {
     const answer = await this.#reading(() =>
       answerClient(session, sql, output, temporary, isSmallAnswer(this.#task.message, output), () => this.#task.throwIfStopped()),
     )
+    this.#task.throwIfStopped()
     if (answer.size === 'large') return this.#stream(answer, output)
     await this.#inputs?.checkUnchanged()
     this.#task.throwIfStopped()
@@ -148,7 +149,7 @@ class TaskRun {
   async #stream(answer: Extract<Answer, { size: 'large' }>, output: ClientOutput): Promise<void> {
     const { taskId } = this.#task.message
     const { results, send } = this.#tools
-    const ended = results.offer(taskId, answer.source, this.#task.signal)
+    const ended = results.offer(taskId, answer.source, this.#task.signal, (reason) => this.#task.stop(reason))
     this.#finish({ to: 'client', rows: answer.rows(), streamPath: `/results/${encodeURIComponent(taskId)}` })
     try {
       const bytes = await ended

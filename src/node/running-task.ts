@@ -27,6 +27,7 @@ export class RunningTask {
   #session: Session | undefined
   #timers: NodeJS.Timeout[] = []
   #reason: ForebayError | undefined
+  #over = false
 
   constructor(message: TaskMessage, onStuck: () => void, limits = message.output.to === 'pack' ? packStopLimits : stopLimits) {
     this.message = message
@@ -57,7 +58,7 @@ export class RunningTask {
 
   /** Makes the task end with this error soon. */
   stop(reason: ForebayError): void {
-    if (this.#reason !== undefined) return
+    if (this.#over || this.#reason !== undefined) return
     this.#reason = reason
     this.#abort.abort(reason)
     this.#session?.interrupt()
@@ -67,8 +68,9 @@ export class RunningTask {
     ]
   }
 
-  /** The task is back: no timer of it remains. */
+  /** The task is back: no timer of it remains, and there is nothing to stop any more. */
   end(): void {
+    this.#over = true
     clearTimeout(this.#deadline)
     for (const timer of this.#timers) clearTimeout(timer)
     this.#session = undefined

@@ -1,4 +1,5 @@
-import type { DuckDBConnection, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
+import { type DuckDBConnection, DuckDBDataChunk, type DuckDBResult, type DuckDBValue } from '@duckdb/node-api'
+import duckdb, { type Result } from '@duckdb/node-bindings'
 import { ForebayError } from '../model/errors.js'
 import { quoteText } from './quote.js'
 
@@ -28,10 +29,10 @@ export class Session {
 
   /** All rows of a small result. */
   async rows(sql: string): Promise<DuckDBValue[][]> {
-    return (await this.#connection.runAndReadAll(sql)).getRows()
+    return chunksOf(await this.#connection.run(sql)).flatMap((chunk) => chunk.getRows())
   }
 
-  /** The result of one statement, whose chunks are computed as they are fetched. See `nextChunk` of answer-client.ts for its errors. */
+  /** The result of one statement, whose chunks are computed as they are fetched. See answer-chunks.ts for its errors. */
   async stream(sql: string): Promise<DuckDBResult> {
     const prepared = await this.#connection.prepare(sql)
     try {
@@ -59,4 +60,12 @@ export class Session {
   close(): void {
     this.#connection.closeSync()
   }
+}
+
+/** The chunks of a result that is whole, at once: to fetch them one by one takes a turn of the thread pool each, and one for the end. */
+export function chunksOf(result: DuckDBResult): DuckDBDataChunk[] {
+  // The API keeps its handle to itself and offers no other way; as in vector-access.ts this holds for @duckdb/node-api 1.5.6.
+  const { result: handle } = result as unknown as { readonly result: Result }
+  const count = duckdb.result_chunk_count(handle)
+  return Array.from({ length: count }, (_, index) => new DuckDBDataChunk(duckdb.result_get_chunk(handle, index)))
 }

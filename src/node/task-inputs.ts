@@ -124,7 +124,7 @@ async function bringDerived(
   log: TransferLog,
   held: Held,
 ): Promise<Relation> {
-  const files = await Promise.all(
+  const brought = await Promise.allSettled(
     input.sources.map(async (source): Promise<DerivedFile> => {
       const { stored } = source
       const into = tools.spool.passingPath(stored.carrier)
@@ -138,6 +138,11 @@ async function bringDerived(
       return { stored, path, alias }
     }),
   )
+  // All have ended when one has failed: what is held by then is given back.
+  const files = brought.map((each) => {
+    if (each.status === 'rejected') throw each.reason
+    return each.value
+  })
   return derivedRelation(input, files)
 }
 

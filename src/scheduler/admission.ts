@@ -22,7 +22,7 @@ export interface Demand {
 
 interface Waiting {
   readonly demand: Demand
-  readonly memoryBytes: number
+  memoryBytes: number
   readonly admit: () => void
 }
 
@@ -50,6 +50,11 @@ export class Admission {
     return this.#reservedBytes
   }
 
+  /** True when a query that comes now is let in whatever it asks for. */
+  get isIdle(): boolean {
+    return this.#running.size === 0 && this.#waiting.size === 0
+  }
+
   depth(): Readonly<Record<Priority, number>> {
     return this.#lanes.depth()
   }
@@ -57,18 +62,22 @@ export class Admission {
   /** Resolves with the release when the query may run. Rejects with QUEUE_FULL, or with the signal's reason. */
   async enter(demand: Demand, signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted()
+    const { queryId } = demand
+    if (this.#waiting.has(queryId) || this.#running.has(queryId)) {
+      throw new ForebayError('INTERNAL', `query "${queryId}" waits or runs already`)
+    }
     if (this.#waiting.size >= this.#options.waitingMax) {
       throw new ForebayError('QUEUE_FULL', `${this.#options.waitingMax} queries wait already, which is the limit`, {
         hint: 'send fewer queries at once, or try again later',
       })
     }
     if (demand.onPreempt === undefined) this.preempt()
-    const memoryBytes = Math.max(0, Math.min(demand.memoryBytes, this.#options.memoryBytes)) || 0
+    const memoryBytes = this.#bounded(demand.memoryBytes)
     let entry: Waiting | undefined
     const admitted = new Promise<void>((resolve, reject) => {
       const onAbort = (): void => {
         if (entry === undefined || !this.#lanes.delete(entry)) return
-        this.#waiting.delete(demand.queryId)
+        this.#waiting.delete(queryId)
         reject(signal.reason)
         this.#advance()
       }
@@ -77,13 +86,23 @@ export class Admission {
         resolve()
       }
       entry = { demand, memoryBytes, admit }
-      this.#waiting.set(demand.queryId, entry)
+      this.#waiting.set(queryId, entry)
       this.#lanes.add(entry, demand.priority)
       signal.addEventListener('abort', onAbort, { once: true })
       this.#advance()
     })
     await admitted
-    return () => this.#release(demand.queryId)
+    return () => this.#release(entry)
+  }
+
+  /** What a running query needs is known now, or known better. */
+  resize(queryId: QueryId, memoryBytes: number): void {
+    const entry = this.#running.get(queryId)
+    if (entry === undefined) return
+    const bounded = this.#bounded(memoryBytes)
+    this.#reservedBytes += bounded - entry.memoryBytes
+    entry.memoryBytes = bounded
+    this.#advance()
   }
 
   /** Tells all prefetching work to give up, since a query wants to run. */
@@ -101,10 +120,14 @@ export class Admission {
     return 'queue: more urgent or earlier queries come first'
   }
 
-  #release(queryId: QueryId): void {
-    const entry = this.#running.get(queryId)
-    if (entry === undefined) return
-    this.#running.delete(queryId)
+  /** Whole bytes: sums of fractions would not come back to zero, and who asks for everything would wait for ever. */
+  #bounded(memoryBytes: number): number {
+    return Math.max(0, Math.floor(Math.min(memoryBytes, this.#options.memoryBytes))) || 0
+  }
+
+  #release(entry: Waiting | undefined): void {
+    if (entry === undefined || this.#running.get(entry.demand.queryId) !== entry) return
+    this.#running.delete(entry.demand.queryId)
     this.#reservedBytes -= entry.memoryBytes
     this.#advance()
   }
@@ -121,6 +144,7 @@ export class Admission {
   }
 
   #fits(entry: Waiting): boolean {
+    if (this.#running.size === 0) return true
     return this.#running.size < this.#options.runningMax && this.#reservedBytes + entry.memoryBytes <= this.#options.memoryBytes
   }
 }

@@ -30,6 +30,7 @@ export class DerivedIndex {
   readonly #kept: KeptByWorth<SegmentId>
   readonly #onEvict: DerivedIndexOptions['onEvict']
   readonly #onDuplicate: DerivedIndexOptions['onDuplicate']
+  #changes = 0
 
   constructor(options: DerivedIndexOptions) {
     this.#kept = new KeptByWorth(options.bytesMax)
@@ -43,6 +44,11 @@ export class DerivedIndex {
 
   get size(): number {
     return this.#entries.size
+  }
+
+  /** How often something came or went. */
+  get changes(): number {
+    return this.#changes
   }
 
   /** All that is there, for keeping it across a restart. */
@@ -62,6 +68,7 @@ export class DerivedIndex {
       return
     }
     this.#entries.set(stored.id, entry)
+    this.#changes += 1
     if (work !== undefined) {
       const ids = this.#byWork.get(work) ?? new Set()
       ids.add(stored.id)
@@ -133,7 +140,7 @@ export class DerivedIndex {
 
   #forget(id: SegmentId): void {
     const work = this.#entries.get(id)?.work
-    this.#entries.delete(id)
+    if (this.#entries.delete(id)) this.#changes += 1
     if (work === undefined) return
     const ids = this.#byWork.get(work)
     ids?.delete(id)

@@ -7,6 +7,7 @@
  * themselves, and `started` says that they did. `interrupt()` is not a bound in DuckDB, so a cancelled task that has not ended after `cancelMsMax` costs
  * its node the life.
  */
+import assert from 'node:assert/strict'
 import type { FleetListener, NodeFleet, NodeLoss } from '../allocate/node-fleet.js'
 import { ForebayError, fromErrorRecord } from '../model/errors.js'
 import type { FromNode, TaskId, TaskMessage, TaskReport, TaskResult } from '../model/messages.js'
@@ -15,6 +16,8 @@ import type { Priority } from '../model/priority.js'
 import type { Consumer, Delivery, TaskPublisher, TaskSource } from '../queue/task-queue.js'
 
 export interface TaskOutcome {
+  /** The name that the task ran under: a tree gives its tasks new ones in a second round. */
+  readonly taskId: TaskId
   readonly node: NodeId
   readonly incarnation: number
   readonly result: TaskResult
@@ -113,6 +116,9 @@ export class Dispatcher {
     const { signal, priority } = options
     signal.throwIfAborted()
     if (this.#closed) throw new ForebayError('UNAVAILABLE', 'the scheduler is closed')
+    const feeder = this.#feeders.get(node)
+    // Whoever chose the node may have done so a while ago: what waits for one that is not there is watched by nobody.
+    if (feeder === undefined || feeder.leaving !== undefined) throw new NodeLostError(feeder?.leaving ?? absent(node), 0, false)
     let kill: NodeJS.Timeout | undefined
     const attempt = this.#register(node, task, options)
     const onAbort = (): void => {
@@ -144,6 +150,7 @@ export class Dispatcher {
   }
 
   #register(node: NodeId, task: TaskMessage, options: RunOptions): Attempt & { ended: Promise<TaskOutcome> } {
+    assert(!this.#attempts.has(task.taskId), `task "${task.taskId}" is under way`)
     let settle: Attempt['settle'] = () => {}
     const ended = new Promise<TaskOutcome>((resolve, reject) => {
       settle = (end) => ('error' in end ? reject(end.error) : resolve(end.outcome))
@@ -235,7 +242,7 @@ export class Dispatcher {
       feeder.held.shift()
       if (!this.#options.fleet.send(node, { type: 'run', task: next.task })) {
         this.#end(next, {
-          error: new NodeLostError({ node, incarnation: 0, cause: 'exit', message: `${node} is gone` }, 0, false),
+          error: new NodeLostError(absent(node), 0, false),
         })
         continue
       }
@@ -272,7 +279,7 @@ export class Dispatcher {
     if (message.result.to === 'client' && message.result.streamPath !== undefined) {
       this.#feeders.get(node)?.streaming.add(message.taskId)
     }
-    this.#end(attempt, { outcome: { node, incarnation, result: message.result, report: message.report } })
+    this.#end(attempt, { outcome: { taskId: message.taskId, node, incarnation, result: message.result, report: message.report } })
   }
 
   #lost(loss: NodeLoss): void {
@@ -305,6 +312,10 @@ export class Dispatcher {
     void attempt.delivery?.settle()
     if (feeder !== undefined && this.#feeders.get(attempt.node) === feeder) this.#advance(attempt.node, feeder)
   }
+}
+
+function absent(node: NodeId): NodeLoss {
+  return { node, incarnation: 0, cause: 'exit', message: `${node} is gone` }
 }
 
 function asked(status: NodeStatus): NodeLoss {

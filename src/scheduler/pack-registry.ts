@@ -3,9 +3,10 @@
  * dataset; beside it stands its description as JSON, written after it, so that a pack without one is a leftover. Losing a
  * pack costs time only. They are kept by what they save per byte, within a budget of disk.
  */
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BaseSegment, Pack, PackId, SegmentId } from '../model/segment.js'
+import type { BaseSegment, Column, Pack, PackId, SegmentId } from '../model/segment.js'
+import { writeWhole } from '../model/whole-file.js'
 import { KeptByWorth } from './kept-by-worth.js'
 
 /** How a read of some segments is served: from packs, by the ordinals of each, and the rest from Parquet. */
@@ -49,7 +50,7 @@ export class PackRegistry {
         .then((text) => JSON.parse(text) as Pack)
         .catch(() => undefined)
       const fileName = `${name.slice(0, -'.json'.length)}.duckdb`
-      const stale = pack === undefined || (storageVersion !== undefined && pack.storageVersion !== storageVersion)
+      const stale = pack?.types === undefined || (storageVersion !== undefined && pack.storageVersion !== storageVersion)
       if (stale || !names.includes(fileName)) continue
       described.add(name).add(fileName)
       this.#register({ ...pack, path: join(folder, fileName) }, pack.bytes / 1e6)
@@ -77,7 +78,7 @@ export class PackRegistry {
 
   /** A pack was built; `savedMs` is what one use of it saves. What is worth least goes when the disk budget is full. */
   async add(pack: Pack, savedMs: number): Promise<void> {
-    await writeFile(join(this.#options.folder, `${pack.id}.json`), JSON.stringify(pack))
+    await writeWhole(join(this.#options.folder, `${pack.id}.json`), JSON.stringify(pack))
     await this.#remove(this.#register(pack, savedMs))
   }
 
@@ -96,12 +97,12 @@ export class PackRegistry {
     )
   }
 
-  /** Serves a read from the fewest packs that hold all of its columns; each segment comes from one place. */
-  choose(dataset: string, columns: readonly string[], segments: readonly BaseSegment[]): TierChoice {
+  /** Serves a read from the fewest packs that hold all of its columns in their types; each segment comes from one place. */
+  choose(dataset: string, columns: readonly Column[], segments: readonly BaseSegment[]): TierChoice {
     const open = new Map(segments.map((segment) => [segment.id, segment]))
     const packed: TierChoice['packed'][number][] = []
     const serves = this.packs().filter(
-      (pack) => pack.dataset === dataset && columns.every((column) => pack.columns.includes(column)),
+      (pack) => pack.dataset === dataset && columns.every(({ name, type }) => pack.types[pack.columns.indexOf(name)] === type),
     )
     const gain = (pack: Pack): number => pack.segments.filter((id) => open.has(id)).length
     while (open.size > 0) {

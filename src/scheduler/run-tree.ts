@@ -53,7 +53,7 @@ export async function runTree(work: TreeWork, context: TaskContext): Promise<Tas
   // Nodes on which a leaf took so long that another one was faster: what comes after the leaves goes elsewhere if it can.
   const slow = new Set<NodeId>()
   for (let round = 1; ; round++) {
-    const partials = await runLeaves(work, context, slow)
+    const partials = await runLeaves(work, context, round, slow)
     try {
       return await mergeUp(work, [...work.reused.map((source) => source.stored), ...partials], context, round, slow)
     } catch (error) {
@@ -78,43 +78,67 @@ async function mergeUp(
     bytes: partials.reduce((sum, partial) => sum + partial.bytes, 0),
   })
   work.onShape(widths)
+  const reused = new Set(work.reused.map((source) => source.stored))
+  const isMade = (partial: StoredSegment): boolean => !reused.has(partial)
   let level: readonly StoredSegment[] = partials
   const busy: NodeId[] = [...slow]
   for (const [depth, width] of widths.entries()) {
-    const nodes = await spread(width, busy, context)
+    const nodes = await spread(width, level.filter(isMade), busy, context)
     level = await together(evenRuns(level, width), context, async (group, index, inGroup) => {
       const node = nodes[index] ?? ''
-      const taskId = `${context.queryId}-a${depth + 1}-${index + 1}${round > 1 ? `-r${round}` : ''}`
+      const taskId = `${context.queryId}-a${depth + 1}-${index + 1}`
       const sources = group.map((stored) => work.source(stored, node))
-      return storedOf(await runTask(work.aggregator(taskId, sources), node, inGroup))
+      return storedOf(await runTask(ofRound(work.aggregator(taskId, sources), round), node, inGroup))
     })
     busy.push(...nodes)
   }
-  const [node = ''] = await spread(1, busy, context)
+  const [node = ''] = await spread(1, level.filter(isMade), busy, context)
   const root = work.root(level.map((stored) => work.source(stored, node)))
-  return runTask(round > 1 ? { ...root, taskId: `${root.taskId}-r${round}` } : root, node, context)
+  return runTask(ofRound(root, round), node, context)
 }
 
-/** `count` ready nodes with the least to do, distinct while there are enough, those in `busy` last. */
-async function spread(count: number, busy: readonly NodeId[], context: TaskContext): Promise<readonly NodeId[]> {
+/**
+ * `count` ready nodes with the least to do, distinct while there are enough, those in `busy` last; of equals, those that have made
+ * most of the partials. What was stored before is read where it stands.
+ */
+async function spread(
+  count: number,
+  made: readonly StoredSegment[],
+  busy: readonly NodeId[],
+  context: TaskContext,
+): Promise<readonly NodeId[]> {
   const ready = await context.readyNodes(context.signal)
+  const held = (node: NodeId): number => made.reduce((bytes, partial) => bytes + (partial.node === node ? partial.bytes : 0), 0)
   const order = ready.toSorted(
-    (a, b) => Number(busy.includes(a)) - Number(busy.includes(b)) || context.dispatcher.load(a) - context.dispatcher.load(b),
+    (a, b) =>
+      Number(busy.includes(a)) - Number(busy.includes(b)) ||
+      context.dispatcher.load(a) - context.dispatcher.load(b) ||
+      held(b) - held(a),
   )
   return Array.from({ length: count }, (_, index) => order[index % order.length] ?? '')
 }
 
-async function runLeaves(work: TreeWork, context: TaskContext, slow: Set<NodeId>): Promise<readonly StoredSegment[]> {
+async function runLeaves(
+  work: TreeWork,
+  context: TaskContext,
+  round: number,
+  slow: Set<NodeId>,
+): Promise<readonly StoredSegment[]> {
   const finishedMs: number[] = []
   return together(work.leaves, context, async (leaf, _, inGroup) => {
     const startedAt = performance.now()
-    const outcome = await hedged(leaf, work.leaves.length, finishedMs, inGroup)
+    const outcome = await hedged({ ...leaf, task: ofRound(leaf.task, round) }, work.leaves.length, finishedMs, inGroup)
     finishedMs.push(performance.now() - startedAt)
     if (outcome.node !== leaf.node) slow.add(leaf.node)
     const stored = storedOf(outcome)
     work.onPartial(leaf, stored, outcome)
     return stored
   })
+}
+
+/** A task under a name of its round: one of the round before that was cancelled may still run on its node. */
+function ofRound(task: TaskDraft, round: number): TaskDraft {
+  return round > 1 ? { ...task, taskId: `${task.taskId}-r${round}` } : task
 }
 
 /** Runs a leaf, and once more elsewhere when it is slow beside the others; the first outcome wins and ends the other. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Recorder } from '../lineage/recorder.js'
 
 /** Something that learns and whose learning survives a restart. */
@@ -17,6 +18,7 @@ export interface ModelKeeperOptions {
 export class ModelKeeper {
   readonly #options: ModelKeeperOptions
   readonly #models = new Map<string, KeptModel>()
+  /** A digest of what was saved last, by name: the text itself is megabytes. */
   readonly #saved = new Map<string, string>()
   #timer: NodeJS.Timeout | undefined
 
@@ -51,9 +53,10 @@ export class ModelKeeper {
     for (const [name, model] of this.#models) {
       try {
         const json = JSON.stringify(model.snapshot())
-        if (json === this.#saved.get(name)) continue
+        const digest = digestOf(json)
+        if (digest === this.#saved.get(name)) continue
         await this.#options.recorder.put(`model/${name}`, json)
-        this.#saved.set(name, json)
+        this.#saved.set(name, digest)
       } catch (error) {
         this.#options.onError(error)
       }
@@ -64,4 +67,13 @@ export class ModelKeeper {
     clearInterval(this.#timer)
     await this.save()
   }
+}
+
+const pieceLength = 65_536
+
+/** Piece by piece: for a text as a whole Node takes three bytes a character, and the allocator then keeps pieces so large for itself. */
+function digestOf(text: string): string {
+  const hash = createHash('sha256')
+  for (let at = 0; at < text.length; at += pieceLength) hash.update(text.slice(at, at + pieceLength))
+  return hash.digest('base64')
 }

@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { Allocator } from '../allocate/allocator.js'
 import { parseProvisioner, refusalOfEmbedded } from '../allocate/provisioner-url.js'
-import { openCatalog } from '../catalog/catalog.js'
+import { Catalog } from '../catalog/catalog.js'
 import { ImportStaging } from '../catalog/import-staging.js'
 import { snapshotEvent } from '../catalog/snapshot.js'
-import { type EmbeddedEngine, openEmbeddedEngine } from '../engine/embedded/embedded-engine.js'
+import { EmbeddedEngine } from '../engine/embedded/embedded-engine.js'
 import type { SetAsideEvent } from '../lineage/graph-database.js'
 import { openLineageReader } from '../lineage/lineage-reader.js'
 import { IntakeWorker } from '../lineage/openlineage/intake-worker.js'
@@ -66,6 +66,8 @@ export interface Server {
 
 const queueMsMax = 30_000
 const firstAnswerMsMax = 30_000
+/** For the first node to start. */
+const nodeMsMax = 60_000
 
 /** JSON lines on stderr. */
 export function serverLog({ logLevel }: Pick<ServerConfiguration, 'logLevel'>): Logger {
@@ -103,7 +105,11 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const opening = closing.track(openRecorder({ folder: lineageFolder, clock, stores, onFailure: onError, onSetAside }))
   const planner = newPlannerPool()
   closing.add(() => planner.close())
-  const planning = planner.start()
+  let startOthers = (): void => {}
+  const serving = new Promise<void>((resolve) => {
+    startOthers = resolve
+  })
+  const planning = planner.start(serving)
   planning.catch(() => {})
   const hub = new EventHub()
   const fitter = openFitWorker()
@@ -131,26 +137,19 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     bytesMax: Math.floor(configuration.disk / 4),
     resultBytesMax: limits.resultBytes,
   })
-  const [catalog] = await Promise.all([
-    closing.track(
-      openCatalog({
-        dataFolder: configuration.data,
-        stateFolder: state.path,
-        readFooters: (paths, signal) => planner.readFooters(paths, signal),
-        describeFiles: (paths, signal) => planner.describeFiles(paths, signal),
-        keyValue: jsonValues(plainRecorder),
-        clock,
-        onError,
-      }),
-    ),
-    staging.open(),
-    results.open(),
-  ])
-  catalog.onChange((change: RelationChange) => {
-    if (change.kind === 'forgotten') planner.forget(change.name)
-    else planner.define(change)
-    if (change.kind === 'dataset') recorder.record([snapshotEvent(change.snapshot, clock.now() * 1000)]).catch(onError)
+  const catalog = new Catalog({
+    dataFolder: configuration.data,
+    stateFolder: state.path,
+    readFooters: (paths, signal) => planner.readFooters(paths, signal),
+    describeFiles: (paths, signal) => planner.describeFiles(paths, signal),
+    keyValue: jsonValues(plainRecorder),
+    clock,
+    onError,
   })
+  let openings: readonly Promise<unknown>[] = []
+  // What still opens when another of them fails has ended before the state folder is given back.
+  closing.add(() => Promise.allSettled(openings))
+  closing.add(() => catalog.close())
 
   const promises = await closing.track(Journal.open(join(state.inner('promises'), 'journal.jsonl')))
   const queue = configuration.queue === 'embedded' ? undefined : await openQueue(configuration, state.inner('queue'), onError)
@@ -161,33 +160,36 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   })
   if (reporter !== undefined) closing.add(() => reporter.close())
 
-  const engine = await closing.track(
-    openEmbeddedEngine(
-      {
-        stateFolder: state.path,
-        dataFolders: [configuration.data, join(state.path, 'tables'), join(state.path, 'imports')],
-        writableFolders: [join(state.path, 'tables')],
-        checksumFolder: join(state.path, 'checksums'),
-        nodes: configuration.nodes,
-        memoryBytes: configuration.memory,
-        diskBytes: configuration.disk,
-        catalog,
-        planner,
-        recorder,
-        reader,
-        predictor,
-        clock,
-        limits: {
-          queriesWaitingMax: limits.queuedQueries,
-          queriesRunningMax: limits.runningQueries,
-          resultBytesMax: limits.resultBytes,
-        },
-        onActivity: (activity) => broadcast.notice(activity),
-        onError,
+  const engine = new EmbeddedEngine(
+    {
+      stateFolder: state.path,
+      dataFolders: [configuration.data, join(state.path, 'tables'), join(state.path, 'imports')],
+      writableFolders: [join(state.path, 'tables')],
+      checksumFolder: join(state.path, 'checksums'),
+      nodes: configuration.nodes,
+      memoryBytes: configuration.memory,
+      diskBytes: configuration.disk,
+      catalog,
+      planner,
+      recorder,
+      reader,
+      predictor,
+      clock,
+      limits: {
+        queriesWaitingMax: limits.queuedQueries,
+        queriesRunningMax: limits.runningQueries,
+        resultBytesMax: limits.resultBytes,
       },
-      queue === undefined ? {} : { queue },
-    ),
+      onActivity: (activity) => broadcast.notice(activity),
+      onError,
+    },
+    queue === undefined ? {} : { queue },
   )
+  closing.add(() => engine.close())
+  // The first node starts while the data folder is listed and the rest is put together here.
+  openings = [engine.open(AbortSignal.timeout(nodeMsMax), serving), catalog.open(), staging.open(), results.open()]
+  const opened = Promise.all(openings)
+  opened.catch(() => {})
 
   const allocator = new Allocator({
     mode: configuration.proactive,
@@ -203,7 +205,6 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     onError,
   })
   models.add('allocator', { snapshot: () => allocator.snapshot(), restore: (kept) => allocator.restore(kept) })
-  await models.restore()
 
   const loadScores = new LoadScores({
     hottest: (limit) => reader.hottest(limit, clock.now()),
@@ -240,8 +241,6 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     traceOf: (queryId) => tracing.traceOf(queryId),
   })
   broadcast.connect({ metrics, allocator, reporter })
-  catalog.onChange((change) => broadcast.relationChanged(change, clock.now()))
-  broadcast.ready()
 
   const queries = new QueryBook({
     engine,
@@ -277,9 +276,26 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     staging,
   }
   const app = await buildApp(rooms, log)
+  let appClosed: PromiseLike<unknown> | undefined
+  const closeApp = async (): Promise<void> => void (await (appClosed ??= app.close()))
+  closing.add(() => {
+    const ended = closeApp()
+    app.server.closeAllConnections()
+    return ended
+  })
+  await opened
+  catalog.onChange((change: RelationChange) => {
+    if (change.kind === 'forgotten') planner.forget(change.name)
+    else planner.define(change)
+    if (change.kind === 'dataset') recorder.record([snapshotEvent(change.snapshot, clock.now() * 1000)]).catch(onError)
+    broadcast.relationChanged(change, clock.now())
+  })
+  broadcast.ready()
+  await models.restore()
   await planning
   await Promise.all([listen(app, configuration), answerFirst(engine)])
   health.probed = true
+  startOthers()
   const url = urlOf(configuration, app.server.address() as AddressInfo)
   await state.announce(url)
   catalog.start()
@@ -294,7 +310,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     health.stopping = true
     const patience = AbortSignal.any([AbortSignal.timeout(configuration.drain), ...(signal === undefined ? [] : [signal])])
     log.info({ running: queries.running().map((query) => query.queryId) }, 'stopping')
-    const closed = app.close()
+    const closed = closeApp()
     await queries.drain(patience)
     log.debug('drained')
     // Answers that were cut off have a moment to say so.

@@ -3,11 +3,21 @@
  * the operating system drops it with the process, also after kill -9, and it needs no guess whether some process id is
  * still the one that wrote it. Nothing else of this process may open that file: closing it would drop the lock.
  */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite'
 import { ForebayError } from '../model/errors.js'
+import { writeWhole } from '../model/whole-file.js'
 
 /** Form of what stands in a state folder. A folder of a higher version is not opened. */
 export const stateVersion = 1
@@ -53,9 +63,7 @@ export function openStateFolder(path: string, diskFreeMin: number): StateFolder 
     },
     freeBytes: () => freeBytes(path),
     announce: async (url) => {
-      const temporary = join(path, 'server.json.tmp')
-      await writeFile(temporary, `${JSON.stringify({ pid: process.pid, url })}\n`)
-      await rename(temporary, join(path, 'server.json'))
+      await writeWhole(join(path, 'server.json'), `${JSON.stringify({ pid: process.pid, url })}\n`)
     },
     release,
   }
@@ -135,7 +143,9 @@ function checkVersion(path: string): void {
   try {
     text = readFileSync(file, 'utf8').trim()
   } catch {
-    writeFileSync(file, `${stateVersion}\n`)
+    // Whole and on disk before it has its name: a folder whose version cannot be read could not be opened again.
+    writeFileSync(`${file}.tmp`, `${stateVersion}\n`, { flush: true })
+    renameSync(`${file}.tmp`, file)
     return
   }
   const version = Number(text)

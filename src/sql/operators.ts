@@ -1,3 +1,4 @@
+import { partialsRelation } from '../model/query.js'
 import type { Operator } from '../model/transformation.js'
 import { allowedAggregates } from './allow/allowed-functions.js'
 import type { AstObject } from './ast-text.js'
@@ -62,6 +63,8 @@ function addFrom(node: AstObject | undefined, names: ReadonlyMap<string, string>
     addFrom(child(node, 'left'), names, to)
     addFrom(child(node, 'right'), names, to)
     to.push(operator('join', joinText(node)))
+  } else if (node.type === 'SUBQUERY' && textOf(node, 'alias') === partialsRelation) {
+    to.push(operator('merge', 'partial results'))
   } else if (node.type === 'SUBQUERY') {
     const query = child(child(node, 'subquery') ?? {}, 'node')
     if (query !== undefined) addQuery(query, names, to)

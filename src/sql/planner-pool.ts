@@ -37,7 +37,7 @@ interface Asked {
 const restartsMax = 5
 
 /** A pool whose planners are still to be started; what it is told until then they learn when they start. */
-export function newPlannerPool(options: PlannerPoolOptions = {}): PlannerPool & { start(): Promise<void> } {
+export function newPlannerPool(options: PlannerPoolOptions = {}): PlannerPool & Pick<ProcessPlannerPool, 'start'> {
   return new ProcessPlannerPool(options)
 }
 
@@ -85,14 +85,15 @@ class ProcessPlannerPool implements PlannerPool {
     this.#footers = new FooterReader(options.footerIdleMs ?? 10_000, () => this.#lost++)
   }
 
-  /** Resolves when one planner can answer. The others start after it, so that they do not take its time. */
-  async start(): Promise<void> {
+  /** Resolves when one planner can answer. The others start after it and after `urgent`, so that they do not take its time. */
+  async start(urgent: Promise<unknown> = Promise.resolve()): Promise<void> {
     let cause: unknown
     for (const [index, planner] of this.#planners.entries()) {
       this.#checkOpen()
       try {
         await planner.start()
-        for (const other of this.#planners.slice(index + 1)) void this.#startAgain(other, 0)
+        const others = this.#planners.slice(index + 1)
+        void urgent.then(() => others.map((other) => this.#startAgain(other, 0)))
         return
       } catch (error) {
         cause = error
@@ -250,11 +251,11 @@ class ProcessPlannerPool implements PlannerPool {
     )
   }
 
-  /** The first free planner, a running one if there is one; waits in line otherwise. */
+  /** The first free planner, one that can answer at once if there is one; waits in line otherwise. */
   #take(signal: AbortSignal): Promise<PlannerProcess> {
     const index = Math.max(
       0,
-      this.#free.findIndex((planner) => planner.running),
+      this.#free.findIndex((planner) => planner.isReady),
     )
     const planner = this.#free.splice(index, 1)[0]
     if (planner !== undefined) return Promise.resolve(planner)

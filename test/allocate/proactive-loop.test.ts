@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Budget } from '../../src/allocate/budget.js'
 import { IdleStop } from '../../src/allocate/idle-stop.js'
 import { Ledger } from '../../src/allocate/ledger.js'
@@ -283,6 +283,19 @@ test('wakes by the clock and prepares without being asked', async () => {
   }
   await loop.stop()
   expect(actuator.calls).toContain('precompute SELECT 1')
+})
+
+test('leaves nothing of its naps at the signal that lives as long as it does', async () => {
+  const { loop } = setUp()
+  const any = vi.spyOn(AbortSignal, 'any')
+  loop.start()
+  for (let turn = 0; turn < 5; turn++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    loop.wake()
+  }
+  await loop.stop()
+  expect(any).not.toHaveBeenCalled()
+  any.mockRestore()
 })
 
 test('stops idle nodes after the keep-alive, but not while an allocation waits for its query', async () => {

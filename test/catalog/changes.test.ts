@@ -13,8 +13,10 @@ import {
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { CatalogOptions } from '../../src/catalog/catalog.js'
+import { nodeFileSystem } from '../../src/catalog/file-system.js'
 import { memoryKeyValue } from '../../src/catalog/key-value.js'
 import type { RelationChange } from '../../src/model/catalogue.js'
+import { systemClock } from '../../src/model/clock.js'
 import { VirtualClock } from '../../src/model/virtual-clock.js'
 import { DuckdbLake } from './support/duckdb-lake.js'
 import { errorOf, openTestCatalog, readAll } from './support/open-test-catalog.js'
@@ -65,6 +67,36 @@ describe('what changes while it runs', () => {
     expect(after?.id).not.toBe(before?.id)
     expect(catalog.snapshot(before?.id ?? '')).toBe(before)
     expect(await catalog.confirm([readAll(catalog, 't')])).toBe(true)
+  })
+
+  it('takes what it has listed since the statement came, and lists again for the next one', async () => {
+    const catalog = await openAged()
+    const cameAt = systemClock.monotonic()
+    await lake.write('t/c.parquet', 'SELECT 3 AS x')
+    expect(await catalog.confirm([readAll(catalog, 't')], cameAt)).toBe(false)
+    // The folder has just changed, so that its time proves nothing: without the moment it would be listed again.
+    await lake.write('t/d.parquet', 'SELECT 4 AS x')
+    expect(await catalog.confirm([readAll(catalog, 't')], cameAt)).toBe(true)
+    expect(catalog.current('t')?.segments).toHaveLength(3)
+    expect(await catalog.confirm([readAll(catalog, 't')], systemClock.monotonic())).toBe(false)
+    expect(catalog.current('t')?.segments).toHaveLength(4)
+  })
+
+  it('lists a table once for statements that came while it was listed', async () => {
+    const listed: string[] = []
+    const list = (folder: string) => {
+      listed.push(folder)
+      return nodeFileSystem.list(folder)
+    }
+    const catalog = await openAged({ fileSystem: { ...nodeFileSystem, list } })
+    await lake.write('t/c.parquet', 'SELECT 3 AS x')
+    const cameAt = systemClock.monotonic()
+    const reads = [readAll(catalog, 't')]
+    listed.length = 0
+    const confirmed = await Promise.all(Array.from({ length: 20 }, () => catalog.confirm(reads, cameAt)))
+    expect(confirmed).toEqual(Array.from({ length: 20 }, () => false))
+    expect(listed).toEqual([join(lake.data, 't')])
+    expect(catalog.current('t')?.segments).toHaveLength(3)
   })
 
   it('sees a file that came in the same moment as the folder was listed', async () => {

@@ -27,6 +27,12 @@ describe('a large file', () => {
     expect(factsOf(footerOf([{ rows: segmentMax.rows, bytes: segmentMax.bytes }])).ranges).toHaveLength(1)
   })
 
+  it('stays whole where a column of its own has the name by which DuckDB numbers rows', () => {
+    const footer = footerOf(Array.from({ length: 49 }, () => group))
+    const columns = [...footer.columns, { name: 'File_Row_Number', type: 'BIGINT' }]
+    expect(factsOf({ ...footer, columns }).ranges).toHaveLength(1)
+  })
+
   it('is cut at row groups into ranges of about the target, which cover it without a gap', () => {
     const facts = factsOf(footerOf(Array.from({ length: 49 }, () => group)))
     const rows = facts.ranges.map((range) => range.to - range.from)

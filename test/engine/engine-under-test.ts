@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import { type Catalog, openCatalog } from '../../src/catalog/catalog.js'
+import { Catalog } from '../../src/catalog/catalog.js'
 import { memoryKeyValue } from '../../src/catalog/key-value.js'
 import { type EmbeddedEngine, openEmbeddedEngine } from '../../src/engine/embedded/embedded-engine.js'
 import type { EmbeddedEngineOptions } from '../../src/engine/embedded/engine-options.js'
@@ -80,6 +80,18 @@ export function requestOf(sql: string, options: Partial<QueryRequest> = {}): Que
   }
 }
 
+/** A catalogue that is not open yet. */
+export function catalogOver(dataFolder: string, stateFolder: string, planner: PlannerPool): Catalog {
+  return new Catalog({
+    dataFolder,
+    stateFolder,
+    readFooters: (paths, signal) => planner.readFooters(paths, signal),
+    describeFiles: (paths, signal) => planner.describeFiles(paths, signal),
+    keyValue: memoryKeyValue(),
+    clock: systemClock,
+  })
+}
+
 /** Opens an engine with real nodes, planners and catalogue over what `setUp` (SQL) put into the data folder. */
 export async function openUnderTest(
   setUp: readonly string[],
@@ -100,14 +112,8 @@ export async function openUnderTest(
   for (const sql of setUp) await duckdb(sql)
 
   const planner = await openPlannerPool({ planMsMax: 20_000 })
-  const catalog = await openCatalog({
-    dataFolder,
-    stateFolder,
-    readFooters: (paths, signal) => planner.readFooters(paths, signal),
-    describeFiles: (paths, signal) => planner.describeFiles(paths, signal),
-    keyValue: memoryKeyValue(),
-    clock: systemClock,
-  })
+  const catalog = catalogOver(dataFolder, stateFolder, planner)
+  await catalog.open()
   catalog.onChange((change) => (change.kind === 'forgotten' ? planner.forget(change.name) : planner.define(change)))
   const recorder = options.recorder ?? new MemoryRecorder()
   const activities: Activity[] = []

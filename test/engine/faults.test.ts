@@ -1,10 +1,13 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { QueryPredictor } from '../../src/engine/embedded/engine-options.js'
+import type { Activity } from '../../src/model/activity.js'
 import { openUnderTest, requestOf, type UnderTest, until } from './engine-under-test.js'
 
 let under: UnderTest
 let chaos: 'none' | 'throws' | 'hangs' | 'garbage' = 'none'
+let onActivity: (activity: Activity) => void = () => {}
 
 /** A predictor that does everything wrong. */
 const predictor: QueryPredictor = {
@@ -28,7 +31,7 @@ const predictor: QueryPredictor = {
 beforeAll(async () => {
   under = await openUnderTest(
     [0, 1, 2, 3].map((n) => `COPY (SELECT i % 50 AS k, i + ${n} AS v FROM range(200000) t(i)) TO '$DATA/lake/part-${n}.parquet'`),
-    { nodes: 3, predictor },
+    { nodes: 3, predictor, onActivity: (activity) => onActivity(activity) },
   )
 }, 120_000)
 afterAll(() => under?.close(), 60_000)
@@ -126,6 +129,24 @@ describe('nodes', () => {
     await execution.result
     expect(execution.status().state).toBe('finished')
   }, 60_000)
+})
+
+it('streams a large answer to its end where its leaves had to run again', async () => {
+  let damaged = 0
+  onActivity = (activity) => {
+    if (activity.type !== 'task' || activity.role !== 'leaf' || activity.state !== 'finished' || damaged > 0) return
+    const spool = join(under.stateFolder, 'nodes', activity.node, 'spool')
+    for (const name of readdirSync(spool)) {
+      writeFileSync(join(spool, name), 'damaged')
+      damaged++
+    }
+  }
+  const { rows, status } = await under.query('SELECT k, v FROM lake WHERE v % 2 = 0', { tree: 'always' })
+  onActivity = () => {}
+  expect(damaged).toBeGreaterThan(0)
+  expect(rows).toHaveLength(400_000)
+  expect(status.state).toBe('finished')
+  expect(status.actual?.tasks).toBeGreaterThan(5)
 })
 
 it('says how long a query was given also where a node notices first that the time is over', async () => {

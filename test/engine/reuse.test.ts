@@ -63,6 +63,11 @@ describe('reuse', () => {
     expect(rows.map((row) => row.map(Number))).toEqual(expected.map((row) => row.map(Number)))
     expect(status.actual?.tiers.parquet).toBe(1)
     expect(status.actual?.tiers.reused).toBeGreaterThan(0)
+    await until(() => tasksOf(status.queryId).length === 2, 'lineage of the leaf and the root')
+    const [leaf, root] = tasksOf(status.queryId).toSorted((a, b) => a.role.localeCompare(b.role))
+    // Nothing goes over the network: the new partial is where the root is, and the old ones are read where they stand.
+    expect(root?.node).toBe(leaf?.node)
+    expect(root?.transfers.map((transfer) => transfer.via)).not.toContain('network')
   })
 
   it('computes anew when a stored partial has a flipped bit', async () => {

@@ -44,6 +44,7 @@ async function buildPack(
     path: join(folder.path, 'packs', `${id}.duckdb`),
     dataset: 'data',
     columns: columns.map((column) => column.name),
+    types: columns.map((column) => column.type),
     ordinalColumn,
     segments: of.map((segment) => segment.id),
   }
@@ -144,6 +145,7 @@ describe('a pack', () => {
       path: join(folder.path, 'packs', 'many.duckdb'),
       dataset: 'data',
       columns: ['i'],
+      types: ['BIGINT'],
       ordinalColumn: 'o "rdinal',
       segments: ranges.map((segment) => segment.id),
     }
@@ -161,6 +163,7 @@ describe('a pack', () => {
       path: join(folder.path, 'packs', 'bad.duckdb'),
       dataset: 'data',
       columns: ['i'],
+      types: ['BIGINT'],
       ordinalColumn: 'o',
       segments: [],
     }

@@ -60,7 +60,14 @@ describe('cancel', () => {
 
   it('lets a pack come to its end, whose checkpoint does not listen', async () => {
     const node = await open({ memoryBytes: 4 * 2 ** 30 })
-    const pack = { id: 'p', path: join(folder.path, 'packs', 'deaf.duckdb'), dataset: 'd', columns: ['a'], segments: [] }
+    const pack = {
+      id: 'p',
+      path: join(folder.path, 'packs', 'deaf.duckdb'),
+      dataset: 'd',
+      columns: ['a'],
+      types: ['INTEGER'],
+      segments: [],
+    }
     const deafPack = 'SELECT len(list_transform(range(5000000), x -> x::VARCHAR)) AS a, 0 AS o'
     const message = task(deafPack, { to: 'pack', pack: { ...pack, ordinalColumn: 'o' } }, [], { threads: 'all' })
     const outcome = node.outcome(message)
@@ -166,5 +173,19 @@ describe('drain', () => {
     expect((await node.failed(task('SELECT 1', toClient([])))).error.code).toBe('UNAVAILABLE')
     await node.next('drained')
     await running
+  })
+
+  it('says so at once with nothing to do, and when the last task is cancelled', async () => {
+    const idle = await open()
+    idle.send({ type: 'drain' })
+    await idle.next('drained')
+    const node = await open()
+    const message = task(slow, toClient([]))
+    const outcome = node.failed(message)
+    await settled(300)
+    node.send({ type: 'drain' })
+    node.send({ type: 'cancel', taskId: message.taskId })
+    expect((await outcome).error.code).toBe('CANCELLED')
+    await node.next('drained')
   })
 })

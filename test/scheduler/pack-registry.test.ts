@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -28,6 +28,7 @@ async function setUp(bytesMax = 1e9, folder = mkdtempSync(join(tmpdir(), 'packs-
       path,
       dataset: 'orders',
       columns,
+      types: columns.map(() => 'INTEGER'),
       ordinalColumn: '__ordinal',
       segments,
       rows: 1,
@@ -41,13 +42,14 @@ async function setUp(bytesMax = 1e9, folder = mkdtempSync(join(tmpdir(), 'packs-
   return { build, detached, folder, registry }
 }
 
+const integers = (...names: readonly string[]) => names.map((name) => ({ name, type: 'INTEGER' }))
 const segment = (id: string): BaseSegment => ({ id }) as BaseSegment
 
 test('serves each segment from one place, the largest pack first', async () => {
   const { build, registry } = await setUp()
   await build('p-1', ['a', 'b'], ['s1', 's2', 's3'])
   await build('p-2', ['a', 'b'], ['s3', 's4'])
-  const choice = registry.choose('orders', ['a'], ['s2', 's3', 's4', 's5'].map(segment))
+  const choice = registry.choose('orders', integers('a'), ['s2', 's3', 's4', 's5'].map(segment))
   expect(choice.packed.map(({ pack, ordinals }) => [pack.id, ordinals])).toEqual([
     ['p-1', [1, 2]],
     ['p-2', [1]],
@@ -58,8 +60,15 @@ test('serves each segment from one place, the largest pack first', async () => {
 test('serves nothing from a pack that lacks a column', async () => {
   const { build, registry } = await setUp()
   await build('p-1', ['a'], ['s1'])
-  expect(registry.choose('orders', ['a', 'b'], [segment('s1')]).packed).toEqual([])
-  expect(registry.choose('customers', ['a'], [segment('s1')]).packed).toEqual([])
+  expect(registry.choose('orders', integers('a', 'b'), [segment('s1')]).packed).toEqual([])
+  expect(registry.choose('customers', integers('a'), [segment('s1')]).packed).toEqual([])
+})
+
+test('serves nothing from a pack in which a column has another type than it has now', async () => {
+  const { build, registry } = await setUp()
+  await build('p-1', ['a', 'b'], ['s1'])
+  const choose = (type: string) => registry.choose('orders', [{ name: 'b', type }], [segment('s1')]).packed.length
+  expect([choose('INTEGER'), choose('DOUBLE')]).toEqual([1, 0])
 })
 
 test('takes up the packs of a former run and removes leftovers', async () => {
@@ -88,4 +97,15 @@ test('drops packs none of whose segments is current', async () => {
   await build('p-2', ['a'], ['s3'])
   await registry.dropStale((id) => id === 's2')
   expect(registry.packs().map((pack) => pack.id)).toEqual(['p-1'])
+})
+
+test('writes the description of a pack beside its name, not in it', async () => {
+  const { build, folder, registry } = await setUp()
+  const [name, witness] = [join(folder, 'p-1.json'), join(folder, 'witness')]
+  writeFileSync(name, 'of a former pack')
+  linkSync(name, witness)
+  const pack = await build('p-1', ['a'], ['s1'])
+  expect(readFileSync(witness, 'utf8')).toBe('of a former pack')
+  expect(JSON.parse(readFileSync(name, 'utf8'))).toEqual(pack)
+  expect(registry.packs()).toEqual([pack])
 })

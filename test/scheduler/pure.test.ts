@@ -108,6 +108,49 @@ describe('admission', () => {
     expect(order).toEqual(['big', 'small'])
   })
 
+  it('lets in what fits when a running query is found to need less, and never reserves more than there is', async () => {
+    const admission = open()
+    expect(admission.isIdle).toBe(true)
+    const release = await admission.enter(demand('alone', Number.POSITIVE_INFINITY), never)
+    expect(admission.isIdle).toBe(false)
+    const order: string[] = []
+    const second = admission.enter(demand('second', 60), never).then(() => order.push('second'))
+    admission.resize('second', 1)
+    admission.resize('alone', 70)
+    expect(admission.waiting).toBe(1)
+    admission.resize('alone', 40)
+    await second
+    expect(order).toEqual(['second'])
+    expect(admission.reservedBytes).toBe(100)
+    release()
+    admission.resize('alone', 40)
+    expect(admission.reservedBytes).toBe(60)
+  })
+
+  it('has everything to give again when all are gone, whatever fractions were predicted', async () => {
+    const admission = new Admission({ memoryBytes: 20e9, runningMax: 8, waitingMax: 8 })
+    for (let round = 0; round < 200; round++) {
+      const alone = await admission.enter(demand('alone', Number.POSITIVE_INFINITY), never)
+      admission.resize('alone', 1e9 / 3 + round / 7)
+      const other = await admission.enter(demand('other', 64e6 / (round + 0.3)), never)
+      alone()
+      other()
+      expect(admission.reservedBytes).toBe(0)
+    }
+  })
+
+  it('lets in one query of an id at a time, and releases that one only', async () => {
+    const admission = open()
+    const release = await admission.enter(demand('a', 40), never)
+    await expect(admission.enter(demand('a', 40), never)).rejects.toMatchObject({ code: 'INTERNAL' })
+    release()
+    const again = await admission.enter(demand('a', 30), never)
+    release()
+    expect([admission.running, admission.reservedBytes]).toEqual([1, 30])
+    again()
+    expect([admission.isIdle, admission.reservedBytes]).toEqual([true, 0])
+  })
+
   it('refuses what would wait beyond the limit, and forgets what gives up', async () => {
     const admission = open()
     await admission.enter(demand('a', 100), never)

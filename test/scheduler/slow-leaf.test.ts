@@ -1,10 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { systemClock } from '../../src/model/clock.js'
-import { EmbeddedTaskQueue } from '../../src/queue/embedded/embedded-task-queue.js'
-import { Dispatcher } from '../../src/scheduler/dispatcher.js'
-import { Quarantine } from '../../src/scheduler/quarantine.js'
-import { FakeFleet } from '../simulation/fake-fleet.js'
-import { runQuery } from '../simulation/simulated-query.js'
+import { openScene, runQuery } from '../simulation/simulated-query.js'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -14,28 +9,12 @@ const segments = nodes.map((node) => `s-${node}`)
 
 /** A query with a leaf on each of four nodes, of which `slow` does nothing; others end what they are given every 10 ms. */
 async function ask(slow: string) {
-  const fleet = new FakeFleet(nodes.length, 2)
-  const queue = new EmbeddedTaskQueue()
-  const dispatcher = new Dispatcher({ queue, source: queue, fleet, slots: 2, cancelMsMax: 500 })
-  for (const node of nodes) {
-    await fleet.start(node)
-    fleet.becomeReady(node)
-  }
   const attempts: string[] = []
   const answers: (readonly string[])[] = []
-  void runQuery('q', segments, nodes, {
-    queryId: 'q',
-    dispatcher,
-    quarantine: new Quarantine(systemClock),
-    priority: 'interactive',
-    signal: new AbortController().signal,
-    statement: 'q',
-    readyNodes: async () => nodes,
-    bury: () => {},
-    onAttempt: ({ task, node, state }) => {
-      if (state === 'running') attempts.push(`${task.taskId} on ${node}`)
-    },
-  }).then((rows) => answers.push(rows))
+  const { fleet, dispatcher, context } = await openScene(nodes, 'q', ({ task, node, state }) => {
+    if (state === 'running') attempts.push(`${task.taskId} on ${node}`)
+  })
+  void runQuery('q', segments, nodes, context).then((rows) => answers.push(rows))
   const startedAt = Date.now()
   for (let step = 0; answers.length === 0 && step < 1_000; step++) {
     for (const { node, task } of fleet.busy()) if (node !== slow) fleet.finish(node, task)

@@ -164,6 +164,17 @@ it('refuses what it cannot open, with an error and what to try', async () => {
   expect((await serve('--state', join(root, 's'), '--tree', 'perhaps')).code).toBe(2)
 }, 90_000)
 
+it('leaves nothing behind when it cannot say where it serves, after all has been opened', async () => {
+  const state = join(root, 'unannounced')
+  mkdirSync(join(state, 'server.json', 'inner'), { recursive: true })
+  const { code, stderr, stdout } = await serve('--state', state)
+  expect([code, stdout]).toEqual([1, ''])
+  expect(stderr).toMatch(/^error: .*server\.json/m)
+  rmSync(join(state, 'server.json'), { recursive: true })
+  const server = await startServer({ state, flags: ['--proactive', 'off'] })
+  expect(await server.stop()).toBe(0)
+}, 60_000)
+
 it('serves without a data folder', async () => {
   const server = await startServer({ data: join(root, 'absent'), flags: ['--proactive', 'off', '--tree', 'always'] })
   expect((await server.call('/v1/tables')).body.tables).toEqual([])

@@ -30,7 +30,12 @@ const request: QueryRequest = {
 
 /** An engine whose queries end when the test says so. */
 class FakeEngine {
-  readonly submitted: { readonly queryId: string; readonly request: QueryRequest; readonly finish: (rows: string) => void }[] = []
+  readonly submitted: {
+    readonly queryId: string
+    readonly request: QueryRequest
+    readonly finish: (rows: string) => void
+    readonly settle: (more: Partial<QueryStatus>) => void
+  }[] = []
 
   submit(queryId: string, asked: QueryRequest): Execution {
     let status = { queryId, state: 'running', sql: asked.sql } as QueryStatus
@@ -41,6 +46,10 @@ class FakeEngine {
       reject = no
     })
     promise.catch(() => {})
+    let resolveEnded = (): void => {}
+    const ended = new Promise<void>((yes) => {
+      resolveEnded = yes
+    })
     const end = (error: ForebayError): void => {
       status = { ...status, state: error.code === 'CANCELLED' ? 'cancelled' : 'failed', error: toErrorRecord(error) }
       reject(error)
@@ -52,8 +61,13 @@ class FakeEngine {
         status = { ...status, state: 'finished' }
         resolve({ columns: [], contentType: '', body: once(rows) })
       },
+      settle: (more) => {
+        status = { ...status, ...more }
+        resolveEnded()
+      },
     })
-    return { queryId, status: () => status, result: promise, cancel: (reason) => end(new ForebayError('CANCELLED', reason)) }
+    const cancel = (reason: string): void => end(new ForebayError('CANCELLED', reason))
+    return { queryId, status: () => status, result: promise, ended, cancel }
   }
 }
 
@@ -100,6 +114,17 @@ it('keeps the answer of a promised query, also for the next run', async () => {
   expect(await read(next.results.read(await next.queries.result(queryId)))).toContain(queryId)
 })
 
+it('tells all about a query that has ended, also what came in after its answer had left', async () => {
+  const { engine, queries } = await book('last-word')
+  const { queryId } = await queries.promise(request)
+  engine.submitted[0]?.finish('[1]')
+  await queries.result(queryId)
+  const early = await queries.status(queryId)
+  expect([early.state, early.template]).toEqual(['finished', undefined])
+  engine.submitted[0]?.settle({ template: 'settled since' })
+  await expect.poll(async () => (await queries.status(queryId)).template).toBe('settled since')
+})
+
 it('promises under the id that its client wants, once', async () => {
   const { engine, queries } = await book('wanted')
   const wanted = 'q-wanted-0001'
@@ -121,6 +146,13 @@ it('runs again what an earlier run promised and did not end, under the same id a
   const second = await book('resumes')
   expect(await second.queries.resume()).toBe(1)
   expect(second.engine.submitted).toMatchObject([{ queryId, request: { idempotencyKey: queryId } }])
+})
+
+it('does not run again what was promised since it started', async () => {
+  const { engine, queries } = await book('since')
+  await queries.promise(request)
+  expect(await queries.resume()).toBe(0)
+  expect(engine.submitted).toHaveLength(1)
 })
 
 it('keeps a promise that the stop of the server cut off', async () => {

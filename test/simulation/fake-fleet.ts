@@ -56,6 +56,7 @@ export class FakeFleet implements NodeFleet {
     const slot = this.#slot(node)
     if (slot.state !== 'ready') return
     this.#enter(node, 'draining')
+    this.#leaveWhenIdle(node)
   }
 
   async observe(): Promise<readonly ProvisionedNode[]> {
@@ -90,7 +91,13 @@ export class FakeFleet implements NodeFleet {
     if (message.type === 'cancel') {
       const task = slot.running.get(message.taskId)
       slot.running.delete(message.taskId)
-      if (task !== undefined) queueMicrotask(() => this.say(node, failed(task, slot.incarnation, 'CANCELLED', 'cancelled')))
+      const { incarnation } = slot
+      if (task !== undefined) {
+        queueMicrotask(() => {
+          this.say(node, failed(task, incarnation, 'CANCELLED', 'cancelled'), incarnation)
+          this.#leaveWhenIdle(node)
+        })
+      }
     }
     return true
   }
@@ -129,7 +136,7 @@ export class FakeFleet implements NodeFleet {
     const slot = this.#slot(node)
     slot.running.delete(task.taskId)
     this.say(node, this.#outcome(node, slot.incarnation, task))
-    if (slot.state === 'draining' && slot.running.size === 0) this.#enter(node, 'absent')
+    this.#leaveWhenIdle(node)
   }
 
   /** An answer of an older attempt or process arrives. */
@@ -142,7 +149,7 @@ export class FakeFleet implements NodeFleet {
     const slot = this.#slot(node)
     if (!slot.running.delete(task.taskId)) return
     this.say(node, failed(task, slot.incarnation, 'UNAVAILABLE', `${node} takes no task: ${why}`))
-    if (slot.state === 'draining' && slot.running.size === 0) this.#enter(node, 'absent')
+    this.#leaveWhenIdle(node)
   }
 
   die(node: string, cause: LossCause): void {
@@ -196,6 +203,12 @@ export class FakeFleet implements NodeFleet {
 
   incarnation(node: string): number {
     return this.#slot(node).incarnation
+  }
+
+  /** A process that drains ends with the last of its tasks, and at once when it has none. */
+  #leaveWhenIdle(node: string): void {
+    const { state, running } = this.#slot(node)
+    if (state === 'draining' && running.size === 0) this.#enter(node, 'absent')
   }
 
   #enter(node: string, state: NodeState): void {

@@ -94,7 +94,11 @@ class Simulation {
     const cancels = this.#random() < 0.15
     const abort = new AbortController()
     const priority = priorities[this.#below(4)] ?? 'batch'
-    const release = await this.#admission.enter({ queryId, priority, memoryBytes: this.#below(120) }, abort.signal)
+    // As the engine does: who is alone has all memory until it is known how much it needs.
+    const [isAlone, needed] = [this.#admission.isIdle, this.#random() * 120]
+    const memoryBytes = isAlone ? Number.POSITIVE_INFINITY : needed
+    const release = await this.#admission.enter({ queryId, priority, memoryBytes }, abort.signal)
+    if (isAlone) setImmediate(() => this.#admission.resize(queryId, needed))
     const context: TaskContext = {
       queryId,
       dispatcher: this.#dispatcher,

@@ -1,6 +1,34 @@
+import { systemClock } from '../../src/model/clock.js'
 import type { BaseSegment } from '../../src/model/segment.js'
+import { EmbeddedTaskQueue } from '../../src/queue/embedded/embedded-task-queue.js'
+import { Dispatcher } from '../../src/scheduler/dispatcher.js'
+import { Quarantine } from '../../src/scheduler/quarantine.js'
 import type { TaskContext, TaskDraft } from '../../src/scheduler/run-task.js'
 import { type LeafWork, runTree } from '../../src/scheduler/run-tree.js'
+import { FakeFleet } from './fake-fleet.js'
+
+/** Ready nodes of two slots each, and the context of a query on them. */
+export async function openScene(nodes: readonly string[], queryId: string, onAttempt: TaskContext['onAttempt']) {
+  const fleet = new FakeFleet(nodes.length, 2)
+  const queue = new EmbeddedTaskQueue()
+  const dispatcher = new Dispatcher({ queue, source: queue, fleet, slots: 2, cancelMsMax: 500 })
+  for (const node of nodes) {
+    await fleet.start(node)
+    fleet.becomeReady(node)
+  }
+  const context: TaskContext = {
+    queryId,
+    dispatcher,
+    quarantine: new Quarantine(systemClock),
+    priority: 'interactive',
+    signal: new AbortController().signal,
+    statement: queryId,
+    readyNodes: async () => nodes,
+    bury: () => {},
+    onAttempt,
+  }
+  return { fleet, queue, dispatcher, context }
+}
 
 /** Runs a tree whose answer is the list of the segments that went into it. */
 export async function runQuery(

@@ -35,8 +35,12 @@ import { runQuery } from './simulated-query.js'
 
 const seeds = Number(process.env.SIMULATION_SEEDS ?? 200)
 const first = Number(process.env.SIMULATION_SEED ?? 1)
-/** Seeds that found a fault once: 8, half a line in the journal that spoiled the next promise. */
-const failedOnce: readonly number[] = [8]
+/**
+ * Seeds that found a fault once: 8, half a line in the journal that spoiled the next promise; 2382 and 3516, leaves of a second round that
+ * had the names of the first, one of which still ran; 322187, of the simulation itself: its only node was asked to go, the last of its
+ * tasks was cancelled, and it never went.
+ */
+const failedOnce: readonly number[] = [8, 2382, 3516, 322187]
 
 const stepsMax = 4_000
 const cancelMsMax = 500

@@ -127,6 +127,31 @@ describe('planner pool', () => {
     }
   })
 
+  it('gives no statement to a planner that is still starting, where another is free', async () => {
+    const others = childrenOf('sql/main.js')
+    let startOthers = (): void => {}
+    const urgent = new Promise<void>((resolve) => {
+      startOthers = resolve
+    })
+    const two = newPlannerPool({ planners: 2 })
+    let second: number | undefined
+    try {
+      await two.start(urgent)
+      const first = childrenOf('sql/main.js').filter((pid) => !others.includes(pid))
+      expect(first).toHaveLength(1)
+      await two.plan(request('select 1'), never)
+      startOthers()
+      await expect
+        .poll(() => (second = childrenOf('sql/main.js').find((pid) => ![...others, ...first].includes(pid))), { interval: 1 })
+        .toBeDefined()
+      process.kill(second as number, 'SIGSTOP')
+      expect((await two.plan(request('select 2'), AbortSignal.timeout(5_000))).statement.kind).toBe('select')
+    } finally {
+      if (second !== undefined) process.kill(second, 'SIGCONT')
+      await two.close()
+    }
+  })
+
   it('leaves no children when it is closed while they start', async () => {
     const before = childrenOf('sql/main.js').length
     for (const afterMs of [0, 50, 100, 150, 200, 300]) {

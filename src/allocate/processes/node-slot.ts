@@ -95,7 +95,8 @@ export class NodeSlot {
   /** Drains, then ends the process; resolves when it is gone. */
   async stop(): Promise<void> {
     this.#wanted = false
-    clearTimeout(this.#timer)
+    // One that drains already keeps the time that it was given.
+    if (this.#state !== 'draining') clearTimeout(this.#timer)
     if (this.#process === undefined) {
       this.#enter('absent')
       this.#settleStarters(new ForebayError('UNAVAILABLE', `${this.#options.id} was stopped`))

@@ -33,7 +33,8 @@ export class AnswerCache {
 
   add(segment: SegmentId, format: ResultFormat, answer: EncodedAnswer, savedMs: number): void {
     const key = `${segment} ${format}`
-    this.#answers.set(key, answer)
+    // A copy: bytes from another process are a piece of all that came with them, which would stay as long.
+    this.#answers.set(key, { ...answer, bytes: new Uint8Array(answer.bytes) })
     // An empty answer takes room too.
     for (const gone of this.#kept.add(key, answer.bytes.length + 512, savedMs)) this.#answers.delete(gone)
   }

@@ -70,7 +70,7 @@ async function answerSelect(parts: EngineParts, query: QueryRun, plan: Plan, onP
   if (result.streamPath === undefined) {
     return { columns, contentType, node, rows: result.rows, inline: result.inline ?? new Uint8Array(), segment }
   }
-  const stream = await resultStream(parts, node, result.streamPath, end.taskId, signal)
+  const stream = await resultStream(parts, node, result.streamPath, outcome.taskId, signal)
   return { columns, contentType, node, rows: result.rows, stream, segment }
 }
 
@@ -87,8 +87,8 @@ function clientOutput(
 
 /** Small answers are kept: encoded in memory at once, and as a derived segment when the node has stored it. */
 function keepAnswer(parts: EngineParts, query: QueryRun, end: RoundEnd & { readonly plan: Plan }): void {
-  const { answer, outcome, plan, taskId } = end
-  const { result, node } = outcome
+  const { answer, outcome, plan } = end
+  const { taskId, result, node } = outcome
   const savedMs = query.accounts.wallMs()
   const ahead = query.onPreempt !== undefined
   if (!end.reused) {

@@ -17,7 +17,13 @@ export async function askPrediction(
   return parts.predictions.ask(questionOf(parts, request, plan, identity), workPatienceMs)
 }
 
-function questionOf(parts: EngineParts, request: QueryRequest, plan: Plan, identity: Identity): Omit<PredictionInput, 'work'> {
+/** A plan as prediction sees it: what it reads, where that is warm, and what else is under way at this moment. */
+export function questionOf(
+  parts: EngineParts,
+  request: QueryRequest,
+  plan: Plan,
+  identity: Identity,
+): Omit<PredictionInput, 'work'> {
   const { work } = plan
   const operators = work.shape === 'whole' ? work.whole.operators : [work.leaf, work.merge, work.root].flatMap((s) => s.operators)
   const touched = plan.reads.flatMap((read) =>

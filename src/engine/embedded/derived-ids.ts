@@ -7,7 +7,7 @@ import type { DatasetRead, Plan } from '../../model/query.js'
 import { type DerivationContext, derivedSegmentId, type SegmentId, type Snapshot, stableHash } from '../../model/segment.js'
 
 /** Raised when the splitter's partials change their meaning, or stored answers may have been wrong, so that older ones are not found. */
-const splitterVersion = '2'
+const splitterVersion = '3'
 
 export interface Identity {
   readonly plan: Plan
@@ -30,12 +30,11 @@ export function answerId(identity: Identity, salt: string): SegmentId {
 
 /** What all partials of one leaf statement have in common: the statement and all that it reads but the shared-out segments. */
 export function leafWork(identity: Identity, leafSql: string, distributed: string): string {
-  const broadcast = identity.plan.reads.filter((read) => read.relation !== distributed)
-  return derivedSegmentId(
-    broadcast.flatMap((read) => parentsOf(read, identity)),
-    leafSql,
-    contextOf(identity),
+  const parents = identity.plan.reads.flatMap((read) =>
+    // A column may have another type with another file beside it, and then its values are others.
+    read.relation === distributed ? [typesOf(read)] : parentsOf(read, identity),
   )
+  return derivedSegmentId(parents, leafSql, contextOf(identity))
 }
 
 /** Id of the partial of some shared-out segments. */
@@ -49,9 +48,11 @@ export function mergedId(mergeSql: string, partials: readonly SegmentId[]): Segm
 }
 
 function parentsOf(read: DatasetRead, identity: Identity): readonly string[] {
-  return [`${read.relation}:${read.columns.map((column) => `${column.name} ${column.type}`).join()}`].concat(
-    keptSegments(read, identity.snapshot(read)),
-  )
+  return [typesOf(read), ...keptSegments(read, identity.snapshot(read))]
+}
+
+function typesOf({ relation, columns }: DatasetRead): string {
+  return `${relation}:${columns.map(({ name, type }) => `${name} ${type}`).join()}`
 }
 
 function contextOf({ plan, timeZone, engineVersion }: Identity): DerivationContext {

@@ -26,7 +26,8 @@ const saveEveryMs = 15_000
 
 export class DerivedKeeper {
   readonly #options: DerivedKeeperOptions
-  #saved = ''
+  /** How many changes of the index are in what was saved last; undefined until what a former run left has been taken up. */
+  #saved: number | undefined
 
   constructor(options: DerivedKeeperOptions) {
     this.#options = options
@@ -61,6 +62,7 @@ export class DerivedKeeper {
       }
     }
     await recorder.reconcile(derived.entries().map((entry) => entry.stored.id))
+    this.#saved = -1
   }
 
   /** Saves the index now and then, until the signal. */
@@ -75,10 +77,10 @@ export class DerivedKeeper {
   }
 
   async save(derived: DerivedIndex): Promise<void> {
-    const json = JSON.stringify(derived.entries())
-    if (json === this.#saved) return
-    this.#saved = json
-    await this.#options.recorder.put(key, json).catch(this.#options.onError)
+    const { changes } = derived
+    if (this.#saved === undefined || changes === this.#saved) return
+    this.#saved = changes
+    await this.#options.recorder.put(key, JSON.stringify(derived.entries())).catch(this.#options.onError)
   }
 }
 

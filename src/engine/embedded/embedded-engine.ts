@@ -18,6 +18,7 @@ import type { NodeId, NodeStatus } from '../../model/node.js'
 import type { Priority } from '../../model/priority.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
 import type { Pack, SegmentId, StoredSegment } from '../../model/segment.js'
+import { underEither } from '../../model/under-either.js'
 import type { Prediction } from '../../predict/prediction.js'
 import type { BrokeredQueue } from '../../queue/brokered/brokered-queue.js'
 import type { QueueStatus } from '../../queue/task-queue.js'
@@ -47,7 +48,7 @@ import { PackKeeper } from './pack-keeper.js'
 import { identityOf } from './plan-identity.js'
 import { Predictions } from './predictions.js'
 import { Prefetched } from './prefetched.js'
-import { QueryExecution } from './query-execution.js'
+import { type ExecutionOptions, QueryExecution } from './query-execution.js'
 import { confirmedPlan } from './run-rounds.js'
 import { segmentData } from './segment-data.js'
 import { brokeredRoute, embeddedRoute, nodeQueue, type TaskRoute } from './task-route.js'
@@ -82,6 +83,7 @@ export class EmbeddedEngine implements Engine {
   readonly #internal = new Set<QueryExecution>()
   readonly #closed = new AbortController()
   #idleSince = performance.now()
+  #opening: Promise<void> = Promise.resolve()
 
   constructor(options: EmbeddedEngineOptions, adapters: EngineAdapters) {
     const { clock, stateFolder } = options
@@ -169,7 +171,7 @@ export class EmbeddedEngine implements Engine {
     this.#checksumKeeper = new ChecksumKeeper(this.#parts, this.#replies)
     this.actuator = new EngineActuator(this.#parts, this.#packKeeper, this.#replies, {
       busy: () => this.#live.size > 0,
-      runAhead: (request) => this.#submit(`p-${randomBytes(8).toString('hex')}`, request, true),
+      runAhead: (request) => this.#submit(`p-${randomBytes(8).toString('hex')}`, request, { internal: true, givesWay: true }),
       untilIdle: (signal) => this.#untilIdle(signal),
     })
     fleet.subscribe({
@@ -179,22 +181,31 @@ export class EmbeddedEngine implements Engine {
     })
   }
 
-  /** Takes up what former runs left, starts the first nodes and the background work. Resolves when one node is ready. */
-  async open(signal: AbortSignal): Promise<void> {
-    const { nodes, nodesAtStart = nodes, packing = true } = this.#options
+  /**
+   * Takes up what former runs left, starts the first node and the background work. Resolves when the node is ready. The others
+   * start after it and after `urgent`, so that they do not take its time, and so do packs: until the catalogue is open, all would be stale.
+   */
+  open(signal: AbortSignal, urgent: Promise<unknown> = Promise.resolve()): Promise<void> {
+    this.#opening = this.#open(signal, urgent)
+    return this.#opening
+  }
+
+  async #open(signal: AbortSignal, urgent: Promise<unknown>): Promise<void> {
+    const { nodes, packing = true } = this.#options
     await this.#parts.packs.open()
     await this.#derivedKeeper.restore(this.#parts.derived)
     await this.#route.open(this.#parts.lineage, this.#options.onError ?? (() => {}))
-    if (nodesAtStart > 0) await this.#parts.pool.want(1, false, signal)
-    // The others start after the first, so that they do not take its time.
-    if (nodesAtStart > 1) this.#parts.pool.want(nodesAtStart, false, this.#closed.signal).catch(() => {})
+    await underEither([signal, this.#closed.signal], (stop) => this.#parts.pool.want(1, false, stop))
     this.#checksumKeeper.start(this.#closed.signal)
     this.#derivedKeeper.start(this.#parts.derived, this.#closed.signal)
-    if (packing) this.#packKeeper.start(this.#closed.signal)
+    void urgent.then(() => {
+      this.#parts.pool.want(nodes, false, this.#closed.signal).catch(() => {})
+      if (packing) this.#packKeeper.start(this.#closed.signal)
+    })
   }
 
   submit(queryId: string, request: QueryRequest): QueryExecution {
-    return this.#submit(queryId, request, false)
+    return this.#submit(queryId, request, { internal: false, givesWay: false })
   }
 
   plan(request: QueryRequest, signal: AbortSignal): Promise<Plan> {
@@ -223,14 +234,15 @@ export class EmbeddedEngine implements Engine {
     return segmentData(this.#parts, id, signal)
   }
 
-  /** A planner plans and a node runs a statement; leaves no trace. */
+  /** A planner plans and a node runs a statement; leaves no trace, and when this resolves nothing of it is under way any more. */
   async probe(signal: AbortSignal): Promise<void> {
-    const execution = this.#submit(`probe-${randomBytes(6).toString('hex')}`, probeRequest, true)
+    const execution = this.#submit(`probe-${randomBytes(6).toString('hex')}`, probeRequest, { internal: true, givesWay: false })
     const onAbort = (): void => execution.cancel('the probe was given up')
     signal.addEventListener('abort', onAbort, { once: true })
     try {
       const { body } = await execution.result
       for await (const _ of body) continue
+      await execution.ended
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
@@ -304,6 +316,7 @@ export class EmbeddedEngine implements Engine {
   async close(): Promise<void> {
     const { dispatcher, fleet, lineage, derived } = this.#parts
     this.#closed.abort(new Error('the engine closes'))
+    await this.#opening.catch(() => {})
     for (const query of [...this.#live, ...this.#internal]) query.cancel('the server stops')
     await Promise.allSettled([...this.#live, ...this.#internal].map((query) => query.ended))
     await Promise.all([this.#packKeeper.stopped(), this.#checksumKeeper.stopped()])
@@ -316,13 +329,14 @@ export class EmbeddedEngine implements Engine {
     await this.#route.close()
   }
 
-  #submit(queryId: string, request: QueryRequest, internal: boolean): QueryExecution {
+  #submit(queryId: string, request: QueryRequest, kind: Pick<ExecutionOptions, 'internal' | 'givesWay'>): QueryExecution {
+    const { internal } = kind
     const set = internal ? this.#internal : this.#live
     const execution = new QueryExecution({
       parts: this.#parts,
       queryId,
       request,
-      internal,
+      ...kind,
       onEnd: () => {
         set.delete(execution)
         // Our own work does not put off the rest of our own work.
@@ -346,10 +360,11 @@ export class EmbeddedEngine implements Engine {
   }
 }
 
+/** Not of priority proactive, which waits for all nodes. */
 const probeRequest: QueryRequest = {
   sql: 'SELECT 1',
   params: {},
-  priority: 'proactive',
+  priority: 'interactive',
   tenant: 'forebay',
   timeZone: 'UTC',
   timeoutMs: 10_000,
@@ -392,7 +407,7 @@ function duckdbVersion(): string {
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
 }
 
-/** Opens the engine; resolves when its first node is ready (or at once when no node is to be started). */
+/** Opens the engine; resolves when its first node is ready. */
 export async function openEmbeddedEngine(
   options: EmbeddedEngineOptions,
   adapters: EngineAdapters = {},

@@ -154,7 +154,7 @@ export class EngineActuator implements Actuator {
       const columns = read.columns.map((column) => column.name)
       const segments = segmentsOf(read, identity.snapshot(read))
       bytes += segments.reduce((sum, segment) => sum + bytesOf(segment, read), 0)
-      const { packed, unpacked } = packs.choose(read.dataset, columns, segments)
+      const { packed, unpacked } = packs.choose(read.dataset, read.columns, segments)
       const missingBytes = unpacked.reduce((sum, segment) => sum + bytesOf(segment, read), 0)
       const ids = unpacked.map((segment) => segment.id)
       const missing = missingBytes > 0 ? [{ dataset: read.dataset, columns, segments: ids, bytes: missingBytes }] : []

@@ -39,8 +39,11 @@ export interface EngineCatalog {
   definitions(): readonly RelationDefinition[]
   /** Keeps snapshots and their files until the answer is called. */
   pin(ids: readonly SnapshotId[]): () => void
-  /** False when something on disk had changed: new snapshots are defined by then, plan again. */
-  confirm(reads: readonly DatasetRead[]): Promise<boolean>
+  /**
+   * False when something on disk had changed: new snapshots are defined by then, plan again. `since`, monotonic milliseconds of this
+   * process, is when the statement came: what was looked at after it need not be looked at again.
+   */
+  confirm(reads: readonly DatasetRead[], since?: number): Promise<boolean>
   beginWrite(table: string, mode: 'create' | 'replace' | 'insert', columns: readonly Column[]): Promise<PendingWrite>
   /** The result of the write with this idempotency key, if it was committed. */
   rememberedResult(key: string): unknown
@@ -117,8 +120,6 @@ export interface EmbeddedEngineOptions {
   readonly checksumFolder: string
   /** Slots `n1` … `nK`. */
   readonly nodes: number
-  /** How many of them are started at once and kept; the rest starts when it is needed. Default: all. */
-  readonly nodesAtStart?: number
   /** Of all nodes together. */
   readonly memoryBytes: number
   /** For packs, derived segments and DuckDB's temporary files together. */

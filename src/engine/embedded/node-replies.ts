@@ -22,9 +22,12 @@ const earlyMsMax = 5_000
 export class NodeReplies {
   readonly #fleet: NodeFleet
   readonly #waits = new Set<Wait>()
-  readonly #stored = new Map<string, (stored: StoredSegment) => void>()
+  /** By task, oldest first. Forgotten with the next one, when their time is over: each query would have a timer for a minute. */
+  readonly #stored = new Map<string, { readonly take: (stored: StoredSegment) => void; readonly until: number }>()
   /** Came before anybody asked: a broker hands over what came together in one go. */
-  readonly #early = new Map<string, StoredSegment>()
+  readonly #early = new Map<string, { readonly stored: StoredSegment; readonly until: number }>()
+  /** Ends of streams by task: whoever wants to know may ask a moment later. */
+  readonly #ends = new Map<string, { readonly end: StreamEnd; readonly until: number }>()
   #requests = 0
 
   constructor(fleet: NodeFleet) {
@@ -41,13 +44,15 @@ export class NodeReplies {
   /** The answer of a task is stored after its outcome, if it is small; otherwise `take` is never called. */
   whenStored(taskId: string, take: (stored: StoredSegment) => void): void {
     const early = this.#early.get(taskId)
-    if (early !== undefined && this.#early.delete(taskId)) return take(early)
-    this.#stored.set(taskId, take)
-    setTimeout(() => this.#stored.delete(taskId), storedMsMax).unref()
+    if (early !== undefined && this.#early.delete(taskId)) return take(early.stored)
+    forgetOld(this.#stored)
+    this.#stored.set(taskId, { take, until: performance.now() + storedMsMax })
   }
 
   /** The end of a streamed answer. Rejects with NODE_LOST when its node ends before. */
   streamEnd(node: NodeId, taskId: string): Promise<StreamEnd> {
+    const known = this.#ends.get(taskId)
+    if (known !== undefined) return Promise.resolve(known.end)
     return this.#reply(node, undefined, (message) =>
       message.type === 'stream-ended' && message.taskId === taskId ? message : undefined,
     )
@@ -124,17 +129,33 @@ export class NodeReplies {
 
   #receive(node: NodeId, message: FromNode): void {
     if (message.type === 'stored') {
-      const take = this.#stored.get(message.taskId)
+      const asked = this.#stored.get(message.taskId)
       this.#stored.delete(message.taskId)
-      if (take !== undefined) return take(message.stored)
-      this.#early.set(message.taskId, message.stored)
-      setTimeout(() => this.#early.delete(message.taskId), earlyMsMax).unref()
+      if (asked !== undefined) return asked.take(message.stored)
+      forgetOld(this.#early)
+      this.#early.set(message.taskId, { stored: message.stored, until: performance.now() + earlyMsMax })
       return
     }
-    for (const wait of this.#waits) if (wait.node === node && wait.take(message)) return
+    if (message.type === 'stream-ended') {
+      forgetOld(this.#ends)
+      this.#ends.set(message.taskId, { end: message, until: performance.now() + earlyMsMax })
+    }
+    for (const wait of this.#waits) {
+      if (wait.node !== node || !wait.take(message)) continue
+      // Its reader waits for the end of a stream, and so does whoever holds what it is read from; other answers are one wait's.
+      if (message.type !== 'stream-ended') return
+    }
   }
 
   #lost(node: NodeId, message: string): void {
     for (const wait of this.#waits) if (wait.node === node) wait.lost(message)
+  }
+}
+
+function forgetOld(waiting: Map<string, { readonly until: number }>): void {
+  const now = performance.now()
+  for (const [taskId, { until }] of waiting) {
+    if (until > now) return
+    waiting.delete(taskId)
   }
 }

@@ -8,8 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { systemClock } from '../../model/clock.js'
 import { ForebayError } from '../../model/errors.js'
-import type { DatasetRead } from '../../model/query.js'
-import { type BaseSegment, type Pack, type SegmentId, type Snapshot, stableHash } from '../../model/segment.js'
+import { type BaseSegment, type Column, type Pack, type SegmentId, type Snapshot, stableHash } from '../../model/segment.js'
 import type { HotColumns } from '../../scheduler/read-heat.js'
 import { elsewhere, runTask, type TaskDraft } from '../../scheduler/run-task.js'
 import type { EngineParts } from './engine-parts.js'
@@ -34,6 +33,7 @@ export interface BuildCost {
 const savedMsPerByte = 1 / 250e3
 const buildMsMax = 10 * 60_000
 const roundEveryMs = 1_000
+const failedRestMs = 60_000
 /** So many packs of one dataset with the same columns are merged if they fit into one. */
 const mergePacksMin = 4
 /**
@@ -54,6 +54,8 @@ export class PackKeeper {
   readonly #untilIdle: (signal: AbortSignal) => Promise<void>
   /** Source bytes of the next pack: as much as got finished lately. */
   #pieceBytes: number
+  /** When what could not be built is tried again; monotonic milliseconds by dataset and columns. */
+  readonly #notBefore = new Map<string, number>()
   #loop: Promise<void> = Promise.resolve()
 
   constructor(parts: EngineParts, untilIdle: (signal: AbortSignal) => Promise<void>) {
@@ -85,9 +87,20 @@ export class PackKeeper {
     // Nothing is started for this: without a node, what is hot stays in its files.
     if (this.#parts.pool.ready().length === 0) return
     for (const hot of this.#parts.heat.hot(this.#parts.clock.now())) {
+      const key = JSON.stringify([hot.dataset, hot.columns])
+      if (performance.now() < (this.#notBefore.get(key) ?? 0)) continue
       const wish = this.#wish(hot)
-      await this.build(wish, signal)
-      this.#parts.heat.packed(wish.dataset, wish.columns)
+      try {
+        await this.build(wish, signal)
+        this.#notBefore.delete(key)
+        this.#parts.heat.packed(wish.dataset, wish.columns)
+      } catch (error) {
+        if (signal.aborted) throw error
+        // Too much for its node, or not readable: less of it, later, and others meanwhile.
+        this.#notBefore.set(key, performance.now() + failedRestMs)
+        this.#pieceBytes /= 2
+        this.#parts.onError(error)
+      }
     }
     await this.#merge(signal)
   }
@@ -142,7 +155,7 @@ export class PackKeeper {
     const wanted = new Set(wish.segments)
     const wishColumns = wish.columns.filter((column) => known.has(column))
     const wished = snapshot.segments.filter((segment) => wanted.has(segment.id))
-    const { unpacked } = this.#parts.packs.choose(wish.dataset, wishColumns, wished)
+    const { unpacked } = this.#parts.packs.choose(wish.dataset, columnsOf(snapshot, wishColumns), wished)
     if (unpacked.length === 0 || wishColumns.length === 0) return { segments: [], columns: [], superseded: [] }
     const open = new Set(unpacked.map((segment) => segment.id))
     const superseded = this.#parts.packs
@@ -171,7 +184,8 @@ export class PackKeeper {
   ): Promise<Attempt> {
     const { packs, catalog, lineage, limits } = this.#parts
     const ids = segments.map((segment) => segment.id)
-    const id = `p-${stableHash([snapshot.dataset, ...columns, '|', ...ids])}`
+    const typed = columnsOf(snapshot, columns).map(({ name, type }) => `${name} ${type}`)
+    const id = `p-${stableHash([snapshot.dataset, ...typed, '|', ...ids])}`
     if (packs.get(id) !== undefined) return { state: 'known' }
     const unpin = catalog.pin([snapshot.id])
     lineage.snapshots([snapshot])
@@ -214,7 +228,7 @@ export class PackKeeper {
           quarantine,
           priority: 'background',
           signal: both,
-          statement: task.taskId,
+          statement: task.queryId,
           readyNodes: (until) => pool.want(1, false, until),
           onAttempt: () => {},
           bury: this.#parts.bury,
@@ -234,7 +248,7 @@ export class PackKeeper {
   #draft(id: string, snapshot: Snapshot, columns: readonly string[], segments: readonly BaseSegment[]): TaskDraft {
     const { catalog, packs, pool } = this.#parts
     const ordinalColumn = freeName('__fb_ordinal', columns)
-    const read: DatasetRead['columns'] = snapshot.columns.filter((column) => columns.includes(column.name))
+    const read = columnsOf(snapshot, columns)
     const pack = {
       id,
       path: packs.pathOf(id),
@@ -264,7 +278,7 @@ export class PackKeeper {
           parts: [{ from: 'parquet', segments, verify }],
         },
       ],
-      output: { to: 'pack', pack: { ...pack, columns: read.map((column) => column.name) } },
+      output: { to: 'pack', pack: { ...pack, columns: read.map(({ name }) => name), types: read.map(({ type }) => type) } },
       transformation: transformationOf([{ type: 'pack', detail: `${snapshot.dataset}(${columns.join(', ')})` }]),
       threads: 'all',
       timeZone: 'UTC',
@@ -276,7 +290,7 @@ export class PackKeeper {
 
   async #merge(signal: AbortSignal): Promise<void> {
     const { packs, catalog } = this.#parts
-    for (const group of groupBy(packs.packs(), (pack) => JSON.stringify([pack.dataset, pack.columns]))) {
+    for (const group of groupBy(packs.packs(), (pack) => JSON.stringify([pack.dataset, pack.columns, pack.types]))) {
       const [first] = group
       const snapshot = first === undefined ? undefined : catalog.current(first.dataset)
       if (first === undefined || snapshot === undefined || group.length < mergePacksMin) continue
@@ -308,6 +322,11 @@ export class PackKeeper {
     )
     await packs.dropStale((segment) => current.has(segment))
   }
+}
+
+/** Those of the names, in the order of the snapshot. */
+function columnsOf(snapshot: Snapshot, names: readonly string[]): readonly Column[] {
+  return snapshot.columns.filter((column) => names.includes(column.name))
 }
 
 function sourceBytes(segment: BaseSegment, columns: readonly string[]): number {

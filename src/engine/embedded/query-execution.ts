@@ -20,22 +20,24 @@ export interface ExecutionOptions {
   readonly parts: EngineParts
   readonly queryId: QueryId
   readonly request: QueryRequest
-  /** Work of the engine's own (computing ahead, probes): no history, no arrivals, and it gives way at once. */
+  /** Work of the engine's own (computing ahead, probes): no history, no arrivals. */
   readonly internal: boolean
+  /** Gives up at once when a query of a client comes. */
+  readonly givesWay: boolean
   readonly onEnd: () => void
 }
 
 export class QueryExecution implements Execution {
   readonly queryId: QueryId
   readonly result: Promise<QueryResult>
+  readonly ended: Promise<void>
   readonly #options: ExecutionOptions
   readonly #abort = new AbortController()
   readonly #progress: QueryProgress
   readonly #accounts = new QueryAccounts()
   readonly #deadline: NodeJS.Timeout
-  #ended = false
-  /** Resolves when the query has ended, whichever way. */
-  readonly ended: Promise<void>
+  #isSettled = false
+  #meanwhile: Promise<void> = Promise.resolve()
   #resolveEnded = (): void => {}
 
   constructor(options: ExecutionOptions) {
@@ -82,7 +84,7 @@ export class QueryExecution implements Execution {
   }
 
   #queryRun(): QueryRun {
-    const { parts, request, internal } = this.#options
+    const { parts, request, givesWay } = this.#options
     const run: QueryRun = {
       queryId: this.queryId,
       request,
@@ -94,10 +96,13 @@ export class QueryExecution implements Execution {
       dispatched: () => {
         this.#accounts.dispatchedAt ??= performance.now()
         this.#progress.startedAt ??= parts.clock.now()
-        parts.predictions.dispatched(this.queryId)
+      },
+      meanwhile: (work) => {
+        const sent = new Promise<void>((resolve) => setImmediate(resolve))
+        this.#meanwhile = Promise.all([this.#meanwhile, sent]).then(work).catch(parts.onError)
       },
     }
-    if (!internal) return run
+    if (!givesWay) return run
     return { ...run, onPreempt: () => this.cancel('a query of a client came first') }
   }
 
@@ -163,22 +168,14 @@ export class QueryExecution implements Execution {
   }
 
   #finish(answer: StatementAnswer, rows: number, bytes: number): void {
-    if (this.#ended) return
+    if (this.#isSettled) return
     const at = this.#options.parts.clock.now()
     const actual = this.#accounts.actual(rows, bytes)
     this.#progress.actual = actual
     this.#progress.finishedAt = at
     this.#settle('finished')
     // The answer leaves first: whoever waits for it need not wait for those who watch and learn.
-    setImmediate(() => {
-      try {
-        this.#learn(answer, rows, bytes, at, actual)
-      } catch (error) {
-        // The client has its answer: what is amiss with those who watch is not the query's failure any more.
-        this.#options.parts.onError(error)
-        this.#resolveEnded()
-      }
-    })
+    setImmediate(() => void this.#end(() => this.#learn(answer, rows, bytes, at, actual)))
   }
 
   #learn(answer: StatementAnswer, rows: number, bytes: number, at: number, actual: Resources & QueryStats): void {
@@ -186,7 +183,6 @@ export class QueryExecution implements Execution {
     if (answer.segment !== undefined) this.#recordAnswer(answer, answer.segment, rows, bytes)
     const finished = !this.#accounts.reused && !internal
     parts.predictions.observe({ queryId: this.queryId, at, finished, actual, nodes: this.#accounts.nodes() })
-    this.#end()
   }
 
   #recordAnswer(answer: StatementAnswer, segment: SegmentId, rows: number, bytes: number): void {
@@ -224,35 +220,37 @@ export class QueryExecution implements Execution {
     // A node that notices first knows the deadline and not how long the query was given.
     const record = { ...(told.code === 'DEADLINE_EXCEEDED' ? toErrorRecord(late(request)) : told), queryId: this.queryId }
     const failure = new ForebayError(record.code, record.message, { ...record, cause: error })
-    if (this.#ended) return failure
+    if (this.#isSettled) return failure
     if (record.code === 'INTERNAL') parts.onError(error)
     this.#progress.error = record
-    this.#progress.actual = this.#accounts.actual(0, 0)
-    this.#progress.finishedAt = parts.clock.now()
-    parts.predictions.observe({
-      queryId: this.queryId,
-      at: this.#progress.finishedAt,
-      finished: false,
-      actual: this.#progress.actual,
-      nodes: [],
-    })
+    const at = parts.clock.now()
+    const actual = this.#accounts.actual(0, 0)
+    this.#progress.actual = actual
+    this.#progress.finishedAt = at
     this.#settle(record.code === 'CANCELLED' ? 'cancelled' : 'failed')
-    this.#end()
+    void this.#end(() => parts.predictions.observe({ queryId: this.queryId, at, finished: false, actual, nodes: [] }))
     return failure
   }
 
-  /** From here on the query's state does not change. */
+  /** From here on the query's state does not change; what was predicted of it may still come in. */
   #settle(state: 'finished' | 'failed' | 'cancelled'): void {
-    this.#ended = true
+    this.#isSettled = true
     clearTimeout(this.#deadline)
     this.#progress.state = state
   }
 
-  #end(): void {
+  /** Tells those who watch and learn, once all is known. What is amiss with them is no failure of the query. */
+  async #end(learn: () => void): Promise<void> {
     const { parts, internal, onEnd } = this.#options
+    await this.#meanwhile
+    try {
+      learn()
+      if (!internal) parts.recorder.saveQuery(this.status())
+    } catch (error) {
+      parts.onError(error)
+    }
     onEnd()
     this.#resolveEnded()
-    if (!internal) parts.recorder.saveQuery(this.status())
     this.#tell()
   }
 

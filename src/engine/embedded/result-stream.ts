@@ -1,4 +1,3 @@
-import { request } from 'undici'
 import { ForebayError, fromErrorRecord } from '../../model/errors.js'
 import { tokenHeader } from '../../model/messages.js'
 import type { NodeId } from '../../model/node.js'
@@ -29,6 +28,8 @@ export async function resultStream(
   if (url === undefined) throw new ForebayError('NODE_LOST', `${node} ended before its answer was read`)
   const end = parts.streamEnd(node, taskId)
   end.catch(() => {})
+  // Loaded with the first large answer: it would be 35 ms of each start.
+  const { request } = await import('undici')
   const response = await request(`${url}${path}`, { headers: { [tokenHeader]: parts.token }, signal, bodyTimeout: 0 })
   if (response.statusCode !== 200) {
     response.body.destroy()

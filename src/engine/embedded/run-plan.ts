@@ -10,11 +10,10 @@ import type { SegmentId, StoredSegment } from '../../model/segment.js'
 import type { TaskOutcome } from '../../scheduler/dispatcher.js'
 import { elsewhere, runTask, type TaskContext, type TaskDraft } from '../../scheduler/run-task.js'
 import { runTree, unreadable } from '../../scheduler/run-tree.js'
-import { askPrediction } from './ask-prediction.js'
+import { questionOf } from './ask-prediction.js'
 import { answerId, type Identity } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
 import { identityOf } from './plan-identity.js'
-import type { Asked } from './predictions.js'
 import type { QueryAccounts } from './query-accounts.js'
 import type { QueryProgress } from './query-progress.js'
 import { type ShapeChoice, shapeOf, treeQuestion } from './shape-of.js'
@@ -45,6 +44,10 @@ export interface QueryRun {
   /** Keeps the state that the outside sees. */
   readonly enter: (state: 'waiting' | 'running') => void
   readonly dispatched: () => void
+  /** Does something for it as soon as all that can be sent has been sent; its outcome is learned from after that. */
+  readonly meanwhile: (work: () => Promise<void>) => void
+  /** Bytes that it is predicted to need, once that was asked: a second round asks for what the first one did. */
+  memoryBytes?: Promise<number>
 }
 
 /** How one round is run. */
@@ -62,10 +65,9 @@ export interface RoundEnd {
   readonly outcome: TaskOutcome
   /** True when nothing was computed: the stored answer was encoded. */
   readonly reused: boolean
-  readonly taskId: string
 }
 
-/** Small partials move by network from node to node; large ones are read where they stand, since all nodes are on one host. */
+/** A larger partial is read where it stands. */
 const networkBytesMax = 16e6
 /** Memory that a query is thought to need before anything is known of it. */
 const memoryPriorBytes = 64e6
@@ -77,10 +79,7 @@ export async function runRound(parts: EngineParts, query: QueryRun, round: Round
   const identity = identityOf(parts, query.request.timeZone, plan)
   const answer = answerId(identity, `${query.queryId}-${round.number}`)
   parts.lineage.snapshots(plan.reads.map(identity.snapshot))
-  const asked = await askPrediction(parts, query.request, plan, identity, workPatienceMs)
-  if (asked !== undefined) query.progress.predicted = asked.prediction.total
-  parts.predictions.admitted(query.queryId, asked)
-  const release = await admit(parts, query, asked)
+  const release = await admit(parts, query, memoryPrediction(parts, query, plan, identity))
   try {
     return await runAdmitted(parts, query, round, identity, answer)
   } finally {
@@ -88,14 +87,50 @@ export async function runRound(parts: EngineParts, query: QueryRun, round: Round
   }
 }
 
-async function admit(parts: EngineParts, query: QueryRun, asked: Asked | undefined): Promise<() => void> {
-  const estimate = asked?.prediction.total.memoryBytes
-  const memoryBytes = estimate === undefined || estimate.abstained === true ? memoryPriorBytes : estimate.p90
-  query.progress.why = () => parts.admission.why(query.queryId)
-  query.enter('waiting')
+/** Predicts, once a query, what it needs among those that are under way at this moment; it resolves with the memory to reserve. */
+function memoryPrediction(parts: EngineParts, query: QueryRun, plan: Plan, identity: Identity): () => Promise<number> {
+  const among = { running: parts.admission.running, queued: parts.admission.waiting }
+  return () => {
+    query.memoryBytes ??= predictMemory(parts, query, plan, identity, among).catch((error: unknown) => {
+      parts.onError(error)
+      return memoryPriorBytes
+    })
+    return query.memoryBytes
+  }
+}
+
+async function predictMemory(
+  parts: EngineParts,
+  { queryId, request, progress, accounts }: QueryRun,
+  plan: Plan,
+  identity: Identity,
+  among: { readonly running: number; readonly queued: number },
+): Promise<number> {
+  const question = { ...questionOf(parts, request, plan, identity), ...among }
+  const asked = await parts.predictions.ask(question, workPatienceMs)
+  if (asked === undefined) return memoryPriorBytes
+  const { total } = asked.prediction
+  progress.predicted = total
+  parts.predictions.admitted(queryId, asked)
+  if (accounts.dispatchedAt !== undefined) parts.predictions.dispatched(queryId)
+  return total.memoryBytes.abstained === true ? memoryPriorBytes : total.memoryBytes.p90
+}
+
+/**
+ * Waits for the query's turn, with the memory that it is predicted to need. Where it is alone it need not wait, so its tasks go out
+ * first: it has all memory until the prediction is there, half a millisecond later.
+ */
+async function admit(parts: EngineParts, query: QueryRun, predict: () => Promise<number>): Promise<() => void> {
+  const { admission } = parts
   const { queryId, request, onPreempt } = query
+  query.progress.why = () => admission.why(queryId)
+  const isAlone = admission.isIdle
+  const memoryBytes = isAlone ? Number.POSITIVE_INFINITY : await predict()
+  query.enter('waiting')
   const demand = { queryId, priority: request.priority, memoryBytes }
-  return parts.admission.enter(onPreempt === undefined ? demand : { ...demand, onPreempt }, query.signal)
+  const release = await admission.enter(onPreempt === undefined ? demand : { ...demand, onPreempt }, query.signal)
+  if (isAlone) query.meanwhile(async () => admission.resize(queryId, await predict()))
+  return release
 }
 
 async function runAdmitted(
@@ -105,7 +140,7 @@ async function runAdmitted(
   identity: Identity,
   answer: SegmentId,
 ): Promise<RoundEnd> {
-  const { plan, number: roundNumber, trustStored } = round
+  const { plan, trustStored } = round
   const { request, signal, progress } = query
   const everything = request.tree === 'always' || request.priority === 'proactive'
   const wanted = everything ? parts.pool.all().length : Math.min(parts.pool.all().length, parts.admission.running)
@@ -115,7 +150,9 @@ async function runAdmitted(
   const tasks = taskContext(parts, query)
   const output = round.output(answer)
   query.enter('running')
+  const isFirst = query.accounts.dispatchedAt === undefined
   query.dispatched()
+  if (isFirst && progress.predicted !== undefined) parts.predictions.dispatched(query.queryId)
 
   const stored = request.reuse && trustStored && plan.repeatable ? parts.derived.find(answer) : undefined
   if (stored !== undefined && output.to === 'client') {
@@ -123,7 +160,7 @@ async function runAdmitted(
     if (found !== undefined) {
       query.accounts.reused = true
       query.accounts.levels = 1
-      return { answer, outcome: found, reused: true, taskId: `${query.queryId}-root` }
+      return { answer, outcome: found, reused: true }
     }
   }
   const { shape, cover, workKey } = shapeOf(parts, request, plan, identity, draft.tiers, ready.length)
@@ -133,10 +170,10 @@ async function runAdmitted(
     query.accounts.levels = 1
     const outcome = await runTask(task, wholeNode(parts, draft, ready), tasks)
     noteReads(parts, query, task, outcome.node)
-    return { answer, outcome, reused: false, taskId: task.taskId }
+    return { answer, outcome, reused: false }
   }
   const outcome = await runSplit(parts, query, draft, tasks, plan.work, workKey, cover, output, ready)
-  return { answer, outcome, reused: false, taskId: `${query.queryId}-${roundNumber > 1 ? `t${roundNumber}-` : ''}root` }
+  return { answer, outcome, reused: false }
 }
 
 /** Encodes a stored answer; undefined when its bytes turn out to be lost or changed, and then it is computed anew. */
@@ -152,15 +189,23 @@ async function useStoredAnswer(
   const { segment: _, ...encoded } = output
   const task = storedAnswerTask(draft, sourceOf(parts, stored, node, 'reused'), encoded)
   parts.derived.pin(stored.id)
+  const release = (): void => parts.derived.unpin(stored.id)
   try {
-    return await runTask(task, node, tasks)
+    const outcome = await runTask(task, node, tasks)
+    whenRead(parts, outcome, release)
+    return outcome
   } catch (error) {
+    if (!tasks.signal.aborted) loseStored(parts, [stored])
+    release()
     if (tasks.signal.aborted) throw error
-    loseStored(parts, [stored])
     return undefined
-  } finally {
-    parts.derived.unpin(stored.id)
   }
+}
+
+/** Calls `release` when a task has read its inputs to the end: with its outcome, or with the end of the stream that it offers. */
+function whenRead(parts: EngineParts, { taskId, node, result }: TaskOutcome, release: () => void): void {
+  if (result.to !== 'client' || result.streamPath === undefined) release()
+  else parts.streamEnd(node, taskId).then(release, release)
 }
 
 /** Forgets derived segments whose bytes are not what they should be. */
@@ -194,8 +239,14 @@ async function runSplit(
     { role: 'root', tasks: 1 },
   ])
   accounts.levels = leaves.length > 0 ? 2 : 1
+  const release = (): void => {
+    for (const { id } of cover.found) parts.derived.unpin(id)
+    if (!draft.plan.repeatable) return
+    // The newest first: where leaves had to run again, what they made before was damaged, and goes as a duplicate.
+    for (const { stored, covers, savedMs } of made.toReversed()) parts.derived.add({ stored, work: workKey, covers, savedMs })
+  }
   try {
-    return await runTree(
+    const outcome = await runTree(
       {
         leaves,
         reused: cover.found.map((stored) => sourceOf(parts, stored, stored.node, 'reused')),
@@ -203,11 +254,11 @@ async function runSplit(
         root: (sources) => rootTask(draft, work, sources, output),
         source: (stored, reader) => sourceOf(parts, stored, reader, cover.found.includes(stored) ? 'reused' : 'remote'),
         question: treeQuestion(parts, request.tree),
-        onPartial: (leaf, stored, outcome) => {
+        onPartial: (leaf, stored, { report, node }) => {
           const covers = coverOf.get(leaf.task.taskId) ?? []
-          made.push({ stored, covers, savedMs: outcome.report.wallMs })
+          made.push({ stored, covers, savedMs: report.wallMs })
           parts.leafMemory.partial(workKey, stored.rows)
-          noteReads(parts, query, leaf.task, outcome.node)
+          noteReads(parts, query, leaf.task, node)
         },
         onShape: (widths) => {
           accounts.levels = (leaves.length > 0 ? 2 : 1) + widths.length
@@ -220,15 +271,13 @@ async function runSplit(
       },
       tasks,
     )
+    whenRead(parts, outcome, release)
+    return outcome
   } catch (error) {
     // Which of them it was is not worth finding out: they are made again.
     if (unreadable(error)) loseStored(parts, cover.found)
+    release()
     throw error
-  } finally {
-    for (const { id } of cover.found) parts.derived.unpin(id)
-    for (const { stored, covers, savedMs } of made) {
-      if (draft.plan.repeatable) parts.derived.add({ stored, work: workKey, covers, savedMs })
-    }
   }
 }
 
@@ -269,11 +318,14 @@ function taskContext(parts: EngineParts, query: QueryRun): TaskContext {
   }
 }
 
-/** How `reader` gets at a derived segment: its own by file, small ones of others over the network, and all else by file. */
+/**
+ * How `reader` gets at a derived segment: a small one that another node has just made over the network, and all else by file, since
+ * all nodes are on one host.
+ */
 export function sourceOf(parts: EngineParts, stored: StoredSegment, reader: string, tier: DerivedSource['tier']): DerivedSource {
   const home: NodeStatus | undefined = parts.fleet.nodes().find((node) => node.id === stored.node)
   const reachable = home?.url !== undefined && home.state === 'ready'
-  const network = reachable && stored.node !== reader && stored.bytes <= networkBytesMax
+  const network = reachable && tier === 'remote' && stored.node !== reader && stored.bytes <= networkBytesMax
   return {
     stored,
     url: reachable ? `${home.url}/segments/${encodeURIComponent(basename(stored.path))}` : '',

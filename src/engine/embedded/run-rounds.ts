@@ -1,4 +1,5 @@
 /** Plans that hold, and rounds of running them: what changed on disk or was found damaged costs another one, not the query. */
+import { systemClock } from '../../model/clock.js'
 import { ForebayError } from '../../model/errors.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
 import { unreadable } from '../../scheduler/run-tree.js'
@@ -19,11 +20,12 @@ export async function confirmedPlan(
   signal: AbortSignal,
 ): Promise<Plan> {
   const { sql, params, timeZone, tree } = request
+  const askedAt = systemClock.monotonic()
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
       const plan = await parts.planner.plan({ sql, params, timeZone, nowMs: parts.clock.now(), tree }, signal)
-      if ((await parts.catalog.confirm(plan.reads)) || attempt >= plansMax) return plan
+      if ((await parts.catalog.confirm(plan.reads, askedAt)) || attempt >= plansMax) return plan
     } catch (error) {
       // A table that has just appeared, or was mended, is worth a second look.
       const unknown =

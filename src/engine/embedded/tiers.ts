@@ -20,8 +20,7 @@ export class Tiers {
     if (!this.trustStored) return { packed: [], unpacked: segments }
     const last = this.#last.get(read)
     if (last !== undefined && areSame(last.segments, segments)) return last.choice
-    const columns = read.columns.map((column) => column.name)
-    const choice = this.#packs.choose(read.dataset, columns, segments)
+    const choice = this.#packs.choose(read.dataset, read.columns, segments)
     this.#last.set(read, { segments, choice })
     return choice
   }

@@ -86,11 +86,13 @@ export function leafTasks(
   )
   // A statement over no segments still has an answer, e.g. a count of 0, so one leaf runs over nothing.
   if (shares.length === 0 && nodes[0] !== undefined) shares.push({ node: nodes[0], segments: [] })
+  // One leaf beside no other, as when one new file is left to read, has the machine to itself.
+  const threads = shares.length === 1 && work.exact ? 'all' : 'one'
   return shares.map((share, index) => {
     const covers = share.segments.map((segment) => segment.id)
     const inputs = [baseInput(context, read, share.segments), ...others]
     const output: TaskOutput = { to: 'segment', segment: partialId(workKey, covers), columns: work.leaf.columns }
-    return { node: share.node, covers, task: draft(context, `l${index + 1}`, 'leaf', work.leaf, inputs, output, 'one') }
+    return { node: share.node, covers, task: draft(context, `l${index + 1}`, 'leaf', work.leaf, inputs, output, threads) }
   })
 }
 

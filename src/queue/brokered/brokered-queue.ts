@@ -1,8 +1,9 @@
 /** The coordinator's connection to a broker: its queues' names, the run's name, and where it stopped reading. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { NodeId } from '../../model/node.js'
+import { writeWhole } from '../../model/whole-file.js'
 import { openBroker } from '../open-broker.js'
 import { parseQueueUrl } from '../queue-url.js'
 import type { Broker } from './broker.js'
@@ -56,7 +57,7 @@ async function keptName(folder: string): Promise<string> {
   const kept = await readFile(file, 'utf8').catch(() => '')
   if (/^[\w.-]+$/.test(kept)) return kept
   const name = `forebay-${randomBytes(4).toString('hex')}`
-  await writeFile(file, name)
+  await writeWhole(file, name)
   return name
 }
 
@@ -107,7 +108,6 @@ class PositionFile {
 
   async #write(): Promise<void> {
     const text = JSON.stringify(Object.fromEntries([...this.#positions].map(([stream, next]) => [stream, String(next)])))
-    await writeFile(`${this.#path}.tmp`, text)
-    await rename(`${this.#path}.tmp`, this.#path)
+    await writeWhole(this.#path, text)
   }
 }

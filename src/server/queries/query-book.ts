@@ -46,10 +46,15 @@ export class QueryBook {
   readonly #ended = new Map<string, QueryStatus>()
   /** Of promised queries, as long as they are in one of the maps above. */
   readonly #requests = new Map<string, QueryRequest>()
+  /** What an earlier run promised, and did not bring to an end. */
+  #promised: readonly (readonly [string, QueryRequest])[]
+  /** Promises that are being made durable. */
+  #promising = 0
   #closed = false
 
   constructor(options: QueryBookOptions) {
     this.#options = options
+    this.#promised = [...options.promises.entries()] as readonly (readonly [string, QueryRequest])[]
   }
 
   /** Starts a query whose answer is streamed by the caller, who says when it is over, and may bring an id of its own. */
@@ -69,13 +74,19 @@ export class QueryBook {
     }
     const queryId = wantedId ?? newQueryId(this.#options.clock.now())
     const kept: QueryRequest = { ...request, idempotencyKey: request.idempotencyKey ?? queryId }
-    await this.#options.promises.put(queryId, kept)
-    return this.#startPromised(queryId, kept).status()
+    this.#promising++
+    try {
+      await this.#options.promises.put(queryId, kept)
+      return this.#startPromised(queryId, kept).status()
+    } finally {
+      this.#promising--
+    }
   }
 
   /** Takes up what an earlier run promised and did not bring to an end. */
   async resume(): Promise<number> {
-    const promised = [...this.#options.promises.entries()] as readonly (readonly [string, QueryRequest])[]
+    const promised = this.#promised
+    this.#promised = []
     for (const [queryId, request] of promised) {
       if (this.#options.results.find(queryId) === undefined) this.#startPromised(queryId, request)
       else await this.#options.promises.done(queryId)
@@ -136,7 +147,7 @@ export class QueryBook {
   /** Waits until no query is under way, or until `signal`; then cancels the rest. New promises stay for the next run. */
   async drain(signal: AbortSignal): Promise<void> {
     const wait = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
-    while (this.#live.size > 0 && !signal.aborted) await wait()
+    while ((this.#live.size > 0 || this.#promising > 0) && !signal.aborted) await wait()
     this.#closed = true
     for (const { execution } of this.#live.values()) execution.cancel('the server stops')
   }
@@ -195,18 +206,18 @@ export class QueryBook {
     }
   }
 
-  /** Keeps the last word on a query. A client that goes away is gone before the engine has cancelled its query. */
-  #remember(execution: Execution, tries = 50): void {
-    const status = execution.status()
-    this.#ended.set(execution.queryId, status)
-    if (!isOver(status) && tries > 0) setTimeout(() => this.#remember(execution, tries - 1), 100).unref()
+  /** Keeps what is known of a query, and its last word once there is one: an answer leaves before all about its query is settled. */
+  #remember(execution: Execution): void {
+    const { queryId } = execution
+    this.#ended.set(queryId, execution.status())
+    execution.ended.then(() => {
+      if (this.#ended.has(queryId)) this.#ended.set(queryId, execution.status())
+    }, this.#options.onError)
   }
 }
 
 const taken = (queryId: string): ForebayError =>
   new ForebayError('CONFLICT', `there is a query "${queryId}" already`, { hint: 'leave the id to the server' })
-
-const isOver = ({ state }: QueryStatus): boolean => state === 'finished' || state === 'failed' || state === 'cancelled'
 
 /** A framed answer whose query failed is not kept: JSON would end it with an `error` member instead of throwing. */
 async function* untilBroken(body: AsyncIterable<Uint8Array>, execution: Execution): AsyncGenerator<Uint8Array> {

@@ -1,3 +1,4 @@
+import { partialsRelation } from '../../model/query.js'
 import type { AstObject } from '../ast-text.js'
 import { child, children, foldName, isClass, textOf, walk } from '../ast-walk.js'
 import { hasAggregate } from '../split/aggregate-calls.js'
@@ -15,7 +16,9 @@ export function answerRowsMax(node: AstObject): number | undefined {
 
 /** Whether a statement reads one table and surely gives at most a row for each of its rows, or one where there is none. */
 export function givesNoMoreRows(node: AstObject): boolean {
-  const isTable = child(node, 'from_table')?.type === 'BASE_TABLE'
+  const from = child(node, 'from_table')
+  // Partials may be merged before the rest reads them.
+  const isTable = from?.type === 'BASE_TABLE' || (from !== undefined && textOf(from, 'alias') === partialsRelation)
   const sets = Array.isArray(node.group_sets) ? node.group_sets.length : 0
   return node.type === 'SELECT_NODE' && isTable && sets <= 1 && !children(node, 'select_list').some(multiplies)
 }

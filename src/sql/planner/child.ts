@@ -16,6 +16,7 @@ export class Child<To, From extends { readonly type: string }> {
   readonly #onIdleEnd: () => void
   #process: ChildProcess | undefined
   #ready: Promise<void> | undefined
+  #isReady = false
   #waiting: { resolve(message: From): void; reject(exit: ChildExit): void } | undefined
 
   /** `onIdleEnd` is called when a process that was ready ends while nobody waits for it. */
@@ -27,6 +28,11 @@ export class Child<To, From extends { readonly type: string }> {
 
   get running(): boolean {
     return this.#process !== undefined
+  }
+
+  /** True between what it says when it has started and its end. */
+  get isReady(): boolean {
+    return this.#isReady
   }
 
   get pid(): number | undefined {
@@ -73,11 +79,13 @@ export class Child<To, From extends { readonly type: string }> {
         execArgv: [],
       })
       this.#process = child
-      let ready = false
+      this.#isReady = false
       child.on('message', (message) => {
+        // What it said last may come after its end.
+        if (this.#process !== child) return
         const from = message as From
         if (from.type === 'ready') {
-          ready = true
+          this.#isReady = true
           resolve()
         } else this.#settle()?.resolve(from)
       })
@@ -85,10 +93,12 @@ export class Child<To, From extends { readonly type: string }> {
         if (this.#process !== child) return
         this.#process = undefined
         this.#ready = undefined
+        const wasReady = this.#isReady
+        this.#isReady = false
         const waiting = this.#settle()
         waiting?.reject({ code, signal })
         reject({ code, signal })
-        if (ready && waiting === undefined) this.#onIdleEnd()
+        if (wasReady && waiting === undefined) this.#onIdleEnd()
       }
       child.once('exit', onEnd)
       child.once('error', () => onEnd(null, null))

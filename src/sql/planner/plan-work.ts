@@ -83,6 +83,7 @@ async function splitWork(
     partial: split.partial,
     ...(partialRowsMax === undefined ? {} : { partialRowsMax }),
     rootKeepsRows: givesNoMoreRows(split.root),
+    exact: split.exact,
     groupColumns: split.groupColumns,
   }
 }

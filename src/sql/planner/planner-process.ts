@@ -42,6 +42,11 @@ export class PlannerProcess {
     return this.#child.running
   }
 
+  /** False while it starts. */
+  get isReady(): boolean {
+    return this.#child.isReady
+  }
+
   get pid(): number | undefined {
     return this.#child.pid
   }

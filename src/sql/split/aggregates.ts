@@ -1,8 +1,8 @@
 import { call, caseWhen, castTo, coalesce, columnRef, compare, integer, lambda } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, textConstant, textOf } from '../ast-walk.js'
-import { exactAverage, longDoubleDivision } from './exact-average.js'
-import { letIn } from './let-in.js'
+import { child, children, foldName, nullConstant, textConstant, textOf } from '../ast-walk.js'
+import { exactAverage, exactAverageByColumns, longDoubleDivision } from './exact-average.js'
+import { type Let, letInLambda } from './let-in.js'
 import { NotSplit } from './not-split.js'
 
 /**
@@ -17,6 +17,8 @@ export interface SplitAggregate {
   merge(columns: readonly AstObject[]): readonly AstObject[]
   /** Given references to the partial columns: the value, made of aggregates over them. */
   final(columns: readonly AstObject[]): AstObject
+  /** Like `final`, over a relation that has one row for each group; by way of columns of that relation. */
+  finalByColumns?(columns: readonly AstObject[], letIn: Let): AstObject
   /** True where another order of additions gives another result: such a value may not decide anything. */
   readonly inexact: boolean
 }
@@ -155,14 +157,20 @@ function averaged({ node, type, argumentTypes }: BoundAggregate): SplitAggregate
   const scale = decimal === null ? 0 : Number(decimal[2])
   // The divisor, count × 10^scale, must stay below 2^61 for the division written out in HUGEINT.
   if (scale > 9) throw new NotSplit(`avg() of ${argumentType}`)
+  const division = narrow ? 'double' : longDoubleDivision
+  const byColumns = (columns: readonly AstObject[], letIn: Let): AstObject => {
+    const [sum, rows] = parts(columns)
+    const average = exactAverageByColumns({ sum, count: rows, scale }, letIn)
+    return letIn('avg', average, (value) => call('min', [value]))
+  }
   return {
     leaf: [recall(node, 'sum', [argument]), count],
     merge,
     final: (columns) => {
       const [sum, rows] = parts(columns)
-      const average = { sum: call('sum', [sum]), count: call('sum', [rows]), scale }
-      return exactAverage(average, narrow ? 'double' : longDoubleDivision)
+      return exactAverage({ sum: call('sum', [sum]), count: call('sum', [rows]), scale }, division)
     },
+    ...(division === 'double' ? {} : { finalByColumns: byColumns }),
     inexact: false,
   }
 }
@@ -189,7 +197,7 @@ function spread({ node, argumentTypes }: BoundAggregate, name: string): SplitAgg
   return {
     leaf: [state],
     merge: (columns) => [folded(columns)],
-    final: (columns) => letIn('s', folded(columns), (merged) => finishSpread(merged, name)),
+    final: (columns) => letInLambda('s', folded(columns), (merged) => finishSpread(merged, name)),
     inexact: true,
   }
 }
@@ -252,18 +260,5 @@ function finishSpread(state: AstObject, name: string): AstObject {
   const value = name.startsWith('stddev') ? call('sqrt', [quotient]) : quotient
   const enough = compare('COMPARE_GREATERTHAN', field(state, 'n'), integer(population ? 0 : 1))
   const checked = caseWhen(call('isfinite', [value]), value, call('error', [textConstant(`${name} is out of range`)]))
-  return caseWhen(enough, checked, nullDouble())
-}
-
-function nullDouble(): AstObject {
-  return castTo(
-    {
-      class: 'CONSTANT',
-      type: 'VALUE_CONSTANT',
-      alias: '',
-      query_location: 0,
-      value: { type: { id: 'NULL', type_info: null }, is_null: true },
-    },
-    'DOUBLE',
-  )
+  return caseWhen(enough, checked, castTo(nullConstant(), 'DOUBLE'))
 }

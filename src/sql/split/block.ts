@@ -23,6 +23,8 @@ export interface BlockSplit {
   readonly partial: 'rows' | 'groups' | 'one' | 'limited'
   readonly partialRowsMax?: number
   readonly groupColumns: readonly { readonly dataset: string; readonly column: string }[]
+  /** True where partials are the same in whatever order their rows are read. */
+  readonly exact: boolean
   /** Result columns that may differ in their last digits from run to run. */
   readonly inexactColumns: readonly number[]
   /** What is split, in words. */

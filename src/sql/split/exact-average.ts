@@ -1,7 +1,7 @@
 import { and, call, caseWhen, castTo, compare, integer, or } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { textConstant } from '../ast-walk.js'
-import { letIn } from './let-in.js'
+import { nullConstant, textConstant } from '../ast-walk.js'
+import { type Let, letInLambda } from './let-in.js'
 
 /**
  * `avg` of integers and decimals, bit for bit as DuckDB computes it from a sum and a count.
@@ -29,18 +29,41 @@ export interface AverageParts {
 }
 
 /** The average as DOUBLE; NULL where the sum is. */
-export function exactAverage({ sum, count, scale }: AverageParts, division: AverageDivision): AstObject {
+export function exactAverage(parts: AverageParts, division: AverageDivision): AstObject {
+  const { count, scale } = parts
+  const { plain, small, few, zero } = plainAverage(parts)
+  if (division === 'double') return caseWhen(small, plain, plainQuotient(rawSum(parts), count, 10 ** scale))
+  return caseWhen(or(and(few, small), zero), plain, extendedQuotient(rawSum(parts), divisorOf(parts), letInLambda))
+}
+
+/** The same of a sum and a count that are columns, for `long double`, by way of columns. */
+export function exactAverageByColumns(parts: AverageParts, letIn: Let): AstObject {
+  const { plain, small, few, zero } = plainAverage(parts)
+  const isPlain = or(and(few, small), zero)
+  // Nothing is divided where plain division will do.
+  const quotient = extendedQuotient(caseWhen(isPlain, nullConstant(), rawSum(parts)), divisorOf(parts), letIn)
+  return caseWhen(isPlain, plain, quotient)
+}
+
+/** Plain division, and the conditions under which it is right. */
+function plainAverage({ sum, count, scale }: AverageParts) {
   const power = 10 ** scale
   // A decimal below 2^50 units comes back from its DOUBLE exactly: two roundings move it by less than half a unit.
   const units = scale === 0 ? castTo(sum, 'DOUBLE') : call('round', [call('*', [castTo(sum, 'DOUBLE'), double(power)])])
-  const plain = call('/', [units, call('*', [castTo(count, 'DOUBLE'), double(power)])])
-  const small = compare('COMPARE_LESSTHAN', call('abs', [castTo(sum, 'DOUBLE')]), double(Math.floor(2 ** 50 / power)))
-  const few = compare('COMPARE_LESSTHAN', count, integer(Math.ceil(2048 / power)))
-  const zero = compare('COMPARE_EQUAL', sum, integer(0))
-  const raw = scale === 0 ? castTo(sum, 'HUGEINT') : unscaled(sum)
-  if (division === 'double') return caseWhen(small, plain, plainQuotient(raw, count, power))
-  const divisor = call('*', [castTo(count, 'HUGEINT'), bigConstant(String(power))])
-  return caseWhen(or(and(few, small), zero), plain, extendedQuotient(raw, divisor))
+  return {
+    plain: call('/', [units, call('*', [castTo(count, 'DOUBLE'), double(power)])]),
+    small: compare('COMPARE_LESSTHAN', call('abs', [castTo(sum, 'DOUBLE')]), double(Math.floor(2 ** 50 / power))),
+    few: compare('COMPARE_LESSTHAN', count, integer(Math.ceil(2048 / power))),
+    zero: compare('COMPARE_EQUAL', sum, integer(0)),
+  }
+}
+
+function rawSum({ sum, scale }: AverageParts): AstObject {
+  return scale === 0 ? castTo(sum, 'HUGEINT') : unscaled(sum)
+}
+
+function divisorOf({ count, scale }: AverageParts): AstObject {
+  return call('*', [castTo(count, 'HUGEINT'), bigConstant(String(10 ** scale))])
 }
 
 function plainQuotient(raw: AstObject, count: AstObject, power: number): AstObject {
@@ -57,12 +80,12 @@ function double(value: number): AstObject {
   return castTo(textConstant(String(value)), 'DOUBLE')
 }
 
-function extendedQuotient(sum: AstObject, divisor: AstObject): AstObject {
-  return letIn('x', sum, (x) => call('*', [castTo(call('sign', [x]), 'DOUBLE'), unsignedQuotient(x, divisor)]))
+function extendedQuotient(sum: AstObject, divisor: AstObject, letIn: Let): AstObject {
+  return letIn('x', sum, (x) => call('*', [castTo(call('sign', [x]), 'DOUBLE'), unsignedQuotient(x, divisor, letIn)]))
 }
 
-function unsignedQuotient(sum: AstObject, divisor: AstObject): AstObject {
-  const beyond = (m: AstObject): AstObject => roundTo64Bits(m, undefined, (rounded, cut) => call('<<', [rounded, cut]))
+function unsignedQuotient(sum: AstObject, divisor: AstObject, letIn: Let): AstObject {
+  const beyond = (m: AstObject): AstObject => roundTo64Bits(m, undefined, letIn, (rounded, cut) => call('<<', [rounded, cut]))
   const magnitude = letIn('m', call('abs', [sum]), (m) =>
     caseWhen(compare('COMPARE_LESSTHAN', m, bigConstant('18446744073709551616')), m, beyond(m)),
   )
@@ -72,7 +95,7 @@ function unsignedQuotient(sum: AstObject, divisor: AstObject): AstObject {
         letIn('d', castTo(divisor, 'HUGEINT'), (d) =>
           letIn('q', call('//', [n, d]), (q) => {
             const remainder = compare('COMPARE_NOTEQUAL', call('%', [n, d]), integer(0))
-            return roundTo64Bits(q, remainder, (rounded, cut) => {
+            return roundTo64Bits(q, remainder, letIn, (rounded, cut) => {
               const power = call('pow', [double(2), castTo(call('-', [cut, e]), 'DOUBLE')])
               // DuckDB rounds a HUGEINT of up to 64 bits once on its way to DOUBLE, a longer one twice.
               return call('*', [castTo(rounded, 'DOUBLE'), power])
@@ -91,9 +114,11 @@ function unsignedQuotient(sum: AstObject, divisor: AstObject): AstObject {
 function roundTo64Bits(
   value: AstObject,
   more: AstObject | undefined,
+  letIn: Let,
   use: (rounded: AstObject, cut: AstObject) => AstObject,
 ): AstObject {
-  return letIn('t', call('-', [bitLength(value), integer(64)]), (t) =>
+  // A column is computed for values that have no more, too: what it says of them is not used.
+  return letIn('t', call('greatest', [call('-', [bitLength(value), integer(64)]), integer(1)]), (t) =>
     letIn('r', call('>>', [value, t]), (r) => {
       const low = call('-', [value, call('<<', [r, t])])
       const half = call('<<', [castTo(integer(1), 'HUGEINT'), call('-', [t, integer(1)])])

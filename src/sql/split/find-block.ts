@@ -65,9 +65,18 @@ function checkWay(path: readonly AstObject[], from: number, to: number): void {
   if (node.type !== 'SELECT_NODE') throw new NotSplit('a set operation')
   if (path[from + 1] !== child(node, 'from_table')) throw new NotSplit('the relation is not in FROM')
   for (let index = from + 1; index < to; index++) {
-    const table = path[index] as AstObject
-    if (table.type === 'JOIN') checkJoin(table, child(table, 'left') === path[index + 1])
+    const [part, next] = [path[index] as AstObject, path[index + 1]]
+    const onLeft = child(part, 'left') === next
+    if (part.type === 'JOIN' && (onLeft || child(part, 'right') === next)) checkJoin(part, onLeft)
+    // What else holds it is read whole by each row of FROM: a condition of a join, a list of VALUES, a function's argument.
+    else if (!isSubquery(part, next) && !isSubquery(path[index - 1], part))
+      throw new NotSplit('the relation is read in an expression of FROM')
   }
+}
+
+/** True where `inner` is the statement of a subquery in FROM. */
+function isSubquery(table: AstObject | undefined, inner: AstObject | undefined): boolean {
+  return table?.type === 'SUBQUERY' && table.class === undefined && child(table, 'subquery') === inner
 }
 
 function checkJoin(join: AstObject, onLeft: boolean): void {

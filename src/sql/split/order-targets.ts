@@ -5,6 +5,7 @@ import { groupSetsCount } from './block.js'
 import { canonical } from './canonical.js'
 import { isGrouped } from './find-block.js'
 import { ordersOf, ordinalOf } from './modifiers.js'
+import { NotSplit } from './not-split.js'
 
 /** What an ORDER BY item sorts by: a column of the result (from 0), all of them, or something that the result does not show. */
 export type OrderTarget = number | 'all' | undefined
@@ -23,7 +24,10 @@ export function orderTargets(node: AstObject, columns: readonly Column[]): reado
     const bare = expression.class === 'COLUMN_REF' && name !== undefined && more === undefined ? foldName(name) : undefined
     if (bare !== undefined) {
       const aliased = items.flatMap((item, index) => (foldName(textOf(item, 'alias')) === bare ? [index] : []))
-      if (aliased.length > 0) return aliased.length === 1 ? positions[aliased[0] ?? 0] : undefined
+      const last = aliased.at(-1)
+      // Of equal aliases the last one counts. A column added for the name would be the table's, and not the alias's.
+      if (last !== undefined && positions[last] === undefined) throw new NotSplit('ORDER BY an alias beside stars')
+      if (last !== undefined) return positions[last]
     }
     const same = items.findIndex((item) => item.class !== 'STAR' && canonical(item) === canonical(expression))
     if (same >= 0 && positions[same] !== undefined) return positions[same]

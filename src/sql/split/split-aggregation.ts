@@ -4,10 +4,11 @@ import type { AstObject, AstValue } from '../ast-text.js'
 import { child, children, foldName, isObject, textOf, texts, walk } from '../ast-walk.js'
 import { isAggregateCall } from './aggregate-calls.js'
 import { type BoundAggregate, hasTwinValues, type SplitAggregate, splitAggregate } from './aggregates.js'
-import { type Block, type BlockSplit, withCtes } from './block.js'
+import { type Block, type BlockSplit, groupSetsCount, withCtes } from './block.js'
 import { canonical } from './canonical.js'
 import { distinctArgument, distinctCall, needsDistinct } from './distinct-argument.js'
 import { keepsTolerance } from './inexact.js'
+import { ComputedColumns, type Let } from './let-in.js'
 import { limitOf, ordersOf } from './modifiers.js'
 import { NotSplit } from './not-split.js'
 import { lambdaParameters } from './qualify.js'
@@ -25,6 +26,10 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
   const scope = await readScope(block.from, block.ctes, context)
   const form = readForm(node, scope)
   if (form.items.length !== block.columns.length) throw new NotSplit('unnest beside aggregates')
+  // Of equal keys DuckDB shows another one than the first where they are in different sets.
+  if (groupSetsCount(node) > 1 && new Set(form.keys.map(canonical)).size < form.keys.length) {
+    throw new NotSplit('a key twice in several grouping sets')
+  }
   const calls = collectCalls(form)
   const distinct = distinctArgument(calls)
   const keys = [...form.keys, ...(distinct === undefined ? [] : [distinct.argument])]
@@ -33,11 +38,14 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
   const splits = calls.map((each, index) => splitOf(each, types.calls[index], distinct))
   const columns = partialColumns(splits)
   const keyRefs = keys.map((_, index) => columnRef(partialsRelation, `k${index}`))
+  const computed = new ComputedColumns(partialsRelation)
+  const byColumns = distinct === undefined && groupsByAll(form.keys, node)
   const substitution = new Map<string, AstObject>()
   for (const [index, split] of splits.entries()) {
     const refs = columns[index]?.map((name) => columnRef(partialsRelation, name)) ?? []
     const original = calls[index] as AstObject
-    const value = split === undefined ? distinctCall(original, keyRefs.at(-1) as AstObject) : split.final(refs)
+    const letIn = byColumns ? computed.letInColumns(`v${index}`) : undefined
+    const value = split === undefined ? distinctCall(original, keyRefs.at(-1) as AstObject) : finalOf(split, refs, letIn)
     substitution.set(canonical(original), value)
   }
   for (const [index, key] of form.keys.entries()) {
@@ -50,7 +58,6 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
   checkInexact(form, inexact, node)
   checkLimit(form, node)
   await checkSubqueries(block, form)
-  const root = rootOf(block, form, keyRefs.slice(0, form.keys.length), substitution)
   const partialItems = splits.flatMap((split, index) =>
     (split?.leaf ?? []).map((item, at) => withAlias(item, columns[index]?.[at] ?? '')),
   )
@@ -60,6 +67,14 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
       withAlias(item, names[at] ?? ''),
     )
   })
+  const merge = select({
+    items: [...keyRefs.map((key, index) => withAlias(key, `k${index}`)), ...merged],
+    from: baseTable(partialsRelation),
+    groupBy: keyRefs,
+  })
+  // Where every group is a group of the partials, these are merged first, and what is made of the merged rows are columns of them.
+  const from = computed.none ? baseTable(partialsRelation) : computed.over(merge)
+  const root = rootOf(block, form, keyRefs.slice(0, form.keys.length), substitution, from)
   const one = keys.length === 0
   return {
     leaf: select({
@@ -70,15 +85,12 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
       groupBy: keys.map((_, index) => integer(index + 1)),
       ctes: block.ctes,
     }),
-    merge: select({
-      items: [...keyRefs.map((key, index) => withAlias(key, `k${index}`)), ...merged],
-      from: baseTable(partialsRelation),
-      groupBy: keyRefs,
-    }),
+    merge,
     root,
     partial: one ? 'one' : 'groups',
     ...(one ? { partialRowsMax: 1 } : {}),
     groupColumns: keys.flatMap((key) => datasetColumn(key, scope, block)),
+    exact: inexact.size === 0,
     inexactColumns: form.items.flatMap((item, index) => (mentions(item, inexact) ? [index] : [])),
     what: describe(form, calls),
   }
@@ -93,6 +105,12 @@ function splitOf(node: AstObject, bound: BoundAggregate | undefined, distinct: u
   if (bound === undefined) throw new NotSplit('an aggregate without a type')
   const split = splitAggregate(bound)
   return distinct !== undefined && needsDistinct(node) ? undefined : split
+}
+
+/** The value of an aggregate over partials: by way of columns where it can be had so and there may be some, else by an expression. */
+function finalOf(split: SplitAggregate, refs: readonly AstObject[], letIn: Let | undefined): AstObject {
+  const byColumns = letIn === undefined ? undefined : split.finalByColumns?.(refs, letIn)
+  return byColumns ?? split.final(refs)
 }
 
 interface BoundTypes {
@@ -181,6 +199,7 @@ function rootOf(
   form: SelectForm,
   keyRefs: readonly AstObject[],
   substitution: ReadonlyMap<string, AstObject>,
+  from: AstObject,
 ): AstObject {
   const { node } = block
   const items = form.items.map((item, index) => withAlias(substitute(item, substitution), block.columns[index]?.name ?? ''))
@@ -193,7 +212,7 @@ function rootOf(
   return {
     ...node,
     select_list: items,
-    from_table: baseTable(partialsRelation),
+    from_table: from,
     where_clause: null,
     group_expressions: [...keyRefs],
     group_sets:
@@ -204,6 +223,13 @@ function rootOf(
       modifier.type === 'ORDER_MODIFIER' ? { ...modifier, orders } : modifier,
     ),
   }
+}
+
+/** Whether the groups of a SELECT are those of all keys, not of fewer. */
+function groupsByAll(keys: readonly AstObject[], node: AstObject): boolean {
+  const sets = Array.isArray(node.group_sets) ? node.group_sets : []
+  if (node.aggregate_handling === 'FORCE_AGGREGATES' || sets.length === 0) return true
+  return sets.length === 1 && Array.isArray(sets[0]) && sets[0].length === keys.length
 }
 
 function orderByItem(order: AstObject, key: number | 'all' | undefined): AstObject {

@@ -47,6 +47,7 @@ export async function splitRows(block: Block): Promise<BlockSplit> {
     partial: needed !== undefined ? 'limited' : distinct !== undefined ? 'groups' : 'rows',
     ...(needed === undefined ? {} : { partialRowsMax: needed }),
     groupColumns: [],
+    exact: true,
     inexactColumns: [],
     what: needed !== undefined ? 'the first rows' : distinct !== undefined ? 'distinct rows' : 'rows',
   }

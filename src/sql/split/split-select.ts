@@ -92,6 +92,7 @@ async function splitOver(tree: AstObject, relation: SplitRelation, context: Spli
     partials,
     partial: split.partial,
     ...(split.partialRowsMax === undefined ? {} : { partialRowsMax: split.partialRowsMax }),
+    exact: split.exact,
     groupColumns: split.groupColumns,
   }
 }

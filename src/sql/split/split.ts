@@ -32,6 +32,8 @@ export interface SplitTrees {
   readonly partials: readonly Column[]
   readonly partial: 'rows' | 'groups' | 'one' | 'limited'
   readonly partialRowsMax?: number
+  /** True where partials are the same in whatever order their rows are read. */
+  readonly exact: boolean
   readonly groupColumns: readonly { readonly dataset: string; readonly column: string }[]
 }
 

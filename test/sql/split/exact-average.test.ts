@@ -63,10 +63,13 @@ it.each(types)('averages of $type are bit-equal where rounding twice shows', asy
   const name = `tricky_${type.replace(/\W/g, '_')}`
   await oracle.connection.run(`CREATE TABLE ${name} AS SELECT g, x::${type} AS x FROM (${selects.join(' UNION ALL ')})`)
   await oracle.declare(name)
-  const sql = `SELECT g, avg(x), sum(x) FROM ${name} GROUP BY g ORDER BY g`
-  const split = await oracle.split(sql)
-  if (split.shape !== 'split') throw new Error(split.why)
-  expect(await oracle.splitAnswer(split, { leaves: 3, fanIn: 2 })).toEqual(await oracle.whole(sql))
+  // Merged by columns, and, where groups are made of others, by lambdas.
+  for (const keys of ['g', 'ROLLUP (g)']) {
+    const sql = `SELECT g, avg(x), sum(x), count(*) FROM ${name} GROUP BY ${keys} HAVING avg(x) IS NOT NULL ORDER BY avg(x), g`
+    const split = await oracle.split(sql)
+    if (split.shape !== 'split') throw new Error(split.why)
+    expect(await oracle.splitAnswer(split, { leaves: 3, fanIn: 2 })).toEqual(await oracle.whole(sql))
+  }
 })
 
 it('averages of integers whose sums pass 2^64 are bit-equal', async () => {
@@ -74,8 +77,25 @@ it('averages of integers whose sums pass 2^64 are bit-equal', async () => {
     'CREATE TABLE wide AS SELECT i % 500 AS g, ((hash(i) >> 1)::BIGINT - 4611686018427387904) * 2 AS x FROM range(40000) r(i)',
   )
   await oracle.declare('wide')
-  const sql = 'SELECT g, avg(x), avg(x) FILTER (WHERE x > 0) AS p FROM wide GROUP BY g ORDER BY g'
-  const split = await oracle.split(sql)
-  if (split.shape !== 'split') throw new Error(split.why)
-  expect(await oracle.splitAnswer(split, { leaves: 4, fanIn: 2 })).toEqual(await oracle.whole(sql))
+  const items =
+    'avg(x), avg(x) FILTER (WHERE x > 0) AS p, avg(x) FILTER (WHERE x > 9000000000000000000) AS few, avg(g), avg(0), avg(NULL::INTEGER)'
+  for (const rest of ['GROUP BY g ORDER BY g', 'GROUP BY CUBE (g) ORDER BY g', '']) {
+    const sql = `SELECT ${rest === '' ? '' : 'g, '}${items} FROM wide ${rest}`
+    const split = await oracle.split(sql)
+    if (split.shape !== 'split') throw new Error(split.why)
+    expect(await oracle.splitAnswer(split, { leaves: 4, fanIn: 2 })).toEqual(await oracle.whole(sql))
+  }
+})
+
+it('averages are merged without lambdas where every group is one of the partials', async () => {
+  await oracle.connection.run('CREATE TABLE plain AS SELECT i % 5 AS g, i AS x FROM range(100) r(i)')
+  await oracle.declare('plain')
+  const rootOf = async (sql: string): Promise<string> => {
+    const split = await oracle.split(sql)
+    if (split.shape !== 'split') throw new Error(split.why)
+    return JSON.stringify(split.root)
+  }
+  expect(await rootOf('SELECT g, avg(x) FROM plain GROUP BY g')).not.toContain('list_transform')
+  expect(await rootOf('SELECT avg(x) FROM plain')).not.toContain('list_transform')
+  expect(await rootOf('SELECT g, avg(x) FROM plain GROUP BY ROLLUP (g)')).toContain('list_transform')
 })

@@ -200,3 +200,19 @@ it('knows every aggregate function of the installed DuckDB', async () => {
   const names = rows.map(([name]) => String(name))
   expect(names.filter((name) => !isAggregate(name) && !name.startsWith('list_'))).toEqual([])
 })
+
+describe('a large table in places where each row of it is not a row of FROM', () => {
+  it.each([
+    'SELECT s.shop FROM shops s JOIN shops u ON s.shop = u.shop AND s.shop NOT IN (SELECT shop FROM visits WHERE id < 3) ORDER BY 1',
+    'SELECT count(*) FROM shops s JOIN shops u ON s.shop = u.shop AND s.shop IN (SELECT shop FROM visits)',
+    'SELECT * FROM (VALUES ((SELECT id FROM visits WHERE id = 3))) r(z) ORDER BY 1',
+    'SELECT shop, count(*) FROM visits GROUP BY ROLLUP (shop, visits.shop) ORDER BY ALL',
+    'SELECT shop, count(*) FROM visits GROUP BY GROUPING SETS ((shop, id % 2), (visits.shop)) ORDER BY ALL',
+    'SELECT id % 5 AS shop, -id AS shop FROM visits WHERE id < 20 ORDER BY shop, 1, 2',
+  ])('%s', async (sql) => {
+    const split = await oracle.split(sql)
+    const expected = await oracle.whole(sql)
+    const answer = split.shape === 'whole' ? expected : await oracle.splitAnswer(split, { leaves: 3, fanIn: 2 })
+    expect(answer).toEqual(expected)
+  })
+})

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest'
+import { DerivedKeeper } from '../../src/engine/embedded/derived-keeper.js'
+import { DerivedIndex } from '../../src/scheduler/derived-index.js'
+
+test('saves the index when something came or went, and only then', async () => {
+  const saved: number[] = []
+  const put = async (_: string, json: string): Promise<void> => void saved.push(JSON.parse(json).length)
+  const recorder = { put, get: async () => undefined, reconcile: async () => 0 }
+  const nodesFolder = '/nowhere'
+  const keeper = new DerivedKeeper({ recorder, nodesFolder } as unknown as ConstructorParameters<typeof DerivedKeeper>[0])
+  const index = new DerivedIndex({ bytesMax: 1_000, onEvict: () => {}, onDuplicate: () => {} })
+  const add = (id: string): void => {
+    const stored = {
+      id,
+      node: 'n1',
+      path: `/spool/${id}`,
+      carrier: 'parquet',
+      columns: [],
+      rows: 1,
+      bytes: 10,
+      crc32: 0,
+    } as const
+    index.add({ stored, covers: [], savedMs: 5 })
+  }
+  const save = () => keeper.save(index)
+  await save()
+  expect(saved).toEqual([])
+  await keeper.restore(index)
+  await save()
+  add('d-1')
+  await save()
+  add('d-1')
+  index.find('d-1')
+  index.lose('d-2')
+  await save()
+  expect(saved).toEqual([0, 1])
+  // As many as before, and others.
+  index.lose('d-1')
+  add('d-2')
+  await save()
+  await save()
+  expect(saved).toEqual([0, 1, 1])
+})

@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { QueryRequest } from '../../src/model/query.js'
+import { openUnderTest, type UnderTest, until } from './engine-under-test.js'
+
+/** Tables whose columns have other types with each file. */
+let under: UnderTest
+beforeAll(async () => {
+  under = await openUnderTest([], { packing: true, limits: { idleMs: 100 } })
+}, 60_000)
+afterAll(() => under?.close(), 60_000)
+
+const put = (table: string, name: string, select: string) =>
+  under.duckdb(`COPY (${select}) TO '$DATA/${table}/${name}.parquet' (FORMAT parquet)`)
+
+/** Both answers, of Forebay and of DuckDB; the statement has `$T` for the table. */
+async function both(table: string, sql: string, options: Partial<QueryRequest> = {}) {
+  const { rows } = await under.query(sql.replace('$T', table), options)
+  const plain = await under.duckdb(sql.replace('$T', `read_parquet('$DATA/${table}/*.parquet', union_by_name = true)`))
+  return { ours: rows.map((row) => row.map(String)), plain: plain.map((row) => row.map(String)) }
+}
+
+it('makes partials anew when a new file gives a column another type', async () => {
+  await put('grown', 'a', 'SELECT i % 2 AS k, 1::INTEGER AS v FROM range(100) t(i)')
+  await put('grown', 'b', 'SELECT i % 2 AS k, 2::INTEGER AS v FROM range(100) t(i)')
+  const sql = 'SELECT v::VARCHAR AS s, count(*) AS n FROM $T GROUP BY s ORDER BY s'
+  const first = await both('grown', sql, { tree: 'always' })
+  expect(first.ours).toEqual(first.plain)
+  await put('grown', 'c', 'SELECT i % 2 AS k, 1::DOUBLE AS v FROM range(100) t(i)')
+  const second = await both('grown', sql, { tree: 'always' })
+  expect(second.plain.map(([text]) => text)).toEqual(['1.0', '2.0'])
+  expect(second.ours).toEqual(second.plain)
+  const most = await both('grown', 'SELECT max(v) AS m FROM $T', { tree: 'always' })
+  expect(most.ours.map(([value]) => Number(value))).toEqual(most.plain.map(([value]) => Number(value)))
+})
+
+it('reads no pack in which a column has another type', async () => {
+  await put('packed', 'a', 'SELECT 1 AS k, 1::INTEGER AS v FROM range(1000) t(i)')
+  const sql = 'SELECT DISTINCT v::VARCHAR AS s FROM $T WHERE k = 1'
+  for (let round = 0; round < 3; round++) await both('packed', sql, { reuse: false })
+  await until(() => under.engine.packs().some(({ dataset }) => dataset === 'packed'), 'a pack')
+  expect((await both('packed', sql, { reuse: false })).ours).toEqual([['1']])
+  await put('packed', 'b', 'SELECT 2 AS k, 1.5::DOUBLE AS v FROM range(1000) t(i)')
+  const { ours, plain } = await both('packed', sql, { reuse: false })
+  expect(plain).toEqual([['1.0']])
+  expect(ours).toEqual(plain)
+})
+
+it.each(['never', 'always'] as const)(
+  'casts each file to the type of the table, whatever is read with it: tree %s',
+  async (tree) => {
+    const table = `mixed_${tree}`
+    await put(table, 'a', 'SELECT 1 AS k, 16777217::BIGINT AS v')
+    await put(table, 'b', 'SELECT 2 AS k, 1.5::FLOAT AS v')
+    await put(table, 'c', 'SELECT 3 AS k, 2.5::DOUBLE AS v')
+    const numbers = await both(table, 'SELECT k, v FROM $T WHERE k < 3 ORDER BY k', { tree })
+    expect(numbers.plain[0]?.map(Number)).toEqual([1, 16777217])
+    expect(numbers.ours.map((row) => row.map(Number))).toEqual(numbers.plain.map((row) => row.map(Number)))
+    await put(table, 'd', `SELECT 4 AS k, 'x' AS v`)
+    const texts = await both(table, 'SELECT k, v FROM $T WHERE k < 4 ORDER BY k', { tree })
+    expect(texts.plain[0]).toEqual(['1', '16777217'])
+    expect(texts.ours).toEqual(texts.plain)
+  },
+)
