@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 
 const seedsMax = 10_000
 /** Seeds of one process: lives that a simulation ends keep their files open for as long as it lives. */
-const seedsAtOnce = 1_000
+const seedsAtOnce = 500
 
 async function run({ seed, seconds, check }) {
   const seeds = Math.min(seedsMax, Math.max(200, Math.round((seedsMax * seconds) / scenario.seconds)))

@@ -193,6 +193,7 @@ const packs = {
           path: registry.pathOf(`p-${id}`),
           dataset: 't',
           columns: ['a', 'b'],
+          types: ['INTEGER', 'INTEGER'],
           ordinalColumn: '__fb_ordinal',
           segments: [`s-${id}`],
         }
