@@ -235,6 +235,9 @@ export class ProactiveLoop {
     const beginAt = Math.min(forecast.from, forecast.at) - this.#leadMs(forecast) - marginMs
     if (clock.now() < beginAt) return beginAt
     const readiness = await actuator.readiness(expectedQuery(forecast), signal)
+    // It may have come meanwhile.
+    if (known === undefined ? this.#wasMet(forecast.id) || this.#isSameArrival(forecast) : !this.#isAwaited(known))
+      return Number.POSITIVE_INFINITY
     const predictedWaitMs = readiness.coldMs + this.#startWaitMs(forecast, readiness)
     const heldOut = mode === 'forecast-only' || isHeldOut(forecast.id, heldOutShare)
     const prepared: Prepared = known ?? { forecast, heldOut, version: undefined, datasets: [], predictedWaitMs, taken: [] }
@@ -245,6 +248,11 @@ export class ProactiveLoop {
     if (known === undefined) this.#options.onForecast?.(forecast, 'expected')
     await this.#take(prepared, readiness, signal)
     return forecast.until + 1
+  }
+
+  /** Whether the query that something is prepared for has yet to come. */
+  #isAwaited(prepared: Prepared): boolean {
+    return this.#prepared.get(prepared.forecast.id) === prepared
   }
 
   #wasMet(id: string): boolean {
@@ -303,6 +311,7 @@ export class ProactiveLoop {
     const runs = readiness.absentNodes.length === 0 || worthwhile.some(({ kind }) => kind === 'start-node')
     const chosen = [...starts, ...rest.filter((action) => runs || action.kind !== 'warm-pack')]
     for (const action of chosen) {
+      if (!this.#isAwaited(prepared)) return
       const id = `a-${forecast.id}-${this.#nextId++}`
       ledger.open(entryFor(id, action, forecast, readiness, now))
       if (prepared.heldOut) {
@@ -317,7 +326,9 @@ export class ProactiveLoop {
         if (action.kind === 'precompute') timings.observe(`precompute ${forecast.template}`, cost.wallMs)
         const needsNode = action.kind === 'start-node' || action.kind === 'warm-pack'
         const { kind, expectedBenefitMs } = action
-        prepared.taken.push({ id, kind, expectedBenefitMs, cost, at: clock.now(), needsNode })
+        const taken: Taken = { id, kind, expectedBenefitMs, cost, at: clock.now(), needsNode }
+        if (this.#isAwaited(prepared)) prepared.taken.push(taken)
+        else this.#settle(id, { outcome: 'wasted', measuredBenefitMs: 0, measuredCost: heldSince(taken, taken.at) })
       } catch (error) {
         this.#settle(id, { outcome: signal.aborted ? 'revoked' : 'failed', measuredBenefitMs: 0, measuredCost: noCost })
         if (!signal.aborted) this.#options.onError(error)

@@ -9,6 +9,8 @@ export class FakeActuator implements Actuator {
   working = false
   cost: ActionCost = { cpuMs: 100, wallMs: 300, heldBytes: 1_000_000 }
   failing = new Set<string>()
+  /** What happens while it works on a call. */
+  meanwhile: (call: string) => void = () => {}
   readinessOf: (query: ExpectedQuery) => Partial<Readiness> = () => ({})
 
   nodes(): readonly NodeStatus[] {
@@ -70,6 +72,7 @@ export class FakeActuator implements Actuator {
 
   async #act(call: string, effect: () => void = () => {}): Promise<ActionCost> {
     this.calls.push(call)
+    this.meanwhile(call)
     if (this.failing.has(call.split(' ')[0] ?? '')) throw new Error(`${call} failed`)
     effect()
     return this.cost

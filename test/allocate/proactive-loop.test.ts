@@ -106,6 +106,27 @@ test('takes two forecasts of one arrival for one, before and after it has come',
   expect(ledger.entries().every((entry) => entry.outcome === 'used')).toBe(true)
 })
 
+test('books what was not ready when its query came as wasted, and prepares no more of it', async () => {
+  const { actuator, arrive, expectAt, ledger, loop } = setUp()
+  expectAt(1_000)
+  actuator.meanwhile = (call) => call.startsWith('start') && arrive('q1', 700, false)
+  await loop.runOnce()
+  expect(actuator.calls).toEqual(['start n1'])
+  expect(ledger.entries().map(({ outcome }) => outcome)).toEqual(['wasted'])
+})
+
+test('prepares nothing for a query that came while it was looked at', async () => {
+  const { actuator, arrive, expectAt, ledger, loop } = setUp()
+  expectAt(1_000)
+  actuator.readinessOf = () => {
+    arrive('q1', 700, false)
+    return {}
+  }
+  await loop.runOnce()
+  expect(actuator.calls).toEqual([])
+  expect(ledger.entries()).toEqual([])
+})
+
 test('prepares nothing that would not be finished when a session goes on', async () => {
   const { actuator, expectAt, loop } = setUp()
   expectAt(300, { source: 'sequence' })

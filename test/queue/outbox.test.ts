@@ -1,10 +1,10 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { Outbox, type Outgoing } from '../../src/queue/brokered/outbox.js'
+import { Outbox, type OutboxOptions, type Outgoing } from '../../src/queue/brokered/outbox.js'
 
 /** A broker that confirms what it takes, unless it is told to fail. */
-function outboxUnderTest(limits: { readonly bytesMax?: number; readonly batchMax?: number } = {}) {
+function outboxUnderTest(limits: Pick<OutboxOptions, 'bytesMax' | 'batchMax' | 'batchBytesMax'> = {}) {
   const batches: string[][] = []
   const broker = { fails: false }
   const outbox = new Outbox({
@@ -28,6 +28,14 @@ describe('the outbox to a broker', () => {
     await Promise.all(sendings.map(({ confirmed }) => confirmed))
     expect(batches).toEqual([['a', 'b'], ['c']])
     expect(outbox.size).toBe(0)
+  })
+
+  it('sends no more bytes at once than a broker takes, unless one message has more', async () => {
+    const { outbox, batches, send } = outboxUnderTest({ batchBytesMax: 4 })
+    const sendings = ['aa', 'bb', 'c', 'ddddd', 'e'].map(send)
+    outbox.connected()
+    await Promise.all(sendings.map(({ confirmed }) => confirmed))
+    expect(batches).toEqual([['aa', 'bb'], ['c'], ['ddddd'], ['e']])
   })
 
   it('sends again what was refused, and what a lost connection left unconfirmed', async () => {

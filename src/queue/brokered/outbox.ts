@@ -19,6 +19,8 @@ export interface OutboxOptions {
   /** All that is not confirmed, together. */
   readonly bytesMax?: number
   readonly batchMax?: number
+  /** Of one batch, unless a single message is larger: brokers refuse what is too much at once, and would for ever. */
+  readonly batchBytesMax?: number
   readonly retryMs?: number
 }
 
@@ -32,6 +34,7 @@ export class Outbox {
   readonly #transmit: OutboxOptions['transmit']
   readonly #bytesMax: number
   readonly #batchMax: number
+  readonly #batchBytesMax: number
   readonly #retryMs: number
   /** Sets, so that one that is taken back is let go of at once, however long the broker stays away. */
   #waiting = new Set<Entry>()
@@ -47,6 +50,7 @@ export class Outbox {
     this.#transmit = options.transmit
     this.#bytesMax = options.bytesMax ?? 256e6
     this.#batchMax = options.batchMax ?? 500
+    this.#batchBytesMax = options.batchBytesMax ?? 4e6
     this.#retryMs = options.retryMs ?? 100
   }
 
@@ -100,8 +104,10 @@ export class Outbox {
 
   #nextBatch(): readonly Entry[] {
     const batch: Entry[] = []
+    let bytes = 0
     for (const entry of this.#waiting) {
-      if (batch.length === this.#batchMax) break
+      bytes += entry.body.length
+      if (batch.length === this.#batchMax || (batch.length > 0 && bytes > this.#batchBytesMax)) break
       batch.push(entry)
       this.#waiting.delete(entry)
       this.#sent.add(entry)
