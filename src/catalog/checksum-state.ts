@@ -37,7 +37,7 @@ export class ChecksumState {
   /** The columns of which a node should record checksums, once they were read. */
   recordingNeeded(segment: BaseSegment, columns: readonly string[]): readonly string[] {
     const version = versionKey(segment.file)
-    return columns.filter((column) => column in segment.columnBytes && !this.#recorded.has(`${version}/${column}`))
+    return columns.filter((column) => Object.hasOwn(segment.columnBytes, column) && !this.#recorded.has(`${version}/${column}`))
   }
 
   /** A task that verified these columns succeeded. */

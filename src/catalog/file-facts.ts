@@ -1,3 +1,4 @@
+import { type ByName, byName } from '../model/by-name.js'
 import type { Footer, FooterRowGroup } from '../model/catalogue.js'
 import type { Column, ColumnStatistics, FileVersion } from '../model/segment.js'
 import { mergeStatistics } from './statistics.js'
@@ -23,8 +24,8 @@ export interface RangeFacts {
   readonly from: number
   readonly to: number
   readonly bytes: number
-  readonly columnBytes: Readonly<Record<string, number>>
-  readonly statistics: Readonly<Record<string, ColumnStatistics>>
+  readonly columnBytes: ByName<number>
+  readonly statistics: ByName<ColumnStatistics>
 }
 
 /** Changes whenever facts that were kept would come out differently today. */
@@ -79,16 +80,19 @@ function cut(rowGroups: readonly FooterRowGroup[]): readonly Cut[] {
 }
 
 function rangeFacts(columns: readonly Column[], groups: readonly FooterRowGroup[], from: number): RangeFacts {
-  const columnBytes: Record<string, number> = {}
-  const statistics: Record<string, ColumnStatistics> = {}
+  const columnBytes = new Map<string, number>()
+  const statistics = new Map<string, ColumnStatistics>()
   for (const column of columns) {
     const chunks = groups.flatMap((group) =>
       group.columnChunks.filter((chunk) => chunk.name === column.name).map((chunk) => ({ rows: group.rows, chunk })),
     )
-    columnBytes[column.name] = chunks.reduce((sum, { chunk }) => sum + chunk.bytes, 0)
-    if (chunks.length > 0 && chunks.length === groups.length) statistics[column.name] = mergeStatistics(column.type, chunks)
+    columnBytes.set(
+      column.name,
+      chunks.reduce((sum, { chunk }) => sum + chunk.bytes, 0),
+    )
+    if (chunks.length > 0 && chunks.length === groups.length) statistics.set(column.name, mergeStatistics(column.type, chunks))
   }
   const rows = groups.reduce((sum, group) => sum + group.rows, 0)
-  const bytes = Object.values(columnBytes).reduce((sum, size) => sum + size, 0)
-  return { from, to: from + rows, bytes, columnBytes, statistics }
+  const bytes = [...columnBytes.values()].reduce((sum, size) => sum + size, 0)
+  return { from, to: from + rows, bytes, columnBytes: byName(columnBytes), statistics: byName(statistics) }
 }

@@ -1,3 +1,4 @@
+import { type ByName, byName, valueOf } from '../model/by-name.js'
 import { ForebayError } from '../model/errors.js'
 import type { SnapshotEvent } from '../model/lineage-event.js'
 import { type BaseSegment, type Column, type ColumnStatistics, type Snapshot, stableHash } from '../model/segment.js'
@@ -45,9 +46,9 @@ export function makeSnapshot({ dataset, files, schema, partitioned, createdAt }:
   const columns = columnsOf(schema.columns, partitionColumns)
   const segments: BaseSegment[] = []
   files.forEach((file, index) => {
-    const partition: Record<string, string | null> = {}
-    for (const { key, name, type } of partitionColumns)
-      partition[name] = partitionValue(partitions[index]?.get(key) ?? 'NULL', type)
+    const partition = byName(
+      partitionColumns.map(({ key, name, type }) => [name, partitionValue(partitions[index]?.get(key) ?? 'NULL', type)]),
+    )
     for (const range of file.facts.ranges) {
       const segment = makeSegment(dataset, segments.length, file, range, columns, partition)
       segments.push(schema.mixed ? { ...segment, fileSchema: schemaOf(file.facts.columns) } : segment)
@@ -123,20 +124,20 @@ function makeSegment(
   file: TableFile,
   range: RangeFacts,
   columns: readonly Column[],
-  partition: Readonly<Record<string, string | null>>,
+  partition: ByName<string | null>,
 ): BaseSegment {
   const { version, ranges } = file.facts
   const whole = ranges.length === 1
   const identity = [dataset, file.relativePath, String(version.size), version.mtimeNs, version.inode, version.footerHash]
-  const columnBytes: Record<string, number> = {}
-  const statistics: Record<string, ColumnStatistics> = {}
+  const columnBytes = new Map<string, number>()
+  const statistics = new Map<string, ColumnStatistics>()
   for (const column of columns) {
-    if (column.name in partition) continue
+    if (Object.hasOwn(partition, column.name)) continue
     const own = file.facts.columns.find((candidate) => candidate.name.toLowerCase() === column.name.toLowerCase())
     // A column that the file does not have has no entry: readers tell by this what to fill with nulls.
-    if (own !== undefined) columnBytes[column.name] = range.columnBytes[own.name] ?? 0
+    if (own !== undefined) columnBytes.set(column.name, valueOf(range.columnBytes, own.name) ?? 0)
     const known = statisticsOf(own, column, range)
-    if (known) statistics[column.name] = known
+    if (known) statistics.set(column.name, known)
   }
   return {
     id: `s-${stableHash(whole ? identity : [...identity, `${range.from}-${range.to}`])}`,
@@ -146,16 +147,16 @@ function makeSegment(
     ...(whole ? {} : { rowRange: { from: range.from, to: range.to } }),
     rows: range.to - range.from,
     bytes: range.bytes,
-    columnBytes,
+    columnBytes: byName(columnBytes),
     partition,
-    statistics,
+    statistics: byName(statistics),
   }
 }
 
 /** A column that the file does not have is null in all rows; bounds of another type than the table's are not kept. */
 function statisticsOf(own: Column | undefined, column: Column, range: RangeFacts): ColumnStatistics | undefined {
   if (own === undefined) return { nulls: range.to - range.from }
-  const known = range.statistics[own.name]
+  const known = valueOf(range.statistics, own.name)
   if (known === undefined || keepsBounds(own.type, column.type)) return known
   return known.nulls === undefined ? undefined : { nulls: known.nulls }
 }

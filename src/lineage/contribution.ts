@@ -2,6 +2,7 @@
  * What one event adds to the graph: a function of the event, the snapshots that it names and the renames of its marks. Costs of a
  * task are shared out over the segments that it read by their bytes, exactly; the edges of each type add up to the task's costs.
  */
+import { type ByName, valueOf } from '../model/by-name.js'
 import type { AnswerEvent, SnapshotEvent, TaskEvent, WrittenEvent } from '../model/lineage-event.js'
 import { clientNode, type NodeId } from '../model/node.js'
 import type { SegmentId, SnapshotId } from '../model/segment.js'
@@ -18,7 +19,7 @@ export interface KnownSegment {
   readonly dataset: string
   readonly rows: number
   readonly bytes: number
-  readonly columnBytes: Readonly<Record<string, number>>
+  readonly columnBytes: ByName<number>
 }
 export type SnapshotLookup = (id: SnapshotId) => readonly KnownSegment[] | undefined
 
@@ -256,7 +257,7 @@ function renamed(segment: SegmentId, renames: Renames): SegmentId {
 
 function columnBytes(segment: KnownSegment, columns: readonly string[]): number {
   let bytes = 0
-  for (const column of columns) bytes += segment.columnBytes[column] ?? 0
+  for (const column of columns) bytes += valueOf(segment.columnBytes, column) ?? 0
   return bytes
 }
 

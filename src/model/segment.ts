@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { ByName } from './by-name.js'
 
 /** `s-…` base, `d-…` derived, `x-…` external. */
 export type SegmentId = string
@@ -42,10 +43,10 @@ export interface BaseSegment {
   /** Compressed bytes of the column chunks. */
   readonly bytes: number
   /** Compressed bytes by column; a column of the dataset that the file does not have (all null) has no entry. */
-  readonly columnBytes: Readonly<Record<string, number>>
+  readonly columnBytes: ByName<number>
   /** Hive partition values by column, as DuckDB's VARCHAR cast of the column's type; null for `__HIVE_DEFAULT_PARTITION__`. */
-  readonly partition: Readonly<Record<string, string | null>>
-  readonly statistics: Readonly<Record<string, ColumnStatistics>>
+  readonly partition: ByName<string | null>
+  readonly statistics: ByName<ColumnStatistics>
   /** Equal for files of equal columns and types; only where those of the dataset differ. */
   readonly fileSchema?: string
 }

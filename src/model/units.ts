@@ -1,3 +1,4 @@
+import { valueOf } from './by-name.js'
 import { ForebayError } from './errors.js'
 
 const byteUnits: Readonly<Record<string, number>> = {
@@ -16,7 +17,7 @@ const byteUnits: Readonly<Record<string, number>> = {
 /** Bytes of a size such as `512MB`, `2 GiB` or `1000000`; CONFIGURATION_INVALID names the key otherwise. */
 export function parseBytes(text: string, key: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
-  const factor = byteUnits[(match?.[2] ?? '?').toLowerCase()]
+  const factor = valueOf(byteUnits, (match?.[2] ?? '?').toLowerCase())
   if (match === null || factor === undefined) {
     throw new ForebayError('CONFIGURATION_INVALID', `"${key}" is not a size: ${JSON.stringify(text)}`, {
       hint: 'write a number and a unit, e.g. 512MB, 2GB or 4GiB',
@@ -38,7 +39,7 @@ const durationUnits: Readonly<Record<string, number>> = {
 /** Milliseconds of a duration such as `60s`, `500ms`, `5m`, `7d`; a bare number is seconds. */
 export function parseDurationMs(text: string, key: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text)
-  const factor = durationUnits[(match?.[2] ?? '?').toLowerCase()]
+  const factor = valueOf(durationUnits, (match?.[2] ?? '?').toLowerCase())
   if (match === null || factor === undefined) {
     throw new ForebayError('CONFIGURATION_INVALID', `"${key}" is not a duration: ${JSON.stringify(text)}`, {
       hint: 'write a number and a unit, e.g. 500ms, 60s, 5m or 7d',

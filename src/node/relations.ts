@@ -3,6 +3,7 @@
  * relation does the same, but DuckDB binds a view once when it is made and again when it is used: 1.6 against 0.9 ms for a small
  * file, and nothing has to be dropped afterwards.
  */
+import { valueOf } from '../model/by-name.js'
 import type { BasePart, TaskInput } from '../model/messages.js'
 import type { BaseSegment, Column, Pack, StoredSegment } from '../model/segment.js'
 import { restoreSql } from './carrier.js'
@@ -133,7 +134,7 @@ function parquetSelects(
     const schema = piece.segment.fileSchema ?? ''
     const key = byPath
       ? schema
-      : schema + JSON.stringify(input.partitionColumns.map((name) => piece.segment.partition[name] ?? null))
+      : schema + JSON.stringify(input.partitionColumns.map((name) => valueOf(piece.segment.partition, name) ?? null))
     const group = whole.get(key)
     if (group === undefined) whole.set(key, [piece])
     else group.push(piece)
@@ -195,7 +196,7 @@ function hiveTypes(input: BaseInput): string {
 }
 
 function partitionLiteral(column: Column, segment: BaseSegment | undefined): string {
-  const value = segment?.partition[column.name] ?? null
+  const value = segment === undefined ? null : (valueOf(segment.partition, column.name) ?? null)
   return `CAST(${value === null ? 'NULL' : quoteText(value)} AS ${column.type})`
 }
 
@@ -217,7 +218,7 @@ function partitionsAreInPaths(input: BaseInput, pieces: readonly Piece[]): boole
     }
     return input.partitionColumns.every((name) => {
       const raw = found.get(name)
-      const value = segment.partition[name]
+      const value = valueOf(segment.partition, name)
       // Values that DuckDB would decode first are left to the literals.
       return raw !== undefined && raw === value && !raw.includes('%')
     })

@@ -2,6 +2,7 @@
  * The middleware of every move. A segment comes to a node, or leaves it, only through one of these functions: each runs the move,
  * measures it and notes what truly arrived. A move that failed has moved nothing and leaves no note.
  */
+import { valueOf } from '../model/by-name.js'
 import type { BaseRead, DerivedRead, Transfer } from '../model/lineage-event.js'
 import type { DerivedSource } from '../model/messages.js'
 import { type NodeId, storageNode } from '../model/node.js'
@@ -99,7 +100,7 @@ function ordinalBitmap(segments: readonly BaseSegment[]): string {
 /** Compressed bytes of the columns read; all of the segment where none of them is in the file. */
 function bytesOf(move: BaseMove): number {
   let bytes = 0
-  for (const segment of move.segments) for (const column of move.columns) bytes += segment.columnBytes[column] ?? 0
+  for (const segment of move.segments) for (const column of move.columns) bytes += valueOf(segment.columnBytes, column) ?? 0
   return bytes
 }
 

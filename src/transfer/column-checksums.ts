@@ -6,8 +6,10 @@
  * One JSON file per version of a Parquet file: `{"path","size","mtimeNs","inode","columns":{"a":[[offset,length,crc],…]}}`, with
  * the chunks in the order of the row groups. The footer is a column too, under the empty name: it says what the bytes mean.
  */
+
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type ByName, byName, valueOf } from '../model/by-name.js'
 import { ForebayError } from '../model/errors.js'
 import { type BaseSegment, type FileVersion, stableHash } from '../model/segment.js'
 import { fileCrc32 } from './crc32.js'
@@ -32,7 +34,7 @@ interface FileChecksums {
   readonly size: number
   readonly mtimeNs: string
   readonly inode: string
-  readonly columns: Readonly<Record<string, readonly ChunkChecksum[]>>
+  readonly columns: ByName<readonly ChunkChecksum[]>
 }
 
 const footer = ''
@@ -56,20 +58,19 @@ export class ColumnChecksums {
   async record(segment: BaseSegment, columns: readonly string[], readPlaces: ReadChunkPlaces): Promise<void> {
     const { file } = segment
     const known = await this.#read(file)
-    // Columns may have any name, also those of an object's own functions.
-    const wanted = [footer, ...columns].filter((column) => known === undefined || !Object.hasOwn(known.columns, column))
+    const wanted = [footer, ...columns].filter((column) => known === undefined || valueOf(known.columns, column) === undefined)
     if (wanted.length === 0) return
     await checkVersions([segment])
-    const added: Record<string, ChunkChecksum[]> = Object.fromEntries(wanted.map((column) => [column, []]))
+    const added = new Map<string, ChunkChecksum[]>(wanted.map((column) => [column, []]))
     for (const { leaf, offset, length } of [...(await readPlaces()), await footerPlace(file)]) {
       const holders = wanted.filter((column) => leaf === column || (column !== footer && leaf.startsWith(`${column}, `)))
       if (holders.length === 0) continue
       const { crc32 } = await fileCrc32(file.path, offset, length)
-      for (const column of holders) added[column]?.push([offset, length, crc32])
+      for (const column of holders) added.get(column)?.push([offset, length, crc32])
     }
     await checkVersions([segment])
     const { path, size, mtimeNs, inode } = file
-    await this.#write(file, { path, size, mtimeNs, inode, columns: { ...known?.columns, ...added } })
+    await this.#write(file, { path, size, mtimeNs, inode, columns: { ...known?.columns, ...byName(added) } })
   }
 
   /** Rejects with CHECKSUM_MISMATCH when a recorded chunk of these columns, or the footer, is not what it was. */
@@ -77,7 +78,7 @@ export class ColumnChecksums {
     const known = await this.#read(segment.file)
     if (known === undefined) return
     for (const column of [footer, ...columns]) {
-      const chunks = Object.hasOwn(known.columns, column) ? known.columns[column] : undefined
+      const chunks = valueOf(known.columns, column)
       for (const [offset, length, expected] of chunks ?? []) {
         signal?.throwIfAborted()
         const found = await fileCrc32(segment.file.path, offset, length).catch((error: unknown) => {

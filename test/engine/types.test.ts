@@ -61,3 +61,22 @@ it.each(['never', 'always'] as const)(
     expect(texts.ours).toEqual(texts.plain)
   },
 )
+
+const objectNames = ['constructor', 'toString', '__proto__', 'valueOf']
+
+it.each(['never', 'always'] as const)('reads columns that have the names of what every object has: tree %s', async (tree) => {
+  const table = `named_${tree}`
+  const columns = objectNames.map((name, index) => `i + ${index} AS "${name}"`).join(', ')
+  await put(table, 'a', `SELECT ${columns} FROM range(5) t(i)`)
+  await put(table, 'b', `SELECT ${columns} FROM range(5) t(i)`)
+  const all = `SELECT ${objectNames.map((name) => `"${name}"`).join(', ')} FROM $T ORDER BY ALL`
+  const alike = await both(table, all, { tree })
+  expect(alike.ours).toEqual(alike.plain)
+  await put(table, 'c', 'SELECT i AS "toString", 1.5 AS other FROM range(5) t(i)')
+  for (const sql of [all, 'SELECT * FROM $T ORDER BY ALL', 'SELECT count(*) AS n FROM $T WHERE constructor > 2']) {
+    const mixed = await both(table, sql, { tree })
+    expect(mixed.ours).toEqual(mixed.plain)
+  }
+  const segments = under.catalog.current(table)?.segments ?? []
+  expect(segments.map(({ columnBytes }) => Object.values(columnBytes).every(Number.isInteger))).toEqual([true, true, true])
+})

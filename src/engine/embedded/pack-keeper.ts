@@ -5,7 +5,9 @@
  * end where queries leave only short gaps, one that gave way is begun again over half as many bytes, down to one segment, and
  * each that was finished allows twice as many for the next; the small packs of busy times are merged in quiet ones.
  */
+
 import { randomBytes } from 'node:crypto'
+import { valueOf } from '../../model/by-name.js'
 import { systemClock } from '../../model/clock.js'
 import { ForebayError } from '../../model/errors.js'
 import { type BaseSegment, type Column, type Pack, type SegmentId, type Snapshot, stableHash } from '../../model/segment.js'
@@ -330,7 +332,7 @@ function columnsOf(snapshot: Snapshot, names: readonly string[]): readonly Colum
 }
 
 function sourceBytes(segment: BaseSegment, columns: readonly string[]): number {
-  return columns.reduce((sum, column) => sum + (segment.columnBytes[column] ?? 0), 0)
+  return columns.reduce((sum, column) => sum + (valueOf(segment.columnBytes, column) ?? 0), 0)
 }
 
 function sourceBytesOf(segments: readonly BaseSegment[], columns: readonly string[]): number {

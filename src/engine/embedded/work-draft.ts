@@ -1,5 +1,7 @@
 /** Turns a plan into tasks: what each relation is read from, which node reads which segments, and the statement of each task. */
+
 import assert from 'node:assert/strict'
+import { valueOf } from '../../model/by-name.js'
 import type { BasePart, DerivedSource, TaskInput, TaskOutput } from '../../model/messages.js'
 import type { NodeId, Role } from '../../model/node.js'
 import { type DatasetRead, type Plan, partialsRelation, type QueryId, type Stage, type Work } from '../../model/query.js'
@@ -40,7 +42,7 @@ export function segmentsOf(read: DatasetRead, snapshot: Snapshot): readonly Base
 
 /** Compressed bytes of some columns of a segment. */
 export function bytesOf(segment: BaseSegment, read: DatasetRead): number {
-  return read.columns.reduce((sum, column) => sum + (segment.columnBytes[column.name] ?? 0), 0)
+  return read.columns.reduce((sum, column) => sum + (valueOf(segment.columnBytes, column.name) ?? 0), 0)
 }
 
 /** One task that reads everything and gives the answer. */

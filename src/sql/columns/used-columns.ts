@@ -1,3 +1,4 @@
+import { valueOf } from '../../model/by-name.js'
 import type { Column, Snapshot } from '../../model/segment.js'
 import type { AstObject } from '../ast-text.js'
 import { child, children, foldName, isClass, isObject, textOf, texts, walk } from '../ast-walk.js'
@@ -73,9 +74,8 @@ function cheapest(snapshot: Snapshot): readonly Column[] {
   const [segment] = snapshot.segments
   const bytes = (column: Column): number => {
     if (snapshot.partitionColumns.includes(column.name)) return Number.MAX_SAFE_INTEGER
-    return (
-      segment?.columnBytes[column.name] ?? (/^[A-Z]+(\(\d+,\d+\))?$/.test(column.type) && column.type !== 'VARCHAR' ? 1e12 : 1e13)
-    )
+    const known = segment === undefined ? undefined : valueOf(segment.columnBytes, column.name)
+    return known ?? (/^[A-Z]+(\(\d+,\d+\))?$/.test(column.type) && column.type !== 'VARCHAR' ? 1e12 : 1e13)
   }
   return [...snapshot.columns].sort((a, b) => bytes(a) - bytes(b)).slice(0, 1)
 }

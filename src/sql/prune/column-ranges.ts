@@ -1,3 +1,4 @@
+import { valueOf } from '../../model/by-name.js'
 import type { BaseSegment, Snapshot } from '../../model/segment.js'
 import { parseComparable } from './comparable.js'
 import type { Range } from './range.js'
@@ -28,7 +29,7 @@ export class ColumnRanges {
 
 function partitionRange(segment: BaseSegment, column: string, type: string): Range {
   const slack = slackOf[type] ?? 0
-  const value = segment.partition[column]
+  const value = valueOf(segment.partition, column)
   if (value === undefined) return { min: undefined, max: undefined, nulls: 'unknown', mayHoldNaN: true, slack }
   if (value === null) return { min: undefined, max: undefined, nulls: 'all', mayHoldNaN: false, slack }
   const bound = parseComparable(value, type)
@@ -36,7 +37,7 @@ function partitionRange(segment: BaseSegment, column: string, type: string): Ran
 }
 
 function statisticsRange(segment: BaseSegment, column: string, type: string): Range {
-  const { min, max, nulls } = segment.statistics[column] ?? {}
+  const { min, max, nulls } = valueOf(segment.statistics, column) ?? {}
   const known = nulls === undefined ? 'unknown' : nulls === 0 ? 'none' : nulls >= segment.rows ? 'all' : 'unknown'
   const isFloat = type === 'FLOAT' || type === 'DOUBLE'
   return {
