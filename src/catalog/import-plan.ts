@@ -1,4 +1,5 @@
 import { ForebayError } from '../model/errors.js'
+import { quoteName, quotePaths, quoteText } from '../model/quote.js'
 import type { Column } from '../model/segment.js'
 
 export const importFormats = ['csv', 'json', 'parquet'] as const
@@ -26,7 +27,7 @@ export interface ImportPlan {
 /** Plans the import of whole files, all of one format. */
 export function planImport(paths: readonly string[], format: ImportFormat): ImportPlan {
   if (paths.length === 0) throw new ForebayError('REQUEST_INVALID', 'there is no file to import')
-  const files = `[${paths.map(quoteText).join(', ')}]`
+  const files = quotePaths(paths)
   const source = `${readers[format].name}(${files}, ${readers[format].options})`
   return {
     format,
@@ -93,12 +94,4 @@ function selectList(found: readonly Column[], target: readonly Column[] | undefi
       return `CAST(${source ? quoteName(source.name) : 'NULL'} AS ${column.type}) AS ${quoteName(column.name)}`
     })
     .join(', ')
-}
-
-function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
-
-function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`
 }

@@ -1,5 +1,5 @@
+import { quoteName, quoteText } from '../model/quote.js'
 import { stableHash } from '../model/segment.js'
-import { quoteName, quoteText } from './quote.js'
 import type { Session } from './session.js'
 
 interface Attachment {

@@ -4,8 +4,9 @@
  * every type comes back as it went, 128-bit integers as text inside Parquet (they are what `sum(int)` gives, so frequent), and a
  * DuckDB file with table `t` for the rest. The lists below were measured: test/node/carrier.test.ts holds them.
  */
+
+import { quoteName } from '../model/quote.js'
 import { type Carrier, type Column, distinctNames } from '../model/segment.js'
-import { quoteName } from './quote.js'
 import { parseType, printType, type TypeTree } from './type-tree.js'
 
 const keptByParquet = new Set([

@@ -1,5 +1,5 @@
+import { quotePath } from '../model/quote.js'
 import type { BaseSegment } from '../model/segment.js'
-import { quoteText } from './quote.js'
 import type { ReadPaths } from './read-paths.js'
 import type { Session } from './session.js'
 
@@ -20,7 +20,7 @@ export class FileRows {
   async learn(session: Session, segments: readonly BaseSegment[], paths: ReadPaths): Promise<void> {
     for (const segment of segments) {
       if (segment.rowRange?.from !== 0 || this.#rows.has(keyOf(segment))) continue
-      const rows = await session.rows(`SELECT num_rows::DOUBLE FROM parquet_file_metadata(${quoteText(paths.of(segment.file))})`)
+      const rows = await session.rows(`SELECT num_rows::DOUBLE FROM parquet_file_metadata(${quotePath(paths.of(segment.file))})`)
       if (this.#rows.size >= filesMax) this.#rows.clear()
       this.#rows.set(keyOf(segment), Number(rows[0]?.[0]))
     }

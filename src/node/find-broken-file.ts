@@ -1,4 +1,4 @@
-import { quoteText } from './quote.js'
+import { quotePath } from '../model/quote.js'
 import type { Session } from './session.js'
 
 const searchMsMax = 5_000
@@ -16,7 +16,7 @@ export async function findBrokenFile(
   for (const path of files) {
     if (signal.aborted || performance.now() > until) return undefined
     try {
-      await session.run(`SELECT bit_xor(hash(__row)) FROM read_parquet(${quoteText(path)}, hive_partitioning = false) AS __row`)
+      await session.run(`SELECT bit_xor(hash(__row)) FROM read_parquet(${quotePath(path)}, hive_partitioning = false) AS __row`)
     } catch (error) {
       return { path, error }
     }

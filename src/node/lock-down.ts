@@ -1,5 +1,5 @@
 import { ForebayError } from '../model/errors.js'
-import { quoteText, quoteTexts } from './quote.js'
+import { quoteText, quoteTexts } from '../model/quote.js'
 import type { Session } from './session.js'
 
 /** What one DuckDB instance may use. */

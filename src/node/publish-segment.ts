@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises'
 import { ForebayError } from '../model/errors.js'
+import { quoteName, quoteText } from '../model/quote.js'
 import type { Column, SegmentId, StoredSegment } from '../model/segment.js'
 import { segmentCrc32 } from '../transfer/crc32.js'
 import { boundedWrite } from './bounded-write.js'
 import { carrierOf, storeSql } from './carrier.js'
-import { quoteName, quoteText } from './quote.js'
 import type { Session } from './session.js'
 import type { Spool } from './spool.js'
 

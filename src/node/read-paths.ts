@@ -32,7 +32,9 @@ export class ReadPaths {
 
 /** A text in which paths have their usual spelling again, e.g. an error's message. */
 export function withPlainPaths(text: string): string {
-  return text.replaceAll(/\/(?:\.\/)+/g, '/')
+  return text
+    .replaceAll(/\/(?:\.\/)+/g, '/')
+    .replace(/(?<=match the pattern )"[^"]*"/, (pattern) => pattern.replaceAll(/\[([[*?])\]/g, '$1'))
 }
 
 function spell(path: string, spelling: number): string {

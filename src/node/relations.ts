@@ -5,9 +5,9 @@
  */
 import { valueOf } from '../model/by-name.js'
 import type { BasePart, TaskInput } from '../model/messages.js'
+import { quoteName, quotePaths, quoteText } from '../model/quote.js'
 import type { BaseSegment, Column, Pack, StoredSegment } from '../model/segment.js'
 import { restoreSql } from './carrier.js'
-import { quoteName, quoteText, quoteTexts } from './quote.js'
 
 export type BaseInput = Extract<TaskInput, { kind: 'base' }>
 export type DerivedInput = Extract<TaskInput, { kind: 'derived' }>
@@ -59,7 +59,7 @@ export function derivedRelation(input: DerivedInput, files: readonly DerivedFile
   const parquet = files.filter((file) => file.stored.carrier === 'parquet')
   const selects: string[] = []
   if (parquet.length > 0) {
-    const list = quoteTexts(parquet.map((file) => file.path))
+    const list = quotePaths(parquet.map((file) => file.path))
     selects.push(restoreSql(`read_parquet(${list}, hive_partitioning = false)`, input.columns, 'parquet'))
   }
   for (const file of files) {
@@ -185,7 +185,7 @@ function parquetSelect(
   }
   const options = [byPath ? `hive_partitioning = true, hive_types = {${hiveTypes(input)}}` : 'hive_partitioning = false']
   if (input.mixedSchemas) options.push('union_by_name = true')
-  const files = quoteTexts(pieces.map((piece) => context.readPath(piece.segment)))
+  const files = quotePaths(pieces.map((piece) => context.readPath(piece.segment)))
   const range = first?.range === undefined ? '' : ` WHERE file_row_number BETWEEN ${first.range.from} AND ${first.range.to - 1}`
   return `SELECT ${list.join(', ')} FROM read_parquet(${files}, ${options.join(', ')})${range}`
 }

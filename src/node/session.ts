@@ -1,7 +1,7 @@
 import { type DuckDBConnection, DuckDBDataChunk, type DuckDBResult, type DuckDBValue } from '@duckdb/node-api'
 import duckdb, { type Result } from '@duckdb/node-bindings'
 import { ForebayError } from '../model/errors.js'
-import { quoteText } from './quote.js'
+import { quoteText } from '../model/quote.js'
 
 /** One connection. At most one statement runs on it at a time. */
 export class Session {

@@ -1,8 +1,8 @@
 import type { DuckDBDataChunk, DuckDBResult } from '@duckdb/node-api'
+import { quoteName } from '../model/quote.js'
 import type { Column, SegmentId, StoredSegment } from '../model/segment.js'
 import type { Instance } from './instance.js'
 import { publishSegment } from './publish-segment.js'
-import { quoteName } from './quote.js'
 import type { Session } from './session.js'
 import type { Spool } from './spool.js'
 

@@ -1,4 +1,4 @@
-import { quoteName, quoteText } from './quote.js'
+import { quoteName, quoteText } from '../model/quote.js'
 
 /** A DuckDB type taken apart as far as its nesting goes; what is not nested stays text, e.g. `DECIMAL(15,2)`. */
 export type TypeTree =

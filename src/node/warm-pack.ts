@@ -1,6 +1,6 @@
+import { quoteName } from '../model/quote.js'
 import type { Pack } from '../model/segment.js'
 import type { Instance } from './instance.js'
-import { quoteName } from './quote.js'
 
 /**
  * Reads the blocks of a pack's columns into the instance's buffers, by the cheapest statement that touches each of them: a count

@@ -1,3 +1,4 @@
+import { quoteText } from '../model/quote.js'
 import type { AstObject, AstValue } from './ast-text.js'
 import { child, isClass, isObject, textConstant, textOf } from './ast-walk.js'
 import { literalText, shortened } from './template.js'
@@ -131,7 +132,7 @@ export function sqlText(constant: AstObject): string | undefined {
   const type = child(value, 'type') ?? {}
   if (!isClass(constant, 'CONSTANT') || value.is_null !== false) return undefined
   if (type.id === 'VARCHAR' && typeof value.value === 'string') {
-    return /^[ -~\u00a0-\ud7ff]*$/.test(value.value) ? `'${value.value.replaceAll("'", "''")}'` : undefined
+    return /^[ -~\u00a0-\ud7ff]*$/.test(value.value) ? quoteText(value.value) : undefined
   }
   if (type.id !== 'INTEGER' && type.id !== 'BIGINT' && type.id !== 'DECIMAL') return undefined
   const text = literalText(constant)

@@ -1,9 +1,10 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement, LIST, listValue, VARCHAR } from '@duckdb/node-api'
 import { ForebayError } from '../model/errors.js'
+import { quoteName, quoteText } from '../model/quote.js'
 import type { Column } from '../model/segment.js'
 import { AnswerMemo } from './answer-memo.js'
 import { type AstObject, parseAst, printAst } from './ast-text.js'
-import { child, children, isObject, quoteName, textOf } from './ast-walk.js'
+import { child, children, isObject, textOf } from './ast-walk.js'
 import { fillForm, formOf, type SqlForm } from './compared-constants.js'
 import { ParsedForms } from './parsed-forms.js'
 
@@ -63,7 +64,7 @@ export class DuckDBSession {
   async useTimeZone(timeZone: string): Promise<void> {
     if (timeZone === this.#timeZone) return
     try {
-      await this.#connection.run(`SET TimeZone = '${timeZone.replaceAll("'", "''")}'`)
+      await this.#connection.run(`SET TimeZone = ${quoteText(timeZone)}`)
     } catch (cause) {
       throw new ForebayError('PARAMETER_INVALID', `time zone "${timeZone}" is not known`, {
         hint: 'use an IANA name, e.g. Europe/Berlin',

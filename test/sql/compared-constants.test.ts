@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { quoteText } from '../../src/model/quote.js'
 import { type AstObject, printAst } from '../../src/sql/ast-text.js'
-import { quoteText } from '../../src/sql/ast-walk.js'
 import { asBound, fillForm, formOf } from '../../src/sql/compared-constants.js'
 import { generateLake } from '../support/generate-lake.js'
 import { generateQuery } from '../support/generate-query.js'

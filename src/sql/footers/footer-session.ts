@@ -1,8 +1,8 @@
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
 import type { FooterResult, FooterRowGroup } from '../../model/catalogue.js'
 import { ForebayError, fileUnreadable, toErrorRecord } from '../../model/errors.js'
+import { quotePath, quotePaths } from '../../model/quote.js'
 import type { Column, FileVersion } from '../../model/segment.js'
-import { quoteText } from '../ast-walk.js'
 import type { UnionResult } from '../planner.js'
 import { fileVersion, sameVersion } from './file-version.js'
 import { type ChunkRow, rowGroupsOf } from './row-groups.js'
@@ -72,7 +72,7 @@ export class FooterSession {
 
   /** Files of the same Parquet schema have the same columns, so only one of them is described. */
   async #contentsTogether(paths: readonly string[]): Promise<ReadonlyMap<string, Content>> {
-    const list = `[${paths.map(quoteText).join(', ')}]`
+    const list = quotePaths(paths)
     const [schemas, rows] = await Promise.all([this.#schemas(list), this.#chunks(list)])
     const byFile = new Map<string, ChunkRow[]>()
     for (const row of rows) {
@@ -91,7 +91,7 @@ export class FooterSession {
   async #columnsOf(path: string, schema = ''): Promise<readonly Column[]> {
     const known = this.#described.get(schema)
     if (known !== undefined) return known
-    const columns = await this.#describe(`read_parquet(${quoteText(path)}, hive_partitioning = false)`)
+    const columns = await this.#describe(`read_parquet(${quotePath(path)}, hive_partitioning = false)`)
     if (schema === '') return columns
     if (this.#described.size >= schemasMax) this.#described.clear()
     this.#described.set(schema, columns)
@@ -101,8 +101,9 @@ export class FooterSession {
   /** Columns of the files read together, partition columns included. */
   async describe(paths: readonly string[]): Promise<UnionResult> {
     try {
-      const list = paths.map(quoteText).join(', ')
-      return { columns: await this.#describe(`read_parquet([${list}], union_by_name = true, hive_partitioning = true)`) }
+      return {
+        columns: await this.#describe(`read_parquet(${quotePaths(paths)}, union_by_name = true, hive_partitioning = true)`),
+      }
     } catch (error) {
       const message = firstLine(error)
       const disagree = /mismatch|conflict|Cannot (mix|combine|cast)|different/i.test(message)

@@ -1,6 +1,7 @@
 import { ForebayError } from '../../model/errors.js'
+import { quoteName } from '../../model/quote.js'
 import type { Column } from '../../model/segment.js'
-import { foldName, quoteName } from '../ast-walk.js'
+import { foldName } from '../ast-walk.js'
 import { closest } from '../resolve/closest.js'
 
 /**

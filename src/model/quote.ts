@@ -12,3 +12,13 @@ export function quoteText(text: string): string {
 export function quoteTexts(texts: readonly string[]): string {
   return `[${texts.map(quoteText).join(', ')}]`
 }
+
+/** A path to read from: DuckDB takes `*`, `?` and `[` for a pattern, which would find other files too. */
+export function quotePath(path: string): string {
+  return quoteText(path.replace(/[[*?]/g, '[$&]'))
+}
+
+/** A list of paths to read from. */
+export function quotePaths(paths: readonly string[]): string {
+  return `[${paths.map(quotePath).join(', ')}]`
+}
