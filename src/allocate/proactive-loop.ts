@@ -13,6 +13,7 @@
 import type { Clock } from '../model/clock.js'
 import type { ActionKind, Forecast, HeldResources, LedgerEntry } from '../model/forecast.js'
 import type { QueryId } from '../model/query.js'
+import { underEither } from '../model/under-either.js'
 import type { Action, ActionCost, Actuator, Readiness } from './actions.js'
 import { type Budget, choose } from './budget.js'
 import { isHeldOut } from './held-out.js'
@@ -76,6 +77,8 @@ interface Prepared {
   datasets: readonly string[]
   predictedWaitMs: number
   taken: Taken[]
+  /** Ends when its query has come. */
+  readonly over: AbortController
 }
 interface Taken {
   readonly id: string
@@ -102,6 +105,8 @@ export class ProactiveLoop {
   readonly #heldOutEntries = new Map<string, string[]>()
   /** Forecasts that are over, met or missed, so that they are not prepared again. */
   readonly #over = new Set<string>()
+  /** When to look again at forecasts that could not be judged, epoch milliseconds. */
+  readonly #notBefore = new Map<string, number>()
   /** The last arrival of each tenant's template, epoch milliseconds. */
   readonly #lastArrivals = new Map<string, number>()
   #abort = new AbortController()
@@ -109,10 +114,12 @@ export class ProactiveLoop {
   #loop: Promise<void> | undefined
   #wokenEarly = false
   #acting = false
-  #nextId = 0
+  /** Greater than in any former run: a forecast may be the same one after a restart, and its lines in the ledger are not. */
+  #nextId: number
 
   constructor(options: ProactiveOptions) {
     this.#options = options
+    this.#nextId = options.clock.now()
   }
 
   /** True while it decides or acts; what it sleeps for does not count. */
@@ -160,6 +167,7 @@ export class ProactiveLoop {
     )
     if (met === undefined) return
     this.#prepared.delete(met.forecast.id)
+    met.over.abort(new Error('its query has come'))
     this.#options.record.ended(met.forecast, true)
     this.#running.set(arrival.queryId, met)
     this.#options.onForecast?.(met.forecast, 'met', arrival.queryId)
@@ -217,30 +225,53 @@ export class ProactiveLoop {
     let next = clock.now() + napMsMax
     const expected = forecast(clock.now(), horizonMs)
     for (const item of expected.toSorted((a, b) => b.probability - a.probability)) {
-      const dueAt = await this.#consider(item, signal)
-      next = Math.min(next, dueAt)
+      next = Math.min(next, await this.#considerSafely(item, signal))
     }
     for (const { forecast: pending } of this.#prepared.values()) next = Math.min(next, pending.until + 1)
     return next
+  }
+
+  /** One that cannot be judged, such as one of a table that is gone, keeps no other from being prepared. */
+  async #considerSafely(forecast: Forecast, signal: AbortSignal): Promise<number> {
+    const { clock, onError } = this.#options
+    const notBefore = this.#notBefore.get(forecast.id) ?? 0
+    if (clock.now() < notBefore) return notBefore
+    try {
+      return await this.#consider(forecast, signal)
+    } catch (error) {
+      if (signal.aborted) throw error
+      onError(error)
+      const again = clock.now() + napMsMax
+      this.#notBefore.set(forecast.id, again)
+      boundBy(this.#notBefore, rememberedMax)
+      return again
+    }
   }
 
   /** Prepares one forecast when its time has come; returns when to look at it again. */
   async #consider(forecast: Forecast, signal: AbortSignal): Promise<number> {
     const { actuator, clock, heldOutShare, marginMs, mode } = this.#options
     const known = this.#prepared.get(forecast.id)
-    if (known?.heldOut === true) return forecast.until + 1
-    if (known?.version !== undefined && known.datasets.length > 0) return forecast.until + 1
-    if (known === undefined && (this.#wasMet(forecast.id) || this.#isSameArrival(forecast))) return Number.POSITIVE_INFINITY
+    if (known?.heldOut === true || known?.version !== undefined) return forecast.until + 1
     // Ready by the earliest time that still meets the forecast: habits keep their hour, not their minute.
     const beginAt = Math.min(forecast.from, forecast.at) - this.#leadMs(forecast) - marginMs
     if (clock.now() < beginAt) return beginAt
+    if (known === undefined && (this.#wasMet(forecast.id) || this.#isSameArrival(forecast))) return Number.POSITIVE_INFINITY
     const readiness = await actuator.readiness(expectedQuery(forecast), signal)
     // It may have come meanwhile.
     if (known === undefined ? this.#wasMet(forecast.id) || this.#isSameArrival(forecast) : !this.#isAwaited(known))
       return Number.POSITIVE_INFINITY
     const predictedWaitMs = readiness.coldMs + this.#startWaitMs(forecast, readiness)
     const heldOut = mode === 'forecast-only' || isHeldOut(forecast.id, heldOutShare)
-    const prepared: Prepared = known ?? { forecast, heldOut, version: undefined, datasets: [], predictedWaitMs, taken: [] }
+    const prepared: Prepared = known ?? {
+      forecast,
+      heldOut,
+      version: undefined,
+      datasets: [],
+      predictedWaitMs,
+      taken: [],
+      over: new AbortController(),
+    }
     this.#discardStale(prepared)
     prepared.version = readiness.version
     prepared.datasets = readiness.datasets
@@ -320,7 +351,7 @@ export class ProactiveLoop {
         continue
       }
       try {
-        const cost = await action.run(actuator, signal)
+        const cost = await this.#inTime(prepared, action, signal)
         timings.observe(action.kind, cost.wallMs)
         timings.observe(`${action.kind} CPU`, cost.cpuMs)
         if (action.kind === 'precompute') timings.observe(`precompute ${forecast.template}`, cost.wallMs)
@@ -330,9 +361,28 @@ export class ProactiveLoop {
         if (this.#isAwaited(prepared)) prepared.taken.push(taken)
         else this.#settle(id, { outcome: 'wasted', measuredBenefitMs: 0, measuredCost: heldSince(taken, taken.at) })
       } catch (error) {
-        this.#settle(id, { outcome: signal.aborted ? 'revoked' : 'failed', measuredBenefitMs: 0, measuredCost: noCost })
-        if (!signal.aborted) this.#options.onError(error)
+        const revoked = signal.aborted || !this.#isAwaited(prepared) || clock.now() >= forecast.until
+        this.#settle(id, { outcome: revoked ? 'revoked' : 'failed', measuredBenefitMs: 0, measuredCost: noCost })
+        if (!revoked) this.#options.onError(error)
       }
+    }
+  }
+
+  /** Acts until the query can no longer come. What waits for idleness to compute its answer ends when the query itself does that. */
+  async #inTime(prepared: Prepared, action: Action, signal: AbortSignal): Promise<ActionCost> {
+    const { actuator, clock } = this.#options
+    const late = new AbortController()
+    const done = new AbortController()
+    const lateAt = clock.sleep(Math.max(0, prepared.forecast.until - clock.now()), done.signal)
+    lateAt.then(
+      () => late.abort(new Error('the query did not come in time')),
+      () => {},
+    )
+    const ends = [signal, late.signal, ...(action.kind === 'precompute' ? [prepared.over.signal] : [])]
+    try {
+      return await underEither(ends, (either) => action.run(actuator, either))
+    } finally {
+      done.abort(woken)
     }
   }
 

@@ -105,8 +105,8 @@ function partitionColumnsOf(columns: readonly Column[], partitions: readonly Par
 }
 
 function columnsOf(fileColumns: readonly Column[], partitionColumns: readonly PartitionColumn[]): readonly Column[] {
-  const byName = new Map(partitionColumns.map((column) => [column.name, column.type]))
-  const columns = fileColumns.map((column) => ({ name: column.name, type: byName.get(column.name) ?? column.type }))
+  const partitionTypes = new Map(partitionColumns.map((column) => [column.name, column.type]))
+  const columns = fileColumns.map((column) => ({ name: column.name, type: partitionTypes.get(column.name) ?? column.type }))
   const present = new Set(fileColumns.map((column) => column.name))
   return [...columns, ...partitionColumns.filter(({ name }) => !present.has(name)).map(({ name, type }) => ({ name, type }))]
 }

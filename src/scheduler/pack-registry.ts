@@ -45,6 +45,7 @@ export class PackRegistry {
     await mkdir(folder, { recursive: true })
     const names = await readdir(folder)
     const described = new Set<string>()
+    const beyondBudget = new Set<PackId>()
     for (const name of names.filter((file) => file.endsWith('.json'))) {
       const pack = await readFile(join(folder, name), 'utf8')
         .then((text) => JSON.parse(text) as Pack)
@@ -53,8 +54,9 @@ export class PackRegistry {
       const stale = pack?.types === undefined || (storageVersion !== undefined && pack.storageVersion !== storageVersion)
       if (stale || !names.includes(fileName)) continue
       described.add(name).add(fileName)
-      this.#register({ ...pack, path: join(folder, fileName) }, pack.bytes / 1e6)
+      for (const id of this.#register({ ...pack, path: join(folder, fileName) }, pack.bytes / 1e6)) beyondBudget.add(id)
     }
+    await this.#remove([...beyondBudget])
     for (const name of names) if (!described.has(name)) await rm(join(folder, name), { force: true, recursive: true })
   }
 

@@ -9,6 +9,8 @@ export class FakeActuator implements Actuator {
   working = false
   cost: ActionCost = { cpuMs: 100, wallMs: 300, heldBytes: 1_000_000 }
   failing = new Set<string>()
+  /** Calls that come to no end of their own. */
+  never = new Set<string>()
   /** What happens while it works on a call. */
   meanwhile: (call: string) => void = () => {}
   readinessOf: (query: ExpectedQuery) => Partial<Readiness> = () => ({})
@@ -66,8 +68,13 @@ export class FakeActuator implements Actuator {
   async warmPack(pack: string, node: string): Promise<ActionCost> {
     return this.#act(`warm ${pack} ${node}`)
   }
-  async precompute(query: ExpectedQuery): Promise<ActionCost> {
-    return this.#act(`precompute ${query.sql}`)
+  async precompute(query: ExpectedQuery, signal: AbortSignal): Promise<ActionCost> {
+    const call = `precompute ${query.sql}`
+    const cost = await this.#act(call)
+    if (!this.never.has(call)) return cost
+    return new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason))
+    })
   }
 
   async #act(call: string, effect: () => void = () => {}): Promise<ActionCost> {

@@ -14,8 +14,16 @@ import { FakeActuator } from './fake-actuator.js'
 
 const minute = 60_000
 
-function setUp(options: { mode?: ProactiveMode; heldOutShare?: number; byteSeconds?: number; stopsAfterMs?: number } = {}) {
-  const clock = new VirtualClock(1_000_000_000)
+interface SetUp {
+  readonly mode?: ProactiveMode
+  readonly heldOutShare?: number
+  readonly byteSeconds?: number
+  readonly stopsAfterMs?: number
+  readonly startedAt?: number
+}
+
+function setUp(options: SetUp = {}) {
+  const clock = new VirtualClock(options.startedAt ?? 1_000_000_000)
   const actuator = new FakeActuator()
   const ledger = new Ledger()
   const errors: unknown[] = []
@@ -113,6 +121,79 @@ test('books what was not ready when its query came as wasted, and prepares no mo
   await loop.runOnce()
   expect(actuator.calls).toEqual(['start n1'])
   expect(ledger.entries().map(({ outcome }) => outcome)).toEqual(['wasted'])
+})
+
+test('prepares the others when one forecast cannot be judged, and looks at that one again later', async () => {
+  const { actuator, clock, errors, expectAt, loop } = setUp()
+  actuator.ready.add('n1')
+  expectAt(minute, { template: 'gone', sql: 'FROM gone', probability: 0.99 })
+  expectAt(minute, { template: 't2', sql: 'SELECT 2' })
+  expectAt(minute, { template: 't3', sql: 'SELECT 3' })
+  let judged = 0
+  actuator.readinessOf = ({ sql }) => {
+    if (sql !== 'FROM gone') return {}
+    judged++
+    throw new Error('table "gone" does not exist')
+  }
+  const next = await loop.runOnce()
+  expect(actuator.calls.toSorted()).toEqual(['precompute SELECT 2', 'precompute SELECT 3'])
+  await loop.runOnce()
+  expect([judged, errors.length]).toEqual([1, 1])
+  clock.skipTo(next)
+  await loop.runOnce()
+  expect(judged).toBe(2)
+})
+
+test('gives up what is not ready when its query can no longer come, and goes on with the others', async () => {
+  const { actuator, clock, expectAt, ledger, loop } = setUp()
+  actuator.ready.add('n1')
+  const stuck = expectAt(minute, { sql: 'SELECT 1' })
+  expectAt(60 * minute, { template: 't2', sql: 'SELECT 2', from: clock.now() })
+  actuator.never.add('precompute SELECT 1')
+  const look = loop.runOnce()
+  await expect.poll(() => actuator.calls).toEqual(['precompute SELECT 1'])
+  clock.skipTo(stuck.until)
+  await look
+  expect(actuator.calls).toEqual(['precompute SELECT 1', 'precompute SELECT 2'])
+  expect(ledger.entries().map(({ outcome }) => outcome)).toEqual(['revoked', 'pending'])
+})
+
+test('waits no longer to compute an answer ahead when its query has come', async () => {
+  const { actuator, arrive, errors, expectAt, ledger, loop } = setUp()
+  actuator.ready.add('n1')
+  expectAt(minute)
+  actuator.never.add('precompute SELECT 1')
+  const look = loop.runOnce()
+  await expect.poll(() => actuator.calls).toEqual(['precompute SELECT 1'])
+  arrive('q1', 700, false)
+  await look
+  expect(ledger.entries().map(({ outcome }) => outcome)).toEqual(['revoked'])
+  expect(errors).toEqual([])
+})
+
+test('prepares a query that reads no table once', async () => {
+  const { actuator, arrive, expectAt, ledger, loop } = setUp()
+  actuator.ready.add('n1')
+  actuator.readinessOf = () => ({ datasets: [], segments: [] })
+  expectAt(minute)
+  await loop.runOnce()
+  await loop.runOnce()
+  expect(actuator.calls).toEqual(['precompute SELECT 1'])
+  arrive('q1', 3)
+  expect(ledger.entries().map(({ outcome }) => outcome)).toEqual(['used'])
+})
+
+test('gives an occurrence other lines in the ledger after a restart', async () => {
+  const ids = []
+  for (const startedAt of [1_000_000_000, 1_000_060_000]) {
+    const { actuator, expectAt, ledger, loop } = setUp({ startedAt })
+    actuator.ready.add('n1')
+    expectAt(minute)
+    await loop.runOnce()
+    ids.push(...ledger.entries().map(({ id }) => id))
+  }
+  expect(ids.length).toBe(2)
+  expect(new Set(ids).size).toBe(2)
 })
 
 test('prepares nothing for a query that came while it was looked at', async () => {

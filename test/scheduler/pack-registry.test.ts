@@ -91,6 +91,14 @@ test('detaches a pack everywhere before its file goes, when the disk budget is f
   expect(registry.packs().map((pack) => pack.id)).toEqual(['p-2'])
 })
 
+test('keeps within a smaller budget what a former run left', async () => {
+  const former = await setUp()
+  for (const name of ['a', 'b', 'c', 'd']) await former.build(`p-${name}`, ['a'], [name])
+  const { registry, folder } = await setUp(200, former.folder)
+  expect(registry.packs().length).toBe(2)
+  expect(readdirSync(folder).filter((name) => name.endsWith('.duckdb')).length).toBe(2)
+})
+
 test('drops packs none of whose segments is current', async () => {
   const { build, registry } = await setUp()
   await build('p-1', ['a'], ['s1', 's2'])

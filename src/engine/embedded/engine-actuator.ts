@@ -114,10 +114,10 @@ export class EngineActuator implements Actuator {
   }
 
   async precompute(query: ExpectedQuery, signal: AbortSignal): Promise<ActionCost> {
-    const before = this.#parts.derived.bytes
     for (;;) {
       signal.throwIfAborted()
       await this.#hooks.untilIdle(signal)
+      const before = this.#parts.derived.bytes
       const execution = this.#hooks.runAhead(requestOf(query))
       const onAbort = (): void => execution.cancel('it is not wanted any more')
       signal.addEventListener('abort', onAbort, { once: true })
