@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ForebayError } from '../../src/model/errors.js'
 import { openUnderTest, requestOf, type UnderTest, until } from './engine-under-test.js'
 
 let under: UnderTest
@@ -41,6 +42,25 @@ describe('reuse', () => {
     await until(() => tasksOf('csv-1').length > 0, 'lineage of the second answer')
     expect(tasksOf('csv-1')[0]?.derivedReads[0]?.tier).toBe('reused')
     expect(tasksOf('csv-1')[0]?.baseReads).toEqual([])
+  })
+
+  it('says why an answer cannot be encoded, also where it is stored for another format', async () => {
+    const failures = new Set<string>()
+    for (let round = 0; round < 10; round++) {
+      const sql = `SELECT *, ${round} AS round FROM test_all_types()`
+      const before = under.engine.derivedSegments()
+      await under.query(sql)
+      await until(() => under.engine.derivedSegments() > before, 'a stored answer')
+      const parquet = under.engine.submit(`parquet-${round}`, requestOf(sql, { format: 'parquet' })).result
+      await parquet.then(
+        async ({ body }) => {
+          for await (const _ of body) continue
+          failures.add('none')
+        },
+        (error: ForebayError) => failures.add(error.code),
+      )
+    }
+    expect([...failures]).toEqual(['QUERY_FAILED'])
   })
 
   it('reads no derived segment of an earlier query when it is told not to', async () => {

@@ -141,7 +141,8 @@ export function storedAnswerTask(context: DraftContext, source: DerivedSource, o
     operators: [{ type: 'encode', detail: 'stored answer' }],
   }
   const input: TaskInput = { kind: 'derived', relation: partialsRelation, columns, sources: [source] }
-  return draft(context, 'root', 'root', stage, [input], output, 'one')
+  // The node may not have let go of it yet when the answer is computed anew, as "root".
+  return draft(context, 'stored', 'root', stage, [input], output, 'one')
 }
 
 function draft(
