@@ -5,7 +5,7 @@ import type { Clock } from '../model/clock.js'
 import type { Forecast, LedgerEntry } from '../model/forecast.js'
 import type { QueryStatus } from '../model/query.js'
 import type { Actuator } from './actions.js'
-import { Budget } from './budget.js'
+import { Budget, type Spent } from './budget.js'
 import { IdleStop } from './idle-stop.js'
 import { Ledger, type LedgerTotals } from './ledger.js'
 import { defaultPrices, type Prices } from './price.js'
@@ -41,6 +41,8 @@ export interface AllocatorState {
   readonly timings: readonly (readonly [string, number, number])[]
   /** Absent in what older versions kept. */
   readonly record?: TrackRecordSnapshot
+  /** Absent in what older versions kept. */
+  readonly spent?: readonly Spent[]
 }
 
 const horizonMs = 6 * 3_600_000
@@ -56,6 +58,7 @@ export class Allocator {
   readonly #idle: IdleStop
   readonly #timings = new Timings()
   readonly #record = new TrackRecord()
+  readonly #budget: Budget
   readonly #rights: Rights
   readonly #arrived = new Set<string>()
   readonly #abort = new AbortController()
@@ -67,17 +70,18 @@ export class Allocator {
     this.#options = options
     this.#rights = new Rights(prices)
     this.ledger = new Ledger(options.onLedger)
+    this.#budget = new Budget({
+      windowMs: dayMs,
+      byteSeconds: ((options.memoryBytes ?? totalmem()) / 2) * (dayMs / 1000),
+      cpuSeconds: dayMs / 1000 / 4,
+    })
     this.#loop = new ProactiveLoop({
       mode,
       clock,
       actuator,
       forecast: options.forecast,
       ledger: this.ledger,
-      budget: new Budget({
-        windowMs: dayMs,
-        byteSeconds: ((options.memoryBytes ?? totalmem()) / 2) * (dayMs / 1000),
-        cpuSeconds: dayMs / 1000 / 4,
-      }),
+      budget: this.#budget,
       prices,
       rights: this.#rights,
       timings: this.#timings,
@@ -138,17 +142,24 @@ export class Allocator {
   }
 
   snapshot(): AllocatorState {
-    return { version: 1, entries: this.ledger.entries(1_000), timings: this.#timings.snapshot(), record: this.#record.snapshot() }
+    return {
+      version: 1,
+      entries: this.ledger.entries(1_000),
+      timings: this.#timings.snapshot(),
+      record: this.#record.snapshot(),
+      spent: this.#budget.snapshot(),
+    }
   }
 
   /** Takes up what a former run learned; anything of another form is left alone. */
   restore(state: unknown): void {
     if (typeof state !== 'object' || state === null || (state as AllocatorState).version !== 1) return
-    const { entries, timings, record } = state as AllocatorState
+    const { entries, timings, record, spent } = state as AllocatorState
     this.ledger.restore(entries)
     for (const entry of entries) this.#rights.record(entry)
     this.#timings.restore(timings)
     if (record !== undefined) this.#record.restore(record)
+    if (spent !== undefined) this.#budget.restore(spent)
   }
 
   #ended(status: QueryStatus): void {

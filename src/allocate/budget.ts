@@ -9,10 +9,20 @@ export interface BudgetLimits {
   readonly cpuSeconds: number
 }
 
+/** What was promised within one part of the window, as of its latest promise. */
+export interface Spent {
+  /** Epoch milliseconds. */
+  readonly at: number
+  readonly cost: HeldResources
+}
+
+/** Of one window in what outlives a restart. */
+const partsKept = 24
+
 /** Keeps count of what was promised within the window; what is older than the window is free again. */
 export class Budget {
   readonly #limits: BudgetLimits
-  #spent: { at: number; cost: HeldResources }[] = []
+  #spent: Spent[] = []
 
   constructor(limits: BudgetLimits) {
     this.#limits = limits
@@ -21,6 +31,22 @@ export class Budget {
   spent(now: number): HeldResources {
     this.#spent = this.#spent.filter((item) => item.at > now - this.#limits.windowMs)
     return this.#spent.reduce((sum, item) => addCosts(sum, item.cost), { byteSeconds: 0, cpuSeconds: 0 })
+  }
+
+  /** What survives a restart, oldest first. */
+  snapshot(): readonly Spent[] {
+    const partMs = this.#limits.windowMs / partsKept
+    const parts: Spent[] = []
+    for (const { at, cost } of this.#spent) {
+      const last = parts.at(-1)
+      if (last === undefined || Math.floor(at / partMs) !== Math.floor(last.at / partMs)) parts.push({ at, cost })
+      else parts[parts.length - 1] = { at, cost: addCosts(last.cost, cost) }
+    }
+    return parts
+  }
+
+  restore(spent: readonly Spent[]): void {
+    this.#spent = [...spent, ...this.#spent]
   }
 
   /** Takes the cost out of the budget when it fits; otherwise changes nothing and says false. */
