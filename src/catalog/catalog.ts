@@ -183,8 +183,8 @@ export class Catalog {
     return this.#written.result(key)
   }
 
-  beginWrite(table: string, mode: WriteMode, columns: readonly Column[]): Promise<TableWrite> {
-    return this.#written.beginWrite(table, mode, columns)
+  beginWrite(table: string, mode: WriteMode, columns: readonly Column[], seen?: SnapshotId): Promise<TableWrite> {
+    return this.#written.beginWrite(table, mode, columns, seen)
   }
 
   /** Resolves with whether there was such a table. */

@@ -10,7 +10,7 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { RelationDefinition } from '../model/catalogue.js'
 import type { Clock } from '../model/clock.js'
 import { ForebayError, fileUnreadable, fromErrorRecord, tableNotManaged, toErrorRecord } from '../model/errors.js'
-import { type Column, type Snapshot, stableHash } from '../model/segment.js'
+import { type Column, type Snapshot, type SnapshotId, stableHash } from '../model/segment.js'
 import type { FactsCache } from './facts-cache.js'
 import { type FileStamp, type FileSystem, inBatches } from './file-system.js'
 import {
@@ -79,10 +79,18 @@ export class WrittenTables {
     return this.#manifest.results.find((entry) => entry.key === key)?.result
   }
 
-  /** Rejects with TABLE_NOT_MANAGED, TABLE_EXISTS, NAME_NOT_FOUND, NOT_SUPPORTED (a view) or TYPE_MISMATCH (number of columns). */
-  async beginWrite(name: string, mode: WriteMode, columns: readonly Column[]): Promise<TableWrite> {
-    await this.#exclusive(() => this.#settle())
-    const current = this.#checkWrite(name, mode, columns)
+  /**
+   * An insert's `columns` are the table's own; `seen` is the snapshot of the table that the rows come from, where they do. Rejects
+   * with WRITE_CONFLICT where the table is not so any more, with TABLE_NOT_MANAGED, TABLE_EXISTS, NAME_NOT_FOUND, NOT_SUPPORTED (a view),
+   * or with what is wrong with a broken table that an insert would add to.
+   */
+  async beginWrite(name: string, mode: WriteMode, columns: readonly Column[], seen?: SnapshotId): Promise<TableWrite> {
+    const current = await this.#exclusive(async () => {
+      await this.#settle()
+      const table = this.#checkWrite(name, mode)
+      this.#checkPlanned(name, mode, columns, seen)
+      return table
+    })
     const folder = join(this.#options.folder, folderName(name), `w-${randomBytes(8).toString('hex')}`)
     await this.#onDisk(`the write to table "${name}"`, () => this.#options.fileSystem.makeFolder(folder))
     let open = true
@@ -93,7 +101,7 @@ export class WrittenTables {
     }
     return {
       folder,
-      columns: mode === 'insert' && current ? current.columns : columns,
+      columns,
       commit: (files, options) =>
         end(() => this.#exclusive(() => this.#commitWrite(name, mode, columns, current, folder, files, options))),
       abort: () => (open ? end(() => this.#options.fileSystem.remove(folder).catch(() => undefined)) : Promise.resolve()),
@@ -157,7 +165,7 @@ export class WrittenTables {
     })
   }
 
-  #checkWrite(name: string, mode: WriteMode, columns: readonly Column[]): ManifestTable | undefined {
+  #checkWrite(name: string, mode: WriteMode): ManifestTable | undefined {
     checkName(name)
     const current = findNamed(this.#manifest.tables, name)
     if (!current) {
@@ -165,11 +173,16 @@ export class WrittenTables {
       this.#refuseDiscovered(name)
       if (mode === 'insert') throw notFound('table', name)
     } else if (mode === 'create') throw exists('table', name)
-    if (mode === 'insert' && current && columns.length !== current.columns.length) {
-      const counts = `table "${name}" has ${current.columns.length} columns but ${columns.length} values were supplied`
-      throw new ForebayError('TYPE_MISMATCH', counts)
-    }
     return current
+  }
+
+  /** A write is planned before it begins: what was committed in between may have changed what its rows are made from, or for. */
+  #checkPlanned(name: string, mode: WriteMode, columns: readonly Column[], seen: SnapshotId | undefined): void {
+    const now = this.get(name)
+    if (mode === 'insert' && now?.kind === 'broken') throw fromErrorRecord(now.error)
+    const snapshot = now?.kind === 'dataset' ? now.snapshot : undefined
+    if (seen !== undefined && snapshot?.id !== seen) throw conflict(name)
+    if (mode === 'insert' && !sameColumns(snapshot?.columns ?? [], columns)) throw conflict(name)
   }
 
   #refuseDiscovered(name: string): void {
@@ -202,7 +215,7 @@ export class WrittenTables {
       const table: ManifestTable = {
         name: mode === 'insert' && current ? current.name : name,
         generation: this.#manifest.generation + 1,
-        columns: mode === 'insert' && current ? current.columns : columns,
+        columns,
         files: mode === 'insert' && current ? [...current.files, ...added] : added,
         createdAt: this.#options.clock.now(),
       }
@@ -387,6 +400,10 @@ function foldersOf(manifest: Manifest): readonly string[] {
 
 function findNamed<T extends { readonly name: string }>(items: readonly T[], name: string): T | undefined {
   return items.find((item) => item.name.toLowerCase() === name.toLowerCase())
+}
+
+function sameColumns(a: readonly Column[], b: readonly Column[]): boolean {
+  return a.length === b.length && a.every(({ name, type }, index) => name === b[index]?.name && type === b[index]?.type)
 }
 
 /** The table's own name where every file system takes it, else a readable part of it and a hash. */

@@ -86,6 +86,38 @@ describe('written tables', () => {
     await expect(catalog.beginWrite('t', 'create', columns)).rejects.toMatchObject({ code: 'TABLE_EXISTS' })
   })
 
+  it('begins no write that was planned before the commit under way', async () => {
+    let release = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let commits = 0
+    const fileSystem: FileSystem = {
+      ...nodeFileSystem,
+      rename: (from, to) => (++commits === 2 ? held : Promise.resolve()).then(() => nodeFileSystem.rename(from, to)),
+    }
+    const catalog = await reopened({ fileSystem })
+    const { id } = await put(catalog, 't', 'create', '1')
+    const append = put(catalog, 't', 'insert', '2')
+    await expect.poll(() => commits).toBe(2)
+    const renamed = [{ name: 'y', type: 'INTEGER' }]
+    const begun = [
+      catalog.beginWrite('t', 'replace', renamed, id),
+      catalog.beginWrite('t', 'insert', renamed),
+      catalog.beginWrite('t', 'replace', renamed),
+      catalog.beginWrite('t', 'insert', columns),
+    ].map((write) =>
+      write.then(
+        () => 'begun',
+        (error: { code: string }) => error.code,
+      ),
+    )
+    release()
+    await append
+    expect(await Promise.all(begun)).toEqual(['WRITE_CONFLICT', 'WRITE_CONFLICT', 'begun', 'begun'])
+    expect(await rowsOf(catalog, 't')).toEqual([1, 2])
+  })
+
   it('names what is wrong with a write before anything is made', async () => {
     await lake.write('theirs.parquet', 'SELECT 1 AS x')
     const catalog = await reopened()
@@ -103,7 +135,7 @@ describe('written tables', () => {
     await expect(catalog.beginWrite('v', 'create', columns)).rejects.toMatchObject({ code: 'TABLE_EXISTS' })
     await expect(catalog.dropTable('v')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
     await expect(catalog.createView('ours', 'SELECT 1', true)).rejects.toMatchObject({ code: 'TABLE_EXISTS' })
-    await expect(catalog.beginWrite('ours', 'insert', [])).rejects.toMatchObject({ code: 'TYPE_MISMATCH' })
+    await expect(catalog.beginWrite('ours', 'insert', [])).rejects.toMatchObject({ code: 'WRITE_CONFLICT' })
     expect(readdirSync(join(lake.state, 'tables')).sort()).toEqual(['manifest.json', 'ours'])
   })
 
@@ -212,6 +244,7 @@ describe('written tables', () => {
     writeFileSync(path, '')
     const broken = await reopened()
     expect(errorOf(broken, 't')).toMatchObject({ code: 'CHECKSUM_MISMATCH', message: expect.stringContaining(path) })
+    await expect(broken.beginWrite('t', 'insert', columns)).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
     writeFileSync(path, bytes)
     await broken.runOnce()
     expect(await rowsOf(broken, 't')).toEqual([1])

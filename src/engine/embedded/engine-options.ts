@@ -44,7 +44,16 @@ export interface EngineCatalog {
    * process, is when the statement came: what was looked at after it need not be looked at again.
    */
   confirm(reads: readonly DatasetRead[], since?: number): Promise<boolean>
-  beginWrite(table: string, mode: 'create' | 'replace' | 'insert', columns: readonly Column[]): Promise<PendingWrite>
+  /**
+   * An insert's `columns` are the table's own; `seen` is the snapshot of the table that the rows come from, where they do. Rejects with
+   * WRITE_CONFLICT where the table is not so any more: plan again.
+   */
+  beginWrite(
+    table: string,
+    mode: 'create' | 'replace' | 'insert',
+    columns: readonly Column[],
+    seen?: SnapshotId,
+  ): Promise<PendingWrite>
   /** The result of the write with this idempotency key, if it was committed. */
   rememberedResult(key: string): unknown
   dropTable(table: string, ifExists: boolean, options?: CommitOptions): Promise<boolean>

@@ -7,7 +7,7 @@ import type { EngineParts } from './engine-parts.js'
 import { type QueryRun, type Round, type RoundEnd, runRound } from './run-plan.js'
 
 /** New plans after a table has changed under the first one. */
-const plansMax = 3
+export const plansMax = 3
 /** Rounds after segments changed while they were read, or something stored was found damaged. */
 const roundsMax = 3
 

@@ -8,10 +8,10 @@ import { ForebayError } from '../../model/errors.js'
 import type { TaskOutput } from '../../model/messages.js'
 import type { Plan } from '../../model/query.js'
 import { type Column, stableHash } from '../../model/segment.js'
-import type { CommitOptions, EngineCatalog } from './engine-options.js'
+import type { CommitOptions, EngineCatalog, PendingWrite } from './engine-options.js'
 import type { EngineParts } from './engine-parts.js'
 import type { QueryRun } from './run-plan.js'
-import { type OnPlanned, runRounds } from './run-rounds.js'
+import { confirmedPlan, type OnPlanned, plansMax, runRounds } from './run-rounds.js'
 
 export const countColumns: readonly Column[] = [{ name: 'Count', type: 'BIGINT' }]
 
@@ -92,13 +92,13 @@ function isDefined(catalog: EngineCatalog, name: string): boolean {
 async function writeRows(
   parts: EngineParts,
   query: QueryRun,
-  plan: Plan,
+  first: Plan,
   table: string,
   mode: 'create' | 'replace' | 'insert',
   onPlanned: OnPlanned,
   key: string | undefined,
 ): Promise<number> {
-  const pending = await parts.catalog.beginWrite(table, mode, plan.columns)
+  const { plan, pending } = await begin(parts, query, first, table, mode, onPlanned)
   let committed = false
   try {
     const output = (): TaskOutput => ({ to: 'table', folder: pending.folder, table, rowGroupRows })
@@ -114,6 +114,29 @@ async function writeRows(
   } catch (error) {
     if (!committed) await pending.abort().catch(parts.onError)
     throw error
+  }
+}
+
+/** Begins a write whose plan knows the table as it is: what was committed since it was planned costs another plan. */
+async function begin(
+  parts: EngineParts,
+  query: QueryRun,
+  first: Plan,
+  table: string,
+  mode: 'create' | 'replace' | 'insert',
+  onPlanned: OnPlanned,
+): Promise<{ readonly plan: Plan; readonly pending: PendingWrite }> {
+  let plan = first
+  for (let attempt = 1; ; attempt++) {
+    const seen = plan.reads.find((read) => read.dataset.toLowerCase() === table.toLowerCase())?.snapshot
+    try {
+      return { plan, pending: await parts.catalog.beginWrite(table, mode, plan.columns, seen) }
+    } catch (error) {
+      const stale = error instanceof ForebayError && error.code === 'WRITE_CONFLICT'
+      if (!stale || attempt >= plansMax) throw error
+    }
+    plan = await confirmedPlan(parts, query.request, query.signal)
+    onPlanned(plan)
   }
 }
 
