@@ -178,9 +178,14 @@ export class Catalog {
     this.#service = this.#serve()
   }
 
-  /** The answer of the write with this idempotency key, if it was committed. */
-  rememberedResult(key: string): unknown {
+  /** Resolves with the answer of the write with this idempotency key, if it was committed. */
+  rememberedResult(key: string): Promise<unknown> {
     return this.#written.result(key)
+  }
+
+  /** Remembers the answer of a write that had nothing to change. */
+  remember(options: CommitOptions): Promise<void> {
+    return this.#written.remember(options)
   }
 
   beginWrite(table: string, mode: WriteMode, columns: readonly Column[], seen?: SnapshotId): Promise<TableWrite> {

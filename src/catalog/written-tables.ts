@@ -74,8 +74,9 @@ export class WrittenTables {
     return [...this.#definitions.keys()]
   }
 
-  /** What the write with this idempotency key answered. */
-  result(key: string): unknown {
+  /** Resolves with what the write with this idempotency key answered. */
+  async result(key: string): Promise<unknown> {
+    if (this.#uncertain) await this.#exclusive(() => this.#settle())
     return this.#manifest.results.find((entry) => entry.key === key)?.result
   }
 
@@ -108,12 +109,20 @@ export class WrittenTables {
     }
   }
 
+  /** Remembers the answer of a write that had nothing to change. */
+  async remember(options: CommitOptions): Promise<void> {
+    await this.#exclusive(async () => {
+      await this.#settle()
+      await this.#changeNothing(options)
+    })
+  }
+
   /** Rejects with TABLE_NOT_MANAGED or NAME_NOT_FOUND; false where there was none and that is fine. */
   async dropTable(name: string, ifExists: boolean, options: CommitOptions = {}): Promise<boolean> {
     return this.#exclusive(async () => {
       await this.#settle()
       const table = findNamed(this.#manifest.tables, name)
-      if (!table) return this.#absent('table', name, ifExists)
+      if (!table) return this.#absent('table', name, ifExists, options)
       await this.#replace(
         { tables: this.#manifest.tables.filter((other) => other !== table) },
         `dropping table "${name}"`,
@@ -144,7 +153,7 @@ export class WrittenTables {
     return this.#exclusive(async () => {
       await this.#settle()
       const view = findNamed(this.#manifest.views, name)
-      if (!view) return this.#absent('view', name, ifExists)
+      if (!view) return this.#absent('view', name, ifExists, options)
       await this.#replace({ views: this.#manifest.views.filter((other) => other !== view) }, `dropping view "${name}"`, options)
       this.#define(view.name, undefined)
       return true
@@ -190,10 +199,15 @@ export class WrittenTables {
     if (path !== undefined) throw tableNotManaged(name, `"${path}"`)
   }
 
-  #absent(kind: 'table' | 'view', name: string, ifExists: boolean): false {
+  async #absent(kind: 'table' | 'view', name: string, ifExists: boolean, options: CommitOptions): Promise<false> {
     if (kind === 'table' && !findNamed(this.#manifest.views, name)) this.#refuseDiscovered(name)
-    if (ifExists) return false
-    throw notFound(kind, name)
+    if (!ifExists) throw notFound(kind, name)
+    await this.#changeNothing(options)
+    return false
+  }
+
+  async #changeNothing(options: CommitOptions): Promise<void> {
+    if (options.idempotencyKey !== undefined) await this.#replace({}, 'remembering the answer of a write', options)
   }
 
   async #commitWrite(

@@ -16,6 +16,8 @@ export interface QueryResult {
   readonly contentType: string
   /** Encoded bytes. For JSON and NDJSON of the format's row part see docs/http-api.md; breaks off with an error after the first byte. */
   readonly body: AsyncIterable<Uint8Array>
+  /** What a write answers; absent where the statement wrote nothing. */
+  readonly count?: number
 }
 
 /** Runs planned queries: the DuckDB tree, or Trino. */

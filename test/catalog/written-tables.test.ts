@@ -210,13 +210,13 @@ describe('written tables', () => {
     await put(catalog, 't', 'create', '1', { idempotencyKey: 'k', result: { count: 1 } })
     await expect(put(catalog, 't', 'create', '1', { idempotencyKey: 'other' })).rejects.toThrow()
     const later = await reopened({ idempotencyKeysMax: 3 })
-    expect(later.rememberedResult('k')).toEqual({ count: 1 })
-    expect(later.rememberedResult('other')).toBeUndefined()
+    expect(await later.rememberedResult('k')).toEqual({ count: 1 })
+    expect(await later.rememberedResult('other')).toBeUndefined()
     for (let index = 0; index < 3; index++) {
       await later.createView('v', 'SELECT 1', true, { idempotencyKey: `v${index}`, result: index })
     }
-    expect(later.rememberedResult('k')).toBeUndefined()
-    expect(later.rememberedResult('v0')).toBe(0)
+    expect(await later.rememberedResult('k')).toBeUndefined()
+    expect(await later.rememberedResult('v0')).toBe(0)
   })
 
   it('keeps replaced files while they are pinned or young, then removes them', async () => {
@@ -294,6 +294,27 @@ describe('written tables', () => {
   })
 })
 
+it('finds the answer of a write of which nobody knew whether it happened', async () => {
+  let reads = 0
+  let broken = false
+  const fail = (): never => {
+    throw new Error('EIO')
+  }
+  const fileSystem: FileSystem = {
+    ...nodeFileSystem,
+    rename: async (from, to) => {
+      await nodeFileSystem.rename(from, to)
+      if (broken) fail()
+    },
+    read: async (path) => (broken && ++reads === 1 ? fail() : nodeFileSystem.read(path)),
+  }
+  const catalog = await reopened({ fileSystem })
+  broken = true
+  const write = put(catalog, 't', 'create', '1', { idempotencyKey: 'k', result: { count: 1 } })
+  await expect(write).rejects.toThrow('may or may not have taken effect')
+  expect(await catalog.rememberedResult('k')).toEqual({ count: 1 })
+})
+
 describe('a write on a disk that fails', () => {
   const changes: Record<string, (catalog: Catalog) => Promise<unknown>> = {
     insert: (catalog) => put(catalog, 't', 'insert', '2', { idempotencyKey: 'k', result: 'done' }),
@@ -314,7 +335,7 @@ describe('a write on a disk that fails', () => {
       await rowsOf(catalog, 't'),
       await rowsOf(catalog, 'u'),
       catalog.views(),
-      catalog.rememberedResult('k') ?? null,
+      (await catalog.rememberedResult('k')) ?? null,
     ])
   }
 

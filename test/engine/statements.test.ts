@@ -45,6 +45,47 @@ describe('writes', () => {
     expect((await replaced({ b: 2, a: 1 })).rows).toEqual([[1]])
   })
 
+  it('remembers a write that had nothing to change', async () => {
+    const drop = () => under.query('DROP TABLE IF EXISTS victim', { idempotencyKey: 'key-5' })
+    expect((await drop()).rows).toEqual([[0]])
+    await under.query('CREATE TABLE victim AS SELECT 1 AS a')
+    expect((await drop()).rows).toEqual([[0]])
+    const make = () => under.query('CREATE TABLE IF NOT EXISTS victim AS SELECT 2 AS a', { idempotencyKey: 'key-6' })
+    expect((await make()).rows).toEqual([[0]])
+    expect((await under.query('SELECT a FROM victim')).rows).toEqual([[1]])
+    await under.query('DROP TABLE victim')
+    expect((await make()).rows).toEqual([[0]])
+    await expect(under.query('SELECT a FROM victim')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
+  })
+
+  it('answers a repeated write as the first whatever has become of its table', async () => {
+    await under.query('CREATE TABLE gone AS SELECT 1 AS a')
+    const insert = requestOf('INSERT INTO gone VALUES (2), (3)', { idempotencyKey: 'key-7' })
+    expect((await under.query(insert.sql, insert)).rows).toEqual([[2]])
+    await under.query('DROP TABLE gone')
+    expect((await under.query(insert.sql, insert)).rows).toEqual([[2]])
+    const { columns, body } = await under.engine.submit('gone-parquet', { ...insert, format: 'parquet' }).result
+    const pieces: Uint8Array[] = []
+    for await (const piece of body) pieces.push(piece)
+    expect([columns.map(({ name }) => name), Buffer.concat(pieces).subarray(0, 4).toString()]).toEqual([['Count'], 'PAR1'])
+    const other = { idempotencyKey: 'key-7', timeZone: 'Europe/Berlin' }
+    await expect(under.query('CREATE TABLE gone AS SELECT 1 AS a', other)).rejects.toMatchObject({ code: 'CONFLICT' })
+    // A SELECT repeats nothing, whatever its key.
+    expect((await under.query('SELECT 1 AS a', other)).rows).toEqual([[1]])
+  })
+
+  it('keeps the keys of tenants apart, and knows those of earlier versions', async () => {
+    await under.query('CREATE TABLE shared AS SELECT 1 AS a')
+    for (const [tenant, idempotencyKey] of [
+      ['a', 'b:c'],
+      ['a:b', 'c'],
+    ] as const) {
+      await under.query('INSERT INTO shared SELECT 2', { tenant, idempotencyKey })
+    }
+    expect((await under.query('SELECT count(*) FROM shared')).rows).toEqual([[3]])
+    expect(await under.catalog.rememberedResult('a:b:c')).toMatchObject({ count: 1 })
+  })
+
   it('does two writes at the same time with one idempotency key once', async () => {
     await under.query('CREATE TABLE twice AS SELECT 1 AS a')
     const options = { idempotencyKey: 'key-2' }

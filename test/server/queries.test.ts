@@ -249,6 +249,22 @@ describe('/v1/queries', () => {
     expect(csv.body.trim().split(/\r?\n/)).toEqual(['a,b', '1,2'])
   })
 
+  it('makes no promised write again for another format, and runs nothing for HEAD', async () => {
+    const { queryId } = (await server.call('/v1/queries', { body: { sql: 'DROP TABLE IF EXISTS victim' } })).body
+    const path = `/v1/queries/${queryId}/result`
+    expect((await server.call(path)).body.rows).toEqual([[0]])
+    await server.query('CREATE TABLE victim AS SELECT 1 AS a')
+    const head = await fetch(`${server.url}${path}`, { method: 'HEAD', headers: { accept: 'text/csv' } })
+    expect([head.status, head.headers.get('content-type'), await head.text()]).toEqual([200, 'text/csv; charset=utf-8', ''])
+    const csv = await server.call(path, { headers: { accept: 'text/csv' } })
+    expect(csv.body.trim().split(/\r?\n/)).toEqual(['Count', '0'])
+    expect((await server.query('SELECT a FROM victim')).rows).toEqual([[1]])
+    await server.query('DROP TABLE victim')
+    const arrow = await fetch(`${server.url}${path}`, { headers: { accept: 'application/vnd.apache.arrow.stream' } })
+    const table = tableFromIPC(Buffer.from(await arrow.arrayBuffer()))
+    expect([table.schema.names, table.numRows]).toEqual([['Count'], 1])
+  })
+
   it('cancels within two seconds', async () => {
     const { queryId } = (await server.call('/v1/queries', { body: { sql: slow } })).body
     await expect.poll(async () => (await server.call(`/v1/queries/${queryId}`)).body.state).toBe('running')

@@ -33,7 +33,7 @@ class FakeEngine {
   readonly submitted: {
     readonly queryId: string
     readonly request: QueryRequest
-    readonly finish: (rows: string) => void
+    readonly finish: (rows: string, count?: number) => void
     readonly settle: (more: Partial<QueryStatus>) => void
   }[] = []
 
@@ -57,9 +57,9 @@ class FakeEngine {
     this.submitted.push({
       queryId,
       request: asked,
-      finish: (rows) => {
+      finish: (rows, count) => {
         status = { ...status, state: 'finished' }
-        resolve({ columns: [], contentType: '', body: once(rows) })
+        resolve({ columns: [], contentType: '', body: once(rows), ...(count === undefined ? {} : { count }) })
       },
       settle: (more) => {
         status = { ...status, ...more }
@@ -123,6 +123,19 @@ it('tells all about a query that has ended, also what came in after its answer h
   expect([early.state, early.template]).toEqual(['finished', undefined])
   engine.submitted[0]?.settle({ template: 'settled since' })
   await expect.poll(async () => (await queries.status(queryId)).template).toBe('settled since')
+})
+
+it('gives an answer in another format by a SELECT once more, and the count of a write without the write', async () => {
+  const { engine, queries } = await book('again')
+  const select = await queries.promise(request)
+  const write = await queries.promise({ ...request, sql: 'INSERT INTO t VALUES ($1)', params: { 1: 5 } })
+  engine.submitted[0]?.finish('[1]')
+  engine.submitted[1]?.finish('[3]', 3)
+  for (const { queryId } of [select, write]) queries.runAgain(queryId, await queries.result(queryId), 'csv').over()
+  expect(engine.submitted.slice(2).map((again) => again.request)).toMatchObject([
+    { sql: 'SELECT 1', format: 'csv' },
+    { sql: 'SELECT 3::BIGINT AS "Count"', params: {}, format: 'csv' },
+  ])
 })
 
 it('promises under the id that its client wants, once', async () => {

@@ -9,11 +9,12 @@ import { answerId } from './derived-ids.js'
 import { contentTypes, encodeSmall, selectOf } from './encode-small.js'
 import type { EngineParts, StreamEnd } from './engine-parts.js'
 import { explainPlan, explainRows } from './explain.js'
+import { answerBefore } from './keyed-writes.js'
 import { identityOf } from './plan-identity.js'
 import { resultStream } from './result-stream.js'
 import type { QueryRun, RoundEnd } from './run-plan.js'
 import { confirmedPlan, type OnPlanned, runRounds } from './run-rounds.js'
-import { countColumns, runWrite } from './run-write.js'
+import { countColumns, keyedWrite, runWrite, type WriteAnswer } from './run-write.js'
 
 /** An answer: whole in `inline`, or as a stream. */
 export interface StatementAnswer {
@@ -24,12 +25,17 @@ export interface StatementAnswer {
   readonly rows: number
   readonly inline?: Uint8Array
   readonly stream?: { readonly pieces: AsyncIterable<Uint8Array>; readonly ended: Promise<StreamEnd> }
+  /** What a write answers; absent where the statement wrote nothing. */
+  readonly count?: number
   /** Lineage id; absent where the engine itself had to say something. */
   readonly segment?: SegmentId
 }
 
 export async function answerStatement(parts: EngineParts, query: QueryRun, onPlanned: OnPlanned): Promise<StatementAnswer> {
   parts.quarantine.check(query.request.sql)
+  const keyed = keyedWrite(query)
+  const before = keyed && (await answerBefore<WriteAnswer>(parts.catalog, keyed))
+  if (before !== undefined) return answerCount(parts, query, unplanned, before, onPlanned)
   const plan = await confirmedPlan(parts, query.request, query.signal)
   onPlanned(plan)
   switch (plan.statement.kind) {
@@ -38,7 +44,7 @@ export async function answerStatement(parts: EngineParts, query: QueryRun, onPla
     case 'explain':
       return answerExplain(parts, query, plan, onPlanned)
     default:
-      return answerCount(parts, query, await runWrite(parts, query, plan, onPlanned), onPlanned)
+      return answerCount(parts, query, plan, await runWrite(parts, query, plan, onPlanned), onPlanned)
   }
 }
 
@@ -119,13 +125,30 @@ async function answerExplain(parts: EngineParts, query: QueryRun, plan: Plan, on
   return say(parts, query, plan, columns, rows, onPlanned)
 }
 
-function answerCount(
+async function answerCount(
   parts: EngineParts,
   query: QueryRun,
-  written: { count: number; plan: Plan },
+  plan: Plan,
+  { count }: WriteAnswer,
   onPlanned: OnPlanned,
 ): Promise<StatementAnswer> {
-  return say(parts, query, written.plan, countColumns, [[written.count]], onPlanned)
+  return { ...(await say(parts, query, plan, countColumns, [[count]], onPlanned)), count }
+}
+
+/** Of a write that was done before: its tables may be gone by now. */
+const unplanned: Plan = {
+  statement: { kind: 'select' },
+  template: '',
+  fingerprint: '',
+  literals: [],
+  columns: countColumns,
+  reads: [],
+  work: { shape: 'whole', whole: { sql: '', columns: countColumns, operators: [] }, why: 'it was done before' },
+  columnLineage: [],
+  repeatable: false,
+  ordered: false,
+  parameterTypes: [],
+  planMs: 0,
 }
 
 /** Gives rows that the engine knows itself; binary formats are encoded by a node. */

@@ -54,8 +54,10 @@ export interface EngineCatalog {
     columns: readonly Column[],
     seen?: SnapshotId,
   ): Promise<PendingWrite>
-  /** The result of the write with this idempotency key, if it was committed. */
-  rememberedResult(key: string): unknown
+  /** Resolves with the result of the write with this idempotency key, if it was committed. */
+  rememberedResult(key: string): Promise<unknown>
+  /** Remembers the result of a write that had nothing to change. */
+  remember(options: CommitOptions): Promise<void>
   dropTable(table: string, ifExists: boolean, options?: CommitOptions): Promise<boolean>
   createView(view: string, sql: string, replace: boolean, options?: CommitOptions): Promise<void>
   dropView(view: string, ifExists: boolean, options?: CommitOptions): Promise<boolean>

@@ -77,7 +77,8 @@ export class QueryExecution implements Execution {
       if (answer.stream !== undefined) return this.#streamed(answer, answer.stream)
       const bytes = answer.inline ?? new Uint8Array()
       this.#finish(answer, answer.rows, bytes.length)
-      return { columns: answer.columns, contentType: answer.contentType, body: once(bytes) }
+      const { columns, contentType, count } = answer
+      return { columns, contentType, body: once(bytes), ...(count === undefined ? {} : { count }) }
     } catch (error) {
       throw this.#fail(error)
     }

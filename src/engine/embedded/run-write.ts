@@ -1,15 +1,15 @@
 /**
  * Statements that change something. Rows are made by tasks into a folder that nobody sees; the catalogue's commit makes them
- * the table, or not at all. A write with an idempotency key is answered from the commit that remembered it; another write with
- * the same key is refused.
+ * the table, or not at all.
  */
 import { relationName } from '../../model/catalogue.js'
 import { ForebayError } from '../../model/errors.js'
 import type { TaskOutput } from '../../model/messages.js'
 import type { Plan } from '../../model/query.js'
 import { type Column, stableHash } from '../../model/segment.js'
-import type { CommitOptions, EngineCatalog, PendingWrite } from './engine-options.js'
+import type { EngineCatalog, PendingWrite } from './engine-options.js'
 import type { EngineParts } from './engine-parts.js'
+import { type KeyedWrite, type Remember, writeOnce } from './keyed-writes.js'
 import type { QueryRun } from './run-plan.js'
 import { confirmedPlan, type OnPlanned, plansMax, runRounds } from './run-rounds.js'
 
@@ -18,38 +18,19 @@ export const countColumns: readonly Column[] = [{ name: 'Count', type: 'BIGINT' 
 /** Rows of one row group of a written file: DuckDB's own size, so that it reads a group per thread. */
 export const rowGroupRows = 122_880
 
-export interface WriteEnd {
+export interface WriteAnswer {
   readonly count: number
-  readonly plan: Plan
 }
 
-export async function runWrite(parts: EngineParts, query: QueryRun, plan: Plan, onPlanned: OnPlanned): Promise<WriteEnd> {
-  const key = idempotencyKey(query)
-  if (key === undefined) return { count: await write(parts, query, plan, onPlanned, undefined), plan }
-  // The same write that is under way decides first; only if it fails is it done again.
-  for (let other = parts.writes.get(key); other !== undefined; other = parts.writes.get(key)) {
-    await Promise.race([other, aborted(query.signal)])
-    query.signal.throwIfAborted()
-  }
-  const remembered = rememberedCount(parts.catalog, key, query)
-  if (remembered !== undefined) return { count: remembered, plan }
-  const work = write(parts, query, plan, onPlanned, key)
-  parts.writes.set(
-    key,
-    work.then(
-      () => {},
-      () => {},
-    ),
-  )
-  try {
-    return { count: await work, plan }
-  } finally {
-    parts.writes.delete(key)
-  }
+/** A statement's write by its idempotency key, if it has one. */
+export function keyedWrite({ request }: QueryRun): KeyedWrite | undefined {
+  const { tenant, idempotencyKey: key, sql, params, timeZone } = request
+  if (key === undefined) return undefined
+  return { tenant, key, hash: stableHash([sql, JSON.stringify(Object.entries(params).toSorted()), timeZone], 16) }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+export function runWrite(parts: EngineParts, query: QueryRun, plan: Plan, onPlanned: OnPlanned): Promise<WriteAnswer> {
+  return writeOnce(parts, keyedWrite(query), query.signal, (remember) => write(parts, query, plan, onPlanned, remember))
 }
 
 async function write(
@@ -57,27 +38,30 @@ async function write(
   query: QueryRun,
   plan: Plan,
   onPlanned: OnPlanned,
-  key: string | undefined,
-): Promise<number> {
+  remember: Remember<WriteAnswer>,
+): Promise<WriteAnswer> {
   const { catalog } = parts
   const { statement } = plan
-  const done = rememberedAs(key, query, 0)
+  const nothing = { count: 0 }
   query.enter('running')
   switch (statement.kind) {
     case 'create-table':
-      if (statement.ifNotExists && isDefined(catalog, statement.table)) return 0
-      return writeRows(parts, query, plan, statement.table, statement.replace ? 'replace' : 'create', onPlanned, key)
+      if (statement.ifNotExists && isDefined(catalog, statement.table)) {
+        await catalog.remember(remember(nothing))
+        return nothing
+      }
+      return writeRows(parts, query, plan, statement.table, statement.replace ? 'replace' : 'create', onPlanned, remember)
     case 'insert':
-      return writeRows(parts, query, plan, statement.table, 'insert', onPlanned, key)
+      return writeRows(parts, query, plan, statement.table, 'insert', onPlanned, remember)
     case 'drop-table':
-      await catalog.dropTable(statement.table, statement.ifExists, done)
-      return 0
+      await catalog.dropTable(statement.table, statement.ifExists, remember(nothing))
+      return nothing
     case 'create-view':
-      await catalog.createView(statement.view, statement.sql, statement.replace, done)
-      return 0
+      await catalog.createView(statement.view, statement.sql, statement.replace, remember(nothing))
+      return nothing
     case 'drop-view':
-      await catalog.dropView(statement.view, statement.ifExists, done)
-      return 0
+      await catalog.dropView(statement.view, statement.ifExists, remember(nothing))
+      return nothing
     default:
       throw new ForebayError('INTERNAL', `a "${statement.kind}" does not write`)
   }
@@ -96,8 +80,8 @@ async function writeRows(
   table: string,
   mode: 'create' | 'replace' | 'insert',
   onPlanned: OnPlanned,
-  key: string | undefined,
-): Promise<number> {
+  remember: Remember<WriteAnswer>,
+): Promise<WriteAnswer> {
   const { plan, pending } = await begin(parts, query, first, table, mode, onPlanned)
   let committed = false
   try {
@@ -106,11 +90,12 @@ async function writeRows(
     const { result } = end.outcome
     if (result.to !== 'table') throw new ForebayError('INTERNAL', `a write came back as "${result.to}"`)
     query.signal.throwIfAborted()
+    const answer = { count: result.rows }
     committed = true
-    const snapshot = await pending.commit(result.files, rememberedAs(key, query, result.rows))
+    const snapshot = await pending.commit(result.files, remember(answer))
     parts.lineage.written(query.queryId, table, snapshot, result.files)
     parts.lineage.columns(query.queryId, end.plan, table)
-    return result.rows
+    return answer
   } catch (error) {
     if (!committed) await pending.abort().catch(parts.onError)
     throw error
@@ -138,35 +123,4 @@ async function begin(
     plan = await confirmedPlan(parts, query.request, query.signal)
     onPlanned(plan)
   }
-}
-
-function idempotencyKey({ request }: QueryRun): string | undefined {
-  return request.idempotencyKey === undefined ? undefined : `${request.tenant}:${request.idempotencyKey}`
-}
-
-/** What is kept of a write beside its key; `write` is absent where an earlier version kept it. */
-interface RememberedWrite {
-  readonly count: number
-  readonly write?: string
-}
-
-function rememberedAs(key: string | undefined, query: QueryRun, count: number): CommitOptions {
-  if (key === undefined) return {}
-  return { idempotencyKey: key, result: { count, write: writeHash(query) } satisfies RememberedWrite }
-}
-
-/** What the write with this key answered. Throws CONFLICT when the key was another write's. */
-function rememberedCount(catalog: EngineCatalog, key: string, query: QueryRun): number | undefined {
-  const remembered = catalog.rememberedResult(key) as RememberedWrite | undefined
-  if (remembered?.write !== undefined && remembered.write !== writeHash(query)) {
-    const name = query.request.idempotencyKey ?? ''
-    throw new ForebayError('CONFLICT', `idempotency key "${name}" was used for another statement`, {
-      hint: 'give every write a key of its own; the same key only repeats the same statement with the same parameters',
-    })
-  }
-  return remembered?.count
-}
-
-function writeHash({ request }: QueryRun): string {
-  return stableHash([request.sql, JSON.stringify(Object.entries(request.params).toSorted()), request.timeZone], 16)
 }

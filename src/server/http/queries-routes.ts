@@ -97,6 +97,11 @@ export function queriesRoutes(app: App, rooms: Rooms): void {
       const format = accept === undefined || accept.includes('*/*') ? kept.format : acceptedFormat(accept)
       const { idleSocket } = rooms.configuration.limits
       if (format !== kept.format) {
+        if (request.method === 'HEAD') {
+          // It asks for what is there, not for something to be run.
+          reply.raw.writeHead(200, { ...takeOver(reply as FastifyReply, format), 'x-forebay-query-id': id }).end()
+          return
+        }
         await sendAnswer(reply as FastifyReply, rooms.queries.runAgain(id, kept, format), format, idleSocket)
         return
       }

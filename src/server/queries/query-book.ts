@@ -4,7 +4,7 @@
  * ended runs again under the same id (a write carries its id as idempotency key, so that it is never made twice). What
  * ended is remembered for a while here, for ever (as far as retention goes) in the history.
  */
-import type { Engine, Execution } from '../../engine/engine.js'
+import type { Engine, Execution, QueryResult } from '../../engine/engine.js'
 import type { Clock } from '../../model/clock.js'
 import { ForebayError, fromErrorRecord, toErrorRecord } from '../../model/errors.js'
 import type { QueryRequest, QueryStatus, ResultFormat } from '../../model/query.js'
@@ -44,8 +44,8 @@ export class QueryBook {
   readonly #options: QueryBookOptions
   readonly #live = new Map<string, Entry>()
   readonly #ended = new Map<string, QueryStatus>()
-  /** Of promised queries, as long as they are in one of the maps above. */
-  readonly #requests = new Map<string, QueryRequest>()
+  /** What gives the answer of a promised query again and changes nothing, as long as the query is in one of the maps above. */
+  readonly #again = new Map<string, QueryRequest>()
   /** What an earlier run promised, and did not bring to an end. */
   #promised: readonly (readonly [string, QueryRequest])[]
   /** Promises that are being made durable. */
@@ -121,11 +121,11 @@ export class QueryBook {
   }
 
   /**
-   * The answer of a promised query in another format than the one it is kept in: its request once more, which finds the stored
-   * answer as long as the data is the same. A write keeps its idempotency key and is not made twice.
+   * The answer of a promised query in another format than the one it is kept in: a SELECT once more, which finds the stored
+   * answer as long as the data is the same, and of a write its count alone.
    */
   runAgain(queryId: string, kept: KeptResult, format: ResultFormat): RunningQuery {
-    const request = this.#requests.get(queryId)
+    const request = this.#again.get(queryId)
     if (request !== undefined) return this.run({ ...request, format, reuse: true })
     throw new ForebayError('REQUEST_INVALID', `the answer of query "${queryId}" is kept as ${kept.format}`, {
       hint: 'ask for it in that format, or run the query again',
@@ -165,7 +165,6 @@ export class QueryBook {
 
   #startPromised(queryId: string, request: QueryRequest): Execution {
     const execution = this.#submit(queryId, request)
-    this.#requests.set(queryId, request)
     const kept = this.#keep(execution, request)
     this.#live.set(queryId, { execution, kept })
     // Nobody may be waiting for it: the error is told by the status and by whoever asks for the result.
@@ -178,6 +177,7 @@ export class QueryBook {
     const { results, promises, onError } = this.#options
     try {
       const result = await execution.result
+      this.#again.set(queryId, withoutWriting(request, result))
       const kept = await results.keep(
         queryId,
         request.format,
@@ -202,7 +202,7 @@ export class QueryBook {
     for (const oldest of this.#ended.keys()) {
       if (this.#ended.size <= endedMax) return
       this.#ended.delete(oldest)
-      this.#requests.delete(oldest)
+      this.#again.delete(oldest)
     }
   }
 
@@ -218,6 +218,11 @@ export class QueryBook {
 
 const taken = (queryId: string): ForebayError =>
   new ForebayError('CONFLICT', `there is a query "${queryId}" already`, { hint: 'leave the id to the server' })
+
+/** A statement that wrote something is not run again: what it counted is selected. */
+function withoutWriting(request: QueryRequest, { count }: QueryResult): QueryRequest {
+  return count === undefined ? request : { ...request, sql: `SELECT ${count}::BIGINT AS "Count"`, params: {} }
+}
 
 /** A framed answer whose query failed is not kept: JSON would end it with an `error` member instead of throwing. */
 async function* untilBroken(body: AsyncIterable<Uint8Array>, execution: Execution): AsyncGenerator<Uint8Array> {
