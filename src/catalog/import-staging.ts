@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ForebayError } from '../model/errors.js'
@@ -8,6 +8,8 @@ import type { ImportFormat } from './import-plan.js'
 export interface StagedFile {
   readonly path: string
   readonly bytes: number
+  /** SHA-256 of the bytes. */
+  readonly hash: string
   remove(): Promise<void>
 }
 
@@ -56,10 +58,10 @@ async function save(
 ) {
   let [bytes, path] = [0, '']
   let file: Awaited<ReturnType<typeof open>> | undefined
+  const hash = createHash('sha256')
   try {
-    for await (const chunk of body) {
+    for await (const chunk of headFirst(body, gzipMark.length)) {
       signal.throwIfAborted()
-      if (chunk.byteLength === 0) continue
       bytes += chunk.byteLength
       if (bytes > bytesMax) {
         throw new ForebayError('REQUEST_TOO_LARGE', `the upload is larger than the limit of ${bytesMax} bytes`, {
@@ -71,15 +73,30 @@ async function save(
         path = join(folder, `upload.${format}${isGzip(chunk) && format !== 'parquet' ? '.gz' : ''}`)
         file = await open(path, 'wx', 0o600)
       }
-      await file.write(chunk)
+      hash.update(chunk)
+      await file.appendFile(chunk)
     }
   } finally {
     await file?.close()
   }
   if (!file) throw new ForebayError('REQUEST_INVALID', 'the file is empty', { hint: 'send a file that has something in it' })
-  return { path, bytes }
+  return { path, bytes, hash: hash.digest('hex') }
 }
 
-function isGzip(chunk: Uint8Array): boolean {
-  return chunk[0] === 0x1f && chunk[1] === 0x8b
+/** The same bytes without empty chunks; the first chunk has at least so many of them, or all. */
+export async function* headFirst(body: AsyncIterable<Uint8Array>, bytesMin: number): AsyncGenerator<Uint8Array> {
+  let head: Uint8Array | undefined = new Uint8Array()
+  for await (const chunk of body) {
+    if (chunk.byteLength === 0) continue
+    const joined: Uint8Array = head === undefined ? chunk : Buffer.concat([head, chunk])
+    head = head !== undefined && joined.byteLength < bytesMin ? joined : undefined
+    if (head === undefined) yield joined
+  }
+  if (head !== undefined && head.byteLength > 0) yield head
+}
+
+const gzipMark = [0x1f, 0x8b]
+
+function isGzip(head: Uint8Array): boolean {
+  return gzipMark.every((byte, index) => head[index] === byte)
 }

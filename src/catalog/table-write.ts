@@ -25,9 +25,9 @@ export interface TableWrite {
   /**
    * Makes the files part of the table, durably, in their order. Rejects with WRITE_CONFLICT when another write of the table
    * was committed since `beginWrite`, with FILE_UNREADABLE, DISK_EXCEEDED or UNAVAILABLE; the table is then as it was, unless
-   * the message says that the write took effect.
+   * the message says that the write took effect. `remember` is told the snapshot that the commit makes.
    */
-  commit(files: readonly WrittenFile[], options?: CommitOptions): Promise<Snapshot>
+  commit(files: readonly WrittenFile[], remember?: (snapshot: Snapshot) => CommitOptions): Promise<Snapshot>
   /** Gives it up and removes its files. */
   abort(): Promise<void>
 }

@@ -103,8 +103,8 @@ export class WrittenTables {
     return {
       folder,
       columns,
-      commit: (files, options) =>
-        end(() => this.#exclusive(() => this.#commitWrite(name, mode, columns, current, folder, files, options))),
+      commit: (files, remember) =>
+        end(() => this.#exclusive(() => this.#commitWrite(name, mode, columns, current, folder, files, remember))),
       abort: () => (open ? end(() => this.#options.fileSystem.remove(folder).catch(() => undefined)) : Promise.resolve()),
     }
   }
@@ -217,7 +217,7 @@ export class WrittenTables {
     began: ManifestTable | undefined,
     folder: string,
     files: readonly WrittenFile[],
-    options: CommitOptions = {},
+    remember: (snapshot: Snapshot) => CommitOptions = () => ({}),
   ): Promise<Snapshot> {
     const what = `the write to table "${name}"`
     try {
@@ -236,7 +236,7 @@ export class WrittenTables {
       const definition = await this.#load(table, new AbortController().signal)
       if (definition.kind !== 'dataset') throw fileUnreadable(definition.kind === 'broken' ? definition.error.message : name)
       const tables = [...this.#manifest.tables.filter((other) => other !== current), table]
-      await this.#replace({ tables }, what, options)
+      await this.#replace({ tables }, what, remember(definition.snapshot))
       this.#define(table.name, definition)
       return definition.snapshot
     } catch (error) {

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { importFormatOf, planImport } from '../../src/catalog/import-plan.js'
-import { ImportStaging } from '../../src/catalog/import-staging.js'
+import { headFirst, ImportStaging } from '../../src/catalog/import-staging.js'
 import { DuckdbLake } from './support/duckdb-lake.js'
 
 let lake: DuckdbLake
@@ -96,13 +98,40 @@ describe('the staging of uploads', () => {
     const staged = await staging.stage(chunks(Buffer.from('a,b\n'), new Uint8Array(), Buffer.from('1,2\n')), options)
     expect(readFileSync(staged.path, 'utf8')).toBe('a,b\n1,2\n')
     expect(staged.bytes).toBe(8)
+    expect(staged.hash).toBe(createHash('sha256').update('a,b\n1,2\n').digest('hex'))
     await staged.remove()
     expect(readdirSync(folder)).toEqual([])
   })
 
-  it('names a compressed upload so that DuckDB finds out', async () => {
-    const staged = await staging.stage(chunks(gzipSync('x\n5\n')), options)
+  it('names a compressed upload so that DuckDB finds out, however it comes in', async () => {
+    const bytes = gzipSync('x\n5\n')
+    const staged = await staging.stage(chunks(bytes.subarray(0, 1), bytes.subarray(1)), options)
     expect(await lake.rows(planImport([staged.path], 'csv').selectSql([{ name: 'x', type: 'BIGINT' }]))).toEqual([['5']])
+  })
+
+  it('saves all of an upload on a disk that takes less than it is given', async () => {
+    const probe = await open(join(folder, 'probe'), 'w')
+    const handle = Object.getPrototypeOf(probe)
+    await probe.close()
+    const write = handle.write
+    const short = vi.spyOn(handle, 'write').mockImplementation(function (this: unknown, bytes) {
+      return write.call(this, (bytes as Uint8Array).subarray(0, 1))
+    })
+    const staged = await staging.stage(chunks(Buffer.from('a,b\n')), options)
+    short.mockRestore()
+    expect(readFileSync(staged.path, 'utf8')).toBe('a,b\n')
+  })
+
+  it('puts the beginning of a stream into its first chunk', async () => {
+    const sizes = async (...parts: readonly string[]) => {
+      const lengths: number[] = []
+      for await (const chunk of headFirst(chunks(...parts.map((part) => Buffer.from(part))), 4)) lengths.push(chunk.byteLength)
+      return lengths
+    }
+    expect(await sizes('P', '', 'AR', '1abc', 'd', '', 'e')).toEqual([7, 1, 1])
+    expect(await sizes('PAR1')).toEqual([4])
+    expect(await sizes('a', 'b')).toEqual([2])
+    expect(await sizes('', '')).toEqual([])
   })
 
   it('leaves nothing of an upload that is empty, too large, broken off or cancelled', async () => {

@@ -25,9 +25,9 @@ async function fill(write: TableWrite, select: string, name = 'part-0.parquet') 
   return { path, rows, bytes: 1 }
 }
 
-async function put(catalog: Catalog, table: string, mode: WriteMode, values: string, options?: CommitOptions) {
+async function put(catalog: Catalog, table: string, mode: WriteMode, values: string, options: CommitOptions = {}) {
   const write = await catalog.beginWrite(table, mode, columns)
-  return write.commit([await fill(write, `SELECT unnest([${values}])::INTEGER AS x`)], options)
+  return write.commit([await fill(write, `SELECT unnest([${values}])::INTEGER AS x`)], () => options)
 }
 
 /** The rows that a reader of the current snapshot sees. */

@@ -128,6 +128,28 @@ describe('import', () => {
   })
 })
 
+describe('an import with an idempotency key', () => {
+  it('is done once, whatever has become of its table, and never for other bytes', async () => {
+    const folder = join(under.stateFolder, 'imports')
+    mkdirSync(folder, { recursive: true })
+    const path = join(folder, 'once.csv')
+    writeFileSync(path, 'a\n1\n2\n')
+    const load = (content: string, kind: 'csv' | 'json' = 'csv') => {
+      const once = { key: 'import-1', content }
+      return under.engine.importFiles({ table: 'onced', paths: [path], kind, mode: 'auto', once }, AbortSignal.timeout(20_000))
+    }
+    const [first, second] = await Promise.all([load('x'), load('x')])
+    expect(second).toEqual(first)
+    expect(first).toEqual({ rows: 2, segments: 1, snapshot: under.catalog.current('onced')?.id })
+    expect((await under.query('SELECT count(*) FROM onced')).rows).toEqual([[2]])
+    await expect(load('y')).rejects.toMatchObject({ code: 'CONFLICT' })
+    await expect(load('x', 'json')).rejects.toMatchObject({ code: 'CONFLICT' })
+    await under.query('DROP TABLE onced')
+    expect(await load('x')).toEqual(first)
+    expect(under.catalog.current('onced')).toBeUndefined()
+  })
+})
+
 describe('a query', () => {
   it('streams a large answer whole', async () => {
     const { rows, status } = await under.query('SELECT id, text FROM wide')

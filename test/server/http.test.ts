@@ -62,10 +62,15 @@ describe('tables', () => {
 })
 
 describe('import', () => {
-  const send = async (path: string, type: string, body: string | Buffer): Promise<{ status: number; body: Answer }> => {
+  const send = async (
+    path: string,
+    type: string,
+    body: string | Buffer,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: Answer }> => {
     const response = await fetch(server.url + path, {
       method: 'POST',
-      headers: { 'content-type': type },
+      headers: { 'content-type': type, ...headers },
       body: new Uint8Array(Buffer.from(body)),
     })
     return { status: response.status, body: (await response.json()) as Answer }
@@ -82,6 +87,16 @@ describe('import', () => {
       ['3', 'd'],
       ['4', 'null'],
     ])
+  })
+
+  it('takes the same bytes with one idempotency key once, and no others', async () => {
+    const load = (text: string, key: string) => send('/v1/tables/keyed/import', 'text/csv', text, { 'idempotency-key': key })
+    const first = await load('id\n1\n', 'import-1')
+    expect(first).toMatchObject({ status: 200, body: { rows: 1 } })
+    expect(await load('id\n1\n', 'import-1')).toEqual(first)
+    expect((await load('id\n2\n', 'import-1')).body.error?.code).toBe('CONFLICT')
+    expect((await load('id\n1\n', 'import 1')).body.error?.code).toBe('REQUEST_INVALID')
+    expect((await server.query('SELECT id FROM keyed')).rows).toEqual([[1]])
   })
 
   it('finds out what a file is', async () => {

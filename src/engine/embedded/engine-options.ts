@@ -26,8 +26,8 @@ export interface PendingWrite {
   readonly folder: string
   /** Columns of the table as it will be. */
   readonly columns: readonly Column[]
-  /** First commit wins, the other gets WRITE_CONFLICT. Resolves when it would survive a crash. */
-  commit(files: readonly WrittenFile[], options?: CommitOptions): Promise<Snapshot>
+  /** First commit wins, the other gets WRITE_CONFLICT. Resolves when it would survive a crash. `remember` is told the snapshot that it makes. */
+  commit(files: readonly WrittenFile[], remember?: (snapshot: Snapshot) => CommitOptions): Promise<Snapshot>
   abort(): Promise<void>
 }
 

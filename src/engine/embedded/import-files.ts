@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { type ImportPlan, planImport } from '../../catalog/import-plan.js'
 import { ForebayError, importUnreadable } from '../../model/errors.js'
 import type { TaskOutput } from '../../model/messages.js'
-import type { Column, SnapshotId } from '../../model/segment.js'
+import { type Column, type Snapshot, type SnapshotId, stableHash } from '../../model/segment.js'
 import { elsewhere, runTask, type TaskDraft } from '../../scheduler/run-task.js'
 import type { EngineParts } from './engine-parts.js'
+import { type KeyedWrite, type Remember, writeOnce } from './keyed-writes.js'
 import { rowGroupRows } from './run-write.js'
 import { transformationOf } from './transformation-of.js'
 
@@ -16,6 +17,8 @@ export interface ImportRequest {
   readonly kind: 'csv' | 'json' | 'parquet'
   /** `auto`: into the table if it exists, else a new one. */
   readonly mode: 'create' | 'insert' | 'auto'
+  /** Where the client gave an idempotency key; `content` is a hash of the files' bytes. */
+  readonly once?: { readonly key: string; readonly content: string }
 }
 
 export interface ImportResult {
@@ -27,7 +30,21 @@ export interface ImportResult {
 const importMsMax = 30 * 60_000
 const smallLimits = { inlineBytesMax: 16e6, resultBytesMax: 16e6 }
 
-export async function importFiles(parts: EngineParts, request: ImportRequest, signal: AbortSignal): Promise<ImportResult> {
+export function importFiles(parts: EngineParts, request: ImportRequest, signal: AbortSignal): Promise<ImportResult> {
+  return writeOnce(parts, keyedImport(request), signal, (remember) => readFiles(parts, request, signal, remember))
+}
+
+/** Imports name no tenant. */
+function keyedImport({ once, table, mode, kind }: ImportRequest): KeyedWrite | undefined {
+  return once && { tenant: 'default', key: once.key, hash: stableHash([table, mode, kind, once.content], 16) }
+}
+
+async function readFiles(
+  parts: EngineParts,
+  request: ImportRequest,
+  signal: AbortSignal,
+  remember: Remember<ImportResult>,
+): Promise<ImportResult> {
   const { table, paths, kind } = request
   const importPlan = planImport(paths, kind)
   const given = await describeChecked(parts, importPlan, signal).catch((error: unknown) => {
@@ -45,9 +62,10 @@ export async function importFiles(parts: EngineParts, request: ImportRequest, si
     const { result } = await run(parts, importId, sql, output, signal)
     if (result.to !== 'table') throw new ForebayError('INTERNAL', `an import came back as "${result.to}"`)
     committed = true
-    const snapshot = await pending.commit(result.files)
+    const answer = ({ segments, id }: Snapshot): ImportResult => ({ rows: result.rows, segments: segments.length, snapshot: id })
+    const snapshot = await pending.commit(result.files, (made) => remember(answer(made)))
     parts.lineage.written(importId, table, snapshot, result.files)
-    return { rows: result.rows, segments: snapshot.segments.length, snapshot: snapshot.id }
+    return answer(snapshot)
   } catch (error) {
     if (!committed) await pending.abort().catch(parts.onError)
     throw kind === 'parquet' ? parquetError(error, paths) : error

@@ -92,7 +92,7 @@ async function writeRows(
     query.signal.throwIfAborted()
     const answer = { count: result.rows }
     committed = true
-    const snapshot = await pending.commit(result.files, remember(answer))
+    const snapshot = await pending.commit(result.files, () => remember(answer))
     parts.lineage.written(query.queryId, table, snapshot, result.files)
     parts.lineage.columns(query.queryId, end.plan, table)
     return answer

@@ -1,9 +1,11 @@
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
 import { type ImportFormat, importFormats } from '../../catalog/import-plan.js'
+import { headFirst } from '../../catalog/import-staging.js'
 import { ForebayError } from '../../model/errors.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
+import { idempotencyKey } from './request-schemas.js'
 import { untilClosed } from './until-closed.js'
 
 const importQuery = z.strictObject({
@@ -37,6 +39,7 @@ export function importRoutes(app: App, rooms: Rooms): void {
     },
     async (request, reply) => {
       const { format, mode } = request.query
+      const key = idempotencyKey(request.headers['idempotency-key'])
       const body = request.body as Readable | undefined
       if (body === undefined)
         throw new ForebayError('REQUEST_INVALID', 'the body is empty', { hint: 'send the file as the body' })
@@ -47,7 +50,8 @@ export function importRoutes(app: App, rooms: Rooms): void {
       const staged = await rooms.staging.stage(whole, { format: kind, bytesMax: rooms.configuration.limits.importBytes, signal })
       try {
         const { name: table } = request.params
-        return await rooms.engine.importFiles({ table, paths: [staged.path], kind, mode }, signal)
+        const once = key === undefined ? {} : { once: { key, content: staged.hash } }
+        return await rooms.engine.importFiles({ table, paths: [staged.path], kind, mode, ...once }, signal)
       } finally {
         await staged.remove()
       }
@@ -55,25 +59,31 @@ export function importRoutes(app: App, rooms: Rooms): void {
   )
 }
 
-/** The first bytes of a stream, and a stream that still has them. */
+/** The first bytes of a stream, enough to know it by, and a stream that still has them. */
 async function peek(body: Readable): Promise<{ readonly head: Uint8Array; readonly whole: AsyncIterable<Uint8Array> }> {
-  const source = (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]()
+  const source = headFirst(unlessBroken(body), headBytes)
   const first = await source.next()
   const head = first.done === true ? new Uint8Array() : first.value
   const whole = async function* (): AsyncGenerator<Uint8Array> {
     yield head
-    try {
-      for (let next = await source.next(); next.done !== true; next = await source.next()) yield next.value
-    } catch (error) {
-      throw new ForebayError('REQUEST_INVALID', 'the file broke off before its end', { cause: error })
-    }
+    yield* source
   }
   return { head, whole: whole() }
 }
 
+async function* unlessBroken(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body
+  } catch (error) {
+    throw new ForebayError('REQUEST_INVALID', 'the file broke off before its end', { cause: error })
+  }
+}
+
+const headBytes = 256
+
 /** What a file is by its first bytes: Parquet's mark, a JSON object, else CSV. */
 function sniff(head: Uint8Array): ImportFormat {
-  const text = Buffer.from(head.subarray(0, 256)).toString('utf8')
+  const text = Buffer.from(head.subarray(0, headBytes)).toString('utf8')
   if (text.startsWith('PAR1')) return 'parquet'
   return /^\uFEFF?\s*[{[]/.test(text) ? 'json' : 'csv'
 }
