@@ -160,6 +160,15 @@ export class Catalog {
     return reads.every((read) => this.current(read.dataset)?.id === read.snapshot)
   }
 
+  /** A file that these reads stand on was found changed: looks at them anew, also at written tables, which `confirm` trusts to be ours alone. */
+  async lookAgain(reads: readonly DatasetRead[]): Promise<void> {
+    await this.#written.lookAgain(
+      reads.map((read) => read.dataset),
+      this.#closed.signal,
+    )
+    await this.confirm(reads)
+  }
+
   /** Lists the data folder anew, every table of it. */
   rescan(): Promise<void> {
     return this.#scan()

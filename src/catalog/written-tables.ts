@@ -168,10 +168,21 @@ export class WrittenTables {
       const due = this.#retired.filter(({ folder, since }) => since <= before && !this.#options.isUsed(folder))
       for (const { folder } of due) await this.#options.fileSystem.remove(folder)
       this.#retired = this.#retired.filter((entry) => !due.includes(entry))
-      for (const table of this.#manifest.tables) {
-        if (this.get(table.name)?.kind === 'broken') this.#define(table.name, await this.#load(table, signal))
-      }
+      await this.#lookAt((table) => this.get(table.name)?.kind === 'broken', signal)
     })
+  }
+
+  /** Looks anew at the files of these tables. */
+  async lookAgain(names: readonly string[], signal: AbortSignal): Promise<void> {
+    const wanted = new Set(names.map((name) => name.toLowerCase()))
+    await this.#exclusive(async () => {
+      await this.#settle()
+      await this.#lookAt((table) => wanted.has(table.name.toLowerCase()), signal)
+    })
+  }
+
+  async #lookAt(isWanted: (table: ManifestTable) => boolean, signal: AbortSignal): Promise<void> {
+    for (const table of this.#manifest.tables.filter(isWanted)) this.#define(table.name, await this.#load(table, signal))
   }
 
   #checkWrite(name: string, mode: WriteMode): ManifestTable | undefined {

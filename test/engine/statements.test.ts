@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openUnderTest, requestOf, type UnderTest } from './engine-under-test.js'
@@ -104,6 +104,22 @@ describe('writes', () => {
     expect((await under.query('CREATE TABLE IF NOT EXISTS FEW AS SELECT 1 AS other')).rows).toEqual([[0]])
     expect((await under.query('SELECT count(*) FROM few')).rows).toEqual([[10]])
     await under.query('DROP VIEW few')
+  })
+
+  it('answers over files that were touched or restored, and names one in which a byte has changed', async () => {
+    await under.query('CREATE TABLE touched AS SELECT 1 AS a')
+    const path = under.catalog.current('touched')?.segments[0]?.file.path ?? ''
+    const later = (): void => utimesSync(path, new Date(), new Date(statSync(path).mtimeMs + 1_000))
+    later()
+    expect((await under.query('SELECT a FROM touched')).rows).toEqual([[1]])
+    copyFileSync(path, `${path}.kept`)
+    renameSync(`${path}.kept`, path)
+    expect((await under.query('SELECT a FROM touched')).rows).toEqual([[1]])
+    const bytes = readFileSync(path)
+    bytes[4] = (bytes[4] ?? 0) ^ 1
+    writeFileSync(path, bytes)
+    later()
+    await expect(under.query('SELECT a + 1 AS b FROM touched')).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' })
   })
 
   it('records what a table was made of', async () => {

@@ -44,6 +44,8 @@ export interface EngineCatalog {
    * process, is when the statement came: what was looked at after it need not be looked at again.
    */
   confirm(reads: readonly DatasetRead[], since?: number): Promise<boolean>
+  /** A file that these reads stand on was found changed: looks at them anew, also at written tables. */
+  lookAgain(reads: readonly DatasetRead[]): Promise<void>
   /**
    * An insert's `columns` are the table's own; `seen` is the snapshot of the table that the rows come from, where they do. Rejects with
    * WRITE_CONFLICT where the table is not so any more: plan again.

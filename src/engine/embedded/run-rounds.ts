@@ -55,7 +55,7 @@ export async function runRounds(
       if (query.signal.aborted || number >= roundsMax) throw error
       if (code === 'SEGMENT_CHANGED' && !replanned) {
         replanned = true
-        await parts.catalog.confirm(plan.reads)
+        await parts.catalog.lookAgain(plan.reads)
         plan = await confirmedPlan(parts, query.request, query.signal)
         onPlanned(plan)
       } else if (unreadable(error) && trustStored) {
