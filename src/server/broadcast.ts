@@ -6,7 +6,7 @@ import type { Forecast, LedgerEntry } from '../model/forecast.js'
 import type { LineageEvent, Transfer } from '../model/lineage-event.js'
 import type { Predictor } from '../predict/predictor.js'
 import type { EventHub } from './event-hub.js'
-import { presentForecast, presentLedgerEntry, presentNode, presentQuery, presentTransfer } from './http/present.js'
+import { presentForecastEvent, presentLedgerEntry, presentNode, presentQueryEvent, presentTransfer } from './http/present.js'
 import type { Metrics } from './metrics/metrics.js'
 import type { Tracing } from './tracing/tracing.js'
 
@@ -55,7 +55,7 @@ export class Broadcast {
     this.#tell(() => this.#listeners?.allocator.notice(activity))
     this.#tell(() => this.#listeners?.reporter?.notice(activity))
     if (activity.type === 'arrival') this.#tell(() => predictor.arrivals.observe(activity))
-    else if (activity.type === 'query') this.#tell(() => hub.publish('query', presentQuery(activity.status)))
+    else if (activity.type === 'query') this.#tell(() => hub.publish('query', presentQueryEvent(activity.status)))
     else if (activity.type === 'node') this.#tell(() => hub.publish('node', presentNode(activity.node, 0)))
   }
 
@@ -81,7 +81,7 @@ export class Broadcast {
   /** A forecast was prepared for, met or missed. */
   forecast(forecast: Forecast, state: 'expected' | 'met' | 'missed', queryId: string | undefined): void {
     if (state !== 'expected') this.#count((metrics) => metrics.forecastEnded(state))
-    this.#tell(() => this.#options.hub.publish('forecast', { ...presentForecast(forecast, {}), state, queryId }))
+    this.#tell(() => this.#options.hub.publish('forecast', { ...presentForecastEvent(forecast), state, queryId }))
   }
 
   relationChanged(change: RelationChange, now: number): void {

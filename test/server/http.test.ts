@@ -377,6 +377,21 @@ describe('events', () => {
     expect(ids).toEqual([...ids].sort((a, b) => a - b))
   })
 
+  it('holds the beginning of a long statement, whose status has all of it', async () => {
+    const sql = `SELECT 1 AS long -- ${'x'.repeat(50_000)}`
+    const { queryId } = await server.query(sql)
+    const response = await fetch(`${server.url}/v1/events?kinds=query`, { headers: { 'last-event-id': '0' } })
+    const reader = response.body?.getReader()
+    let text = ''
+    const own = (): string | undefined =>
+      text.split('\n\n').find((event) => event.includes(queryId) && event.includes('"state":"finished"'))
+    while (own() === undefined) text += Buffer.from((await reader?.read())?.value ?? []).toString()
+    await reader?.cancel()
+    const event = JSON.parse(own()?.split('\ndata: ')[1] ?? '') as { sql: string }
+    expect(event.sql).toBe(sql.slice(0, 1_000))
+    expect((await server.call(`/v1/queries/${queryId}`)).body.sql).toBe(sql)
+  })
+
   it('has no HEAD of the stream, which would never end', async () => {
     const { status } = await server.call('/v1/events', { method: 'HEAD', signal: AbortSignal.timeout(5_000) })
     expect(status).toBe(404)

@@ -179,6 +179,18 @@ it('keeps a promise that the stop of the server cut off', async () => {
   await expect(queries.promise(request)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
 })
 
+it('leaves queries with long statements to the history sooner', async () => {
+  const { queries } = await book('long')
+  const ids = Array.from({ length: 70 }, () => {
+    const { execution, over } = queries.run({ ...request, sql: 'x'.repeat(1_000_000) })
+    over()
+    return execution.queryId
+  })
+  await expect(queries.status(ids[0] ?? '')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  expect((await queries.status(ids[10] ?? '')).sql).toHaveLength(1_000_000)
+  expect((await queries.status(ids[69] ?? '')).sql).toHaveLength(1_000_000)
+})
+
 it('removes half-written files of an earlier run', async () => {
   const folder = join(root, 'half')
   mkdirSync(join(folder, 'results'), { recursive: true })

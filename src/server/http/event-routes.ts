@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ForebayError } from '../../model/errors.js'
-import { type EventKind, eventKinds, type Subscription } from '../event-hub.js'
+import { type EventKind, eventKinds, type ServerEvent, type Subscription } from '../event-hub.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
 
@@ -14,7 +14,7 @@ const eventsQuery = z.strictObject({
     .optional(),
 })
 
-/** `GET /v1/events`: server-sent events. A listener that is too slow is told how many events it lost. */
+/** `GET /v1/events`: server-sent events. A listener that is too slow is told how many events it lost; one that takes no byte for a while is cut off. */
 export function eventRoutes(app: App, rooms: Rooms): void {
   const streams = new Set<() => void>()
   // Otherwise a listener would keep the server from closing.
@@ -34,6 +34,7 @@ export function eventRoutes(app: App, rooms: Rooms): void {
           hint: 'close one, or raise limits.eventStreams in the configuration',
         })
       }
+      const { idleSocket } = rooms.configuration.limits
       const kinds = new Set<EventKind>(request.query.kinds ?? eventKinds)
       const lastId = /^\d{1,15}$/.exec(String(request.headers['last-event-id'] ?? ''))?.[0]
       reply.hijack()
@@ -44,31 +45,42 @@ export function eventRoutes(app: App, rooms: Rooms): void {
       })
       raw.write(': forebay\n\n')
       let subscription: Subscription | undefined
+      let cutOff: NodeJS.Timeout | undefined
       let writable = true
+      const send = (text: string): boolean => {
+        writable = raw.write(text)
+        if (!writable) cutOff = setTimeout(() => raw.destroy(), idleSocket)
+        return writable
+      }
+      // Event by event, so that what the socket does not take stays in the hub's bounded queue.
       const pump = (): void => {
-        if (!writable || subscription === undefined) return
-        const { events, dropped } = subscription.take()
-        let text = ''
-        for (const event of events) text += `id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(event.payload)}\n\n`
-        if (dropped > 0) text += `event: dropped\ndata: {"count":${dropped}}\n\n`
-        if (text !== '') writable = raw.write(text)
+        let more = writable
+        while (more) {
+          const event = subscription?.take()
+          more = event !== undefined && send(lines(event))
+        }
       }
       const heartbeat = setInterval(() => {
-        if (writable) writable = raw.write(': heartbeat\n\n')
+        if (writable) send(': heartbeat\n\n')
       }, heartbeatMs)
       const end = (): void => {
         clearInterval(heartbeat)
+        clearTimeout(cutOff)
         subscription?.close()
         streams.delete(end)
-        raw.end()
+        // Who takes nothing now would keep the server from closing all the same.
+        if (writable) raw.end()
+        else raw.destroy()
+        writable = false
       }
       raw.on('drain', () => {
-        writable = true
+        clearTimeout(cutOff)
+        writable = streams.has(end)
         pump()
       })
       raw.on('close', end)
       streams.add(end)
-      // Wakes are gathered, so that a burst of events is one write.
+      // Wakes are gathered: what is written in one turn of the loop leaves together.
       let woken = false
       subscription = rooms.hub.subscribe(kinds, lastId === undefined ? undefined : Number(lastId), () => {
         if (woken) return
@@ -81,3 +93,6 @@ export function eventRoutes(app: App, rooms: Rooms): void {
     },
   )
 }
+
+const lines = ({ id, kind, data }: ServerEvent): string =>
+  `${id === undefined ? '' : `id: ${id}\n`}event: ${kind}\ndata: ${data}\n\n`

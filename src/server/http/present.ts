@@ -96,3 +96,19 @@ export function presentTransfer(transfer: Transfer): Record<string, unknown> {
   const { segment, source, destination, via, bytes, rows, micros, at } = transfer
   return { segment, source, destination, via, bytes, rows, transferMs: micros / 1000, at: isoMicros(at) }
 }
+
+const eventTextMax = 1_000
+const beginning = (text: string): string => text.slice(0, eventTextMax)
+
+/** A query as events tell of it, at every change of its state: of a long statement they hold the beginning. */
+export function presentQueryEvent({ template, ...status }: QueryStatus): Record<string, unknown> {
+  return {
+    ...presentQuery({ ...status, sql: beginning(status.sql) }),
+    ...(template === undefined ? {} : { template: beginning(template) }),
+  }
+}
+
+/** A forecast as events tell of it, with the beginning of a long statement. */
+export function presentForecastEvent(forecast: Forecast): Record<string, unknown> {
+  return presentForecast({ ...forecast, sql: beginning(forecast.sql) }, {})
+}

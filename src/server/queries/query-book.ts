@@ -37,8 +37,9 @@ export interface RunningQuery {
   readonly over: () => void
 }
 
-/** Queries that have ended and are still answered for from memory. */
+/** Queries that have ended and are still answered for from memory, and how long their texts are together. */
 const endedMax = 1_000
+const endedTextMax = 64_000_000
 
 export class QueryBook {
   readonly #options: QueryBookOptions
@@ -46,6 +47,7 @@ export class QueryBook {
   readonly #ended = new Map<string, QueryStatus>()
   /** What gives the answer of a promised query again and changes nothing, as long as the query is in one of the maps above. */
   readonly #again = new Map<string, QueryRequest>()
+  #endedText = 0
   /** What an earlier run promised, and did not bring to an end. */
   #promised: readonly (readonly [string, QueryRequest])[]
   /** Promises that are being made durable. */
@@ -177,7 +179,7 @@ export class QueryBook {
     const { results, promises, onError } = this.#options
     try {
       const result = await execution.result
-      this.#again.set(queryId, withoutWriting(request, result))
+      this.#counted(queryId, () => this.#again.set(queryId, withoutWriting(request, result)))
       const kept = await results.keep(
         queryId,
         request.format,
@@ -200,18 +202,34 @@ export class QueryBook {
     this.#live.delete(queryId)
     this.#remember(entry.execution)
     for (const oldest of this.#ended.keys()) {
-      if (this.#ended.size <= endedMax) return
+      if (this.#ended.size <= endedMax && this.#endedText <= endedTextMax) return
+      this.#endedText -= this.#textOf(oldest)
       this.#ended.delete(oldest)
       this.#again.delete(oldest)
     }
   }
 
+  #counted(queryId: string, change: () => void): void {
+    this.#endedText -= this.#textOf(queryId)
+    change()
+    this.#endedText += this.#textOf(queryId)
+  }
+
+  /** Characters of what may be long about a query that has ended. */
+  #textOf(queryId: string): number {
+    const status = this.#ended.get(queryId)
+    if (status === undefined) return 0
+    const { sql, template = '' } = status
+    return sql.length + template.length + JSON.stringify(this.#again.get(queryId)?.params ?? {}).length
+  }
+
   /** Keeps what is known of a query, and its last word once there is one: an answer leaves before all about its query is settled. */
   #remember(execution: Execution): void {
     const { queryId } = execution
-    this.#ended.set(queryId, execution.status())
+    const note = (): void => this.#counted(queryId, () => this.#ended.set(queryId, execution.status()))
+    note()
     execution.ended.then(() => {
-      if (this.#ended.has(queryId)) this.#ended.set(queryId, execution.status())
+      if (this.#ended.has(queryId)) note()
     }, this.#options.onError)
   }
 }
