@@ -1,15 +1,12 @@
 /** Listeners over real sockets, on the routes alone. */
 import { once } from 'node:events'
 import { ServerResponse } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
-import fastify from 'fastify'
-import { validatorCompiler } from 'fastify-type-provider-zod'
 import { afterEach, expect, it, vi } from 'vitest'
 import { EventHub } from '../../src/server/event-hub.js'
-import type { App } from '../../src/server/http/app.js'
 import { eventRoutes } from '../../src/server/http/event-routes.js'
-import type { Rooms } from '../../src/server/rooms.js'
+import { serveRoutes } from '../support/serve-routes.js'
 
 const closers: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -21,12 +18,9 @@ afterEach(async () => {
 async function listening(idleSocket: number, lastId = ''): Promise<{ readonly hub: EventHub; readonly socket: Socket }> {
   const hub = new EventHub()
   for (let index = 0; index < 100; index += 1) hub.publish('query', { sql: 'x'.repeat(30_000) })
-  const app = fastify() as unknown as App
-  app.setValidatorCompiler(validatorCompiler)
-  eventRoutes(app, { hub, configuration: { limits: { eventStreams: 1, idleSocket } } } as unknown as Rooms)
-  await app.listen({ port: 0, host: '127.0.0.1' })
-  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1')
-  closers.push(() => app.close())
+  const served = await serveRoutes(eventRoutes, { hub, configuration: { limits: { eventStreams: 1, idleSocket } } })
+  closers.push(served.close)
+  const socket = connect(served.port, '127.0.0.1')
   socket.write(`GET /v1/events HTTP/1.1\r\nhost: x\r\n${lastId}\r\n`)
   await vi.waitUntil(() => hub.listeners === 1)
   return { hub, socket }

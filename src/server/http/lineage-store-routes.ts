@@ -1,9 +1,10 @@
-import { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { exportFormats } from '../../lineage/export/graph-formats.js'
 import { findStore } from '../lineage-stores.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
+import { writeBody } from './result-writer.js'
 import { untilClosed } from './until-closed.js'
 
 const store = z.strictObject({ store: z.string().min(1).max(1_000).optional() }).nullish()
@@ -54,16 +55,36 @@ export function lineageStoreRoutes(app: App, rooms: Rooms): void {
   app.get(
     '/v1/lineage/export',
     {
+      // It would read the whole graph to tell nothing of it.
+      exposeHeadRoute: false,
       schema: {
         summary: 'The whole graph as text.',
         querystring: z.strictObject({ format: z.enum(exportFormats).default('ndjson') }),
         produces: [...new Set(Object.values(types))],
       },
     },
-    (request, reply) => {
+    async (request, reply) => {
       const { format } = request.query
-      const body = Readable.from(rooms.lineage.export(format, untilClosed(reply.raw)), { objectMode: true, highWaterMark: 2 })
-      return reply.type(types[format]).send(body)
+      const body = await begun(rooms.lineage.export(format, untilClosed(reply.raw)))
+      reply.hijack()
+      await writeBody(reply.raw, body, {
+        headers: { ...((reply as FastifyReply).getHeaders() as Record<string, string>), 'content-type': types[format] },
+        idleMs: rooms.configuration.limits.idleSocket,
+        onAbandoned: () => {},
+      })
     },
   )
+}
+
+/** The bytes of a text that has begun: what keeps it from beginning is thrown here, where an answer can still say so. */
+async function begun(text: AsyncIterable<string>): Promise<AsyncIterable<Uint8Array>> {
+  const pieces = text[Symbol.asyncIterator]()
+  const first = await pieces.next()
+  return (async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      for (let next = first; next.done !== true; next = await pieces.next()) yield Buffer.from(next.value)
+    } finally {
+      await pieces.return?.()
+    }
+  })()
 }
