@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, expect, it, vi } from 'vitest'
 import type { Execution, QueryResult } from '../../src/engine/engine.js'
 import { ForebayError, toErrorRecord } from '../../src/model/errors.js'
 import type { QueryRequest, QueryStatus } from '../../src/model/query.js'
@@ -189,6 +190,20 @@ it('leaves queries with long statements to the history sooner', async () => {
   await expect(queries.status(ids[0] ?? '')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   expect((await queries.status(ids[10] ?? '')).sql).toHaveLength(1_000_000)
   expect((await queries.status(ids[69] ?? '')).sql).toHaveLength(1_000_000)
+})
+
+it('keeps an answer with its name, also after an outage', async () => {
+  const { results } = await book('durable')
+  const handle = await open(join(root, 'durable'))
+  const synced: string[] = []
+  const spy = vi.spyOn(Object.getPrototypeOf(handle) as FileHandle, 'sync').mockImplementation(async function (this: FileHandle) {
+    synced.push((await this.stat()).isDirectory() ? 'folder' : 'file')
+  })
+  await results.keep('q-1', 'csv', once('a'))
+  spy.mockRestore()
+  await handle.close()
+  expect(synced).toEqual(['file', 'folder'])
+  expect(readdirSync(join(root, 'durable', 'results'))).toEqual(['q-1.csv'])
 })
 
 it('removes half-written files of an earlier run', async () => {

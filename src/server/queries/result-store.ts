@@ -3,11 +3,12 @@
  * when it is whole, so that an answer of a server that was killed is never served half.
  */
 import { createReadStream, createWriteStream } from 'node:fs'
-import { open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ForebayError } from '../../model/errors.js'
 import { type ResultFormat, resultFormats } from '../../model/query.js'
+import { publishDurably } from '../../node/durable-file.js'
 
 export interface ResultStoreOptions {
   readonly folder: string
@@ -73,8 +74,7 @@ export class ResultStore {
     }
     try {
       await pipeline(counted(), createWriteStream(temporary))
-      await syncFile(temporary)
-      await rename(temporary, final)
+      await publishDurably(temporary, final)
     } catch (error) {
       await rm(temporary, { force: true })
       if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
@@ -114,14 +114,5 @@ export class ResultStore {
       if (this.#bytes <= this.#options.bytesMax) return
       await this.drop(queryId)
     }
-  }
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r+')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
   }
 }
