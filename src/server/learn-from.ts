@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
@@ -14,7 +15,7 @@ export interface LearnRooms {
   readonly clock: Pick<Clock, 'now'>
 }
 
-/** Statements of a log that are planned at most; the texts of a dashboard repeat, so their identities are remembered. */
+/** Statements of a log that are planned at most; the texts of a dashboard repeat, so their identities are remembered by their hash. */
 const identitiesMax = 20_000
 
 /**
@@ -22,12 +23,12 @@ const identitiesMax = 20_000
  * is the one that live queries of the same shape have. REQUEST_INVALID when it is no log at all.
  */
 export async function learnFrom(body: AsyncIterable<Uint8Array>, rooms: LearnRooms): Promise<Learned> {
-  const identities = new Map<string, Identity | undefined>()
-  const learned = await learn(linesOf(body), rooms.predictor, async ({ sql }) => {
-    if (identities.has(sql) || identities.size >= identitiesMax) return identities.get(sql)
-    const identity = await identify(sql, rooms)
-    identities.set(sql, identity)
-    return identity
+  const identities = new Map<string, Planned | undefined>()
+  const learned = await learn(linesOf(untilBroken(body)), rooms.predictor, async ({ sql }) => {
+    const hash = createHash('sha256').update(sql).digest('base64')
+    if (!identities.has(hash) && identities.size < identitiesMax) identities.set(hash, await identify(sql, rooms))
+    const planned = identities.get(hash)
+    return planned && { ...planned, sql }
   })
   if (learned.learned > 0 || learned.badLines === 0) return learned
   throw new ForebayError('REQUEST_INVALID', `no line of the body is a line of a query log: ${learned.bad[0]?.reason ?? ''}`, {
@@ -35,22 +36,31 @@ export async function learnFrom(body: AsyncIterable<Uint8Array>, rooms: LearnRoo
   })
 }
 
-interface Identity {
+/** What is known of a statement once it was planned; not its text, which may be long. */
+interface Planned {
   readonly fingerprint: string
   readonly literals: string
   readonly datasets: readonly string[]
-  readonly sql: string
 }
 
-async function identify(sql: string, { planner, clock }: LearnRooms): Promise<Identity | undefined> {
+async function identify(sql: string, { planner, clock }: LearnRooms): Promise<Planned | undefined> {
   try {
     const request = { sql, params: {}, timeZone: 'UTC', nowMs: clock.now(), tree: 'auto' as const }
     const plan = await planner.plan(request, AbortSignal.timeout(5_000))
     const datasets = [...new Set(plan.reads.map(({ dataset }) => dataset))]
-    return { fingerprint: plan.fingerprint, literals: literalsHash(plan, request), datasets, sql }
+    return { fingerprint: plan.fingerprint, literals: literalsHash(plan, request), datasets }
   } catch {
     // Its tables are not here, or it is of another dialect: the log's own names have to do.
     return undefined
+  }
+}
+
+/** The body's bytes; that it broke off is its sender's doing, not the server's. */
+async function* untilBroken(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body
+  } catch (error) {
+    throw new ForebayError('REQUEST_INVALID', 'the query log broke off before its end', { cause: error })
   }
 }
 
