@@ -22,6 +22,12 @@ export interface KafkaBrokerOptions {
   readonly keepPosition?: (topic: string, next: bigint) => void
 }
 
+/** The first offset that a topic holds, and the one that its next message gets. */
+interface Ends {
+  readonly low: bigint
+  readonly high: bigint
+}
+
 const probeEveryMs = 1_000
 const answerMsMax = 2_500
 const browseMsMax = 10_000
@@ -89,9 +95,12 @@ export class KafkaBroker implements Broker {
 
   async declare(streams: readonly Stream[]): Promise<void> {
     await declareTopics(this.#admin, streams, this.#address.shown)
-    // Older tasks are behind us; older reports are not, where no former run says how far it came.
-    const reports = streams.filter(({ kind, name }) => (kind === 'outcomes' || kind === 'lineage') && !this.#positions.has(name))
-    for (const { name } of reports) this.#positions.set(name, (await this.#ends(name)).low)
+    // Older tasks are behind us; older lineage is not, where no former run says how far it came.
+    for (const { name, kind } of streams) {
+      if (kind !== 'outcomes' && kind !== 'lineage') continue
+      const ends = await this.#ends(name)
+      this.#positions.set(name, startIn(ends, this.#positions.get(name) ?? ends.low))
+    }
   }
 
   async mark(streams: readonly string[]): Promise<void> {
@@ -123,8 +132,8 @@ export class KafkaBroker implements Broker {
     await reader.start()
     return {
       remaining: async (stream) => {
-        const { high } = await this.#ends(stream).catch(() => ({ high: reader.next(stream) + 1n }))
-        return Number(high - reader.next(stream))
+        const ends = await this.#ends(stream).catch(() => undefined)
+        return ends === undefined ? 1 : Number(ends.high - startIn(ends, reader.next(stream)))
       },
       stop: async () => {
         this.#readers.delete(reader)
@@ -185,7 +194,7 @@ export class KafkaBroker implements Broker {
     await Promise.all([this.#producer.disconnect(), this.#admin.disconnect()].map((ended) => ended.catch(() => {})))
   }
 
-  async #ends(topic: string): Promise<{ readonly low: bigint; readonly high: bigint }> {
+  async #ends(topic: string): Promise<Ends> {
     const [ends] = await whenKnown(() => this.#admin.fetchTopicOffsets(topic))
     return { low: BigInt(ends?.low ?? 0), high: BigInt(ends?.high ?? 0) }
   }
@@ -228,6 +237,9 @@ export class KafkaBroker implements Broker {
     this.#outbox.disconnected()
   }
 }
+
+/** Where to read on. A position outside of the topic is one of a topic of the same name before it, or of another cluster. */
+const startIn = ({ low, high }: Ends, position: bigint): bigint => (position < low || position > high ? low : position)
 
 /** Rejects when `done` was not called in time. */
 async function within(ms: number, act: (done: () => void) => Promise<unknown>): Promise<void> {

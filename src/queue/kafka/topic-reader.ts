@@ -112,7 +112,7 @@ export class TopicReader {
   }
 
   async #batch({ batch, resolveOffset, isRunning, isStale }: EachBatchPayload): Promise<void> {
-    const position = this.#positions.get(batch.topic)
+    const position = this.#positionFor(batch)
     if (position === undefined) return
     for (const message of batch.messages) {
       if (this.#stopped || !isRunning() || isStale()) return
@@ -127,13 +127,23 @@ export class TopicReader {
     }
   }
 
+  /** Begins anew where the client went back to the start of a topic that ends before our position: it was deleted and made again. */
+  #positionFor({ topic, messages, highWatermark }: EachBatchPayload['batch']): Position | undefined {
+    const position = this.#positions.get(topic)
+    const first = BigInt(messages[0]?.offset ?? 0)
+    if (position === undefined || first >= position.next || BigInt(highWatermark) >= position.next) return position
+    const anew: Position = { next: first, open: new Set(), paused: false }
+    this.#positions.set(topic, anew)
+    return anew
+  }
+
   #hand(topic: string, position: Position, offset: bigint, body: Buffer): void {
     position.open.add(offset)
     this.#options.take({
       stream: topic,
       body,
       done: () => {
-        if (!position.open.delete(offset)) return
+        if (this.#positions.get(topic) !== position || !position.open.delete(offset)) return
         this.#options.onDone(topic, firstOpen(position))
         if (position.paused && position.open.size <= this.#options.window / 2) {
           position.paused = false
