@@ -63,6 +63,11 @@ it('goes on with lineage where the former run stopped, and from the start where 
   expect(await startsAt(1n)).toMatchObject({ 'f.lineage': '3' })
 })
 
+it('begins with the outcomes of its own run', async () => {
+  Object.assign(cluster, { low: 3, high: 10 })
+  expect(await startsAt(undefined)).toMatchObject({ 'f.outcomes': '10' })
+})
+
 it('has all of a topic before it that was made anew since it was read', async () => {
   Object.assign(cluster, { low: 0, high: 5_000 })
   const broker = await KafkaBroker.open(parseQueueUrl('kafka://k', {}), AbortSignal.timeout(10_000))

@@ -95,9 +95,9 @@ export class KafkaBroker implements Broker {
 
   async declare(streams: readonly Stream[]): Promise<void> {
     await declareTopics(this.#admin, streams, this.#address.shown)
-    // Older tasks are behind us; older lineage is not, where no former run says how far it came.
-    for (const { name, kind } of streams) {
-      if (kind !== 'outcomes' && kind !== 'lineage') continue
+    // No node of this run is there yet, so older tasks and outcomes are behind us; lineage is not, where no former run says how far it came.
+    await this.mark(streams.filter(({ kind }) => kind === 'outcomes').map(({ name }) => name))
+    for (const { name } of streams.filter(({ kind }) => kind === 'lineage')) {
       const ends = await this.#ends(name)
       this.#positions.set(name, startIn(ends, this.#positions.get(name) ?? ends.low))
     }
