@@ -1,9 +1,10 @@
 import type { Consumer, EachBatchPayload } from 'kafkajs'
 
-/** A consumer that throws outside of a group, as the real one does; only what a reader calls is there. */
+/** A consumer that throws outside of a group, and stays paused when it joins again, as the real one does; only what a reader calls is there. */
 export class FakeConsumer {
   readonly events = { GROUP_JOIN: 'join', FETCH: 'fetch', CRASH: 'crash' }
   readonly resumed: string[] = []
+  readonly paused = new Set<string>()
   readonly sought = new Map<string, string>()
   isJoined = false
   deliver: (payload: EachBatchPayload) => Promise<void> = async () => {}
@@ -26,12 +27,14 @@ export class FakeConsumer {
     this.isJoined = true
     this.#joined()
   }
-  pause(): void {
+  pause([{ topic }]: [{ topic: string }]): void {
     this.#need()
+    this.paused.add(topic)
   }
   resume([{ topic }]: [{ topic: string }]): void {
     this.#need()
     this.resumed.push(topic)
+    this.paused.delete(topic)
   }
   asConsumer(): Consumer {
     return this as unknown as Consumer

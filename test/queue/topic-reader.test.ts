@@ -43,6 +43,19 @@ it('lets messages be done while its connection is made again, and goes on where 
   await reader.stop()
 })
 
+it('goes on with a topic that was full when its group was joined again', async () => {
+  const client = new FakeConsumer()
+  const { reader, taken } = readerOn(client, 2)
+  await reader.start()
+  await client.deliver(batchOf('t', [0, 1, 2]))
+  client.join()
+  expect(client.sought.get('t')).toBe('2')
+  expect([...client.paused]).toEqual(['t'])
+  for (const message of taken) message.done()
+  expect([...client.paused]).toEqual([])
+  await reader.stop()
+})
+
 it('reads a topic from its start that was made anew, and forgets what was open of the former one', async () => {
   const client = new FakeConsumer()
   const { reader, taken, done, bodies } = readerOn(client, 10, 5_000n)

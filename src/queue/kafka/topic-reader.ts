@@ -27,6 +27,7 @@ interface Position {
   next: bigint
   /** Handed out and not done. */
   readonly open: Set<bigint>
+  /** The client stays paused when it joins its group again; a new one is paused again when it brings too much. */
   paused: boolean
 }
 
@@ -71,10 +72,7 @@ export class TopicReader {
     const { GROUP_JOIN, FETCH, CRASH } = consumer.events
     const joined = new Promise<void>((resolve, reject) => {
       consumer.on(GROUP_JOIN, () => {
-        for (const [topic, position] of this.#positions) {
-          position.paused = false
-          consumer.seek({ topic, partition: 0, offset: String(position.next) })
-        }
+        for (const [topic, { next }] of this.#positions) consumer.seek({ topic, partition: 0, offset: String(next) })
         resolve()
       })
       consumer.on(CRASH, ({ payload }) => {
@@ -158,7 +156,7 @@ export class TopicReader {
     this.#ifJoined((consumer) => consumer.pause([{ topic }]))
   }
 
-  /** The client throws when it is in no group, on its way in or out: the group that it joins next begins with nothing paused. */
+  /** A client that was stopped throws, and the one that comes after it begins with nothing paused. */
   #ifJoined(act: (consumer: Consumer) => void): void {
     try {
       if (this.#consumer !== undefined) act(this.#consumer)
