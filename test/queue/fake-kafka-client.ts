@@ -6,20 +6,34 @@ export class FakeConsumer {
   readonly resumed: string[] = []
   readonly paused = new Set<string>()
   readonly sought = new Map<string, string>()
+  readonly calls: string[] = []
   isJoined = false
+  /** What happens while the cluster has not answered a call. */
+  during: (call: string) => Promise<void> = async () => {}
   deliver: (payload: EachBatchPayload) => Promise<void> = async () => {}
   #joined = (): void => {}
 
   on(event: string, listener: () => void): void {
     if (event === 'join') this.#joined = listener
   }
-  async connect(): Promise<void> {}
-  async subscribe(): Promise<void> {}
-  async disconnect(): Promise<void> {}
+  async connect(): Promise<void> {
+    this.calls.push('connect')
+    await this.during('connect')
+  }
+  async subscribe(): Promise<void> {
+    this.calls.push('subscribe')
+    await this.during('subscribe')
+  }
+  async disconnect(): Promise<void> {
+    this.calls.push('disconnect')
+    this.isJoined = false
+  }
   seek({ topic, offset }: { topic: string; offset: string }): void {
     this.sought.set(topic, offset)
   }
   async run({ eachBatch }: { eachBatch: FakeConsumer['deliver'] }): Promise<void> {
+    this.calls.push('run')
+    await this.during('run')
     this.deliver = eachBatch
     this.join()
   }

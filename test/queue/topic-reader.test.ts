@@ -56,6 +56,17 @@ it('goes on with a topic that was full when its group was joined again', async (
   await reader.stop()
 })
 
+it.each(['connect', 'subscribe', 'run'])('leaves no client behind when it is stopped while that is at "%s"', async (call) => {
+  const client = new FakeConsumer()
+  const { reader } = readerOn(client, 2)
+  client.during = async (at) => (at === call ? reader.stop() : undefined)
+  await reader.start()
+  expect(client.calls).toEqual(
+    call === 'run' ? ['connect', 'subscribe', 'run', 'disconnect'] : ['connect', 'subscribe', 'disconnect'],
+  )
+  expect(client.isJoined).toBe(false)
+})
+
 it('reads a topic from its start that was made anew, and forgets what was open of the former one', async () => {
   const client = new FakeConsumer()
   const { reader, taken, done, bodies } = readerOn(client, 10, 5_000n)

@@ -51,7 +51,6 @@ export class TopicReader {
         await this.#join()
         return
       } catch {
-        await this.#leave()
         await systemClock.sleep(retryMs)
       }
     }
@@ -68,7 +67,6 @@ export class TopicReader {
       heartbeatInterval: 1_000,
       retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 2, restartOnFailure: async () => false },
     })
-    this.#consumer = consumer
     const { GROUP_JOIN, FETCH, CRASH } = consumer.events
     const joined = new Promise<void>((resolve, reject) => {
       consumer.on(GROUP_JOIN, () => {
@@ -77,21 +75,25 @@ export class TopicReader {
       })
       consumer.on(CRASH, ({ payload }) => {
         reject(payload.error)
-        if (this.#consumer === consumer && flowing) void this.#leave().then(() => this.start())
+        if (this.#consumer === consumer) void this.#leave().then(() => this.start())
       })
     })
-    let flowing = false
     consumer.on(FETCH, onAlive)
-    await consumer.connect()
-    await consumer.subscribe({ topics: [...topics], fromBeginning: true })
-    await consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: topics.length,
-      eachBatch: (payload) => this.#batch(payload),
-    })
-    await joined
-    flowing = true
+    try {
+      await consumer.connect()
+      await consumer.subscribe({ topics: [...topics], fromBeginning: true })
+      if (this.#stopped) return
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: topics.length,
+        eachBatch: (payload) => this.#batch(payload),
+      })
+      await joined
+      if (!this.#stopped) this.#consumer = consumer
+    } finally {
+      if (this.#consumer !== consumer) await consumer.disconnect().catch(() => {})
+    }
   }
 
   async #leave(): Promise<void> {
@@ -104,6 +106,7 @@ export class TopicReader {
     return this.#positions.get(topic)?.next ?? 0n
   }
 
+  /** A client that is on its way in is left to go by itself: one that is disconnected while it joins joins all the same, and for good. */
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#leave()
