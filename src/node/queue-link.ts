@@ -6,6 +6,7 @@
  * clock running, so it goes by the channel, which is there while a broker may not be; and so does everything that is not confirmed
  * when the node has to go while the broker is away.
  */
+import { systemClock } from '../model/clock.js'
 import type { FromNode, NodeConfiguration, NodeQueue, TaskMessage, ToNode } from '../model/messages.js'
 import type { Broker, Sending } from '../queue/brokered/broker.js'
 import { BrokerDeadLetters } from '../queue/brokered/broker-dead-letters.js'
@@ -22,6 +23,8 @@ interface Report {
 
 /** Time for the first connection; the parent gives up on a node that does not start, and starts another. */
 const connectMsMax = 25_000
+/** Between looks whether the broker is still there, while the node drains. */
+const lookEveryMs = 250
 
 export class QueueLink {
   readonly #configuration: NodeConfiguration
@@ -37,6 +40,8 @@ export class QueueLink {
   #consumer: Consumer | undefined
   #sequence = 0
   #byParent = false
+  /** The node's last word, while reports before it are under way. */
+  #drained: FromNode | undefined
 
   private constructor(
     configuration: NodeConfiguration,
@@ -87,8 +92,8 @@ export class QueueLink {
       case 'stored':
         return this.#report(message, () => {})
       case 'drained':
-        void Promise.all([...this.#reports].map(({ sending }) => sending.confirmed)).then(() => this.#sendToParent(message))
-        return
+        this.#drained = message
+        return this.#sayDrained()
       default:
         this.#sendToParent(message)
     }
@@ -99,7 +104,7 @@ export class QueueLink {
     if (message.type === 'cancel') this.#cancel(message.taskId, message.dispatch ?? 0)
     if (message.type !== 'drain') return
     void this.#consumer?.stop()
-    if (!this.#broker.status().connected) this.#goByParent()
+    void this.#goByParentOnceAway()
   }
 
   #cancel(taskId: string, dispatch: number): void {
@@ -147,6 +152,7 @@ export class QueueLink {
     void sending.confirmed.then(() => {
       this.#reports.delete(report)
       confirmed()
+      this.#sayDrained()
     })
   }
 
@@ -161,6 +167,17 @@ export class QueueLink {
     }
   }
 
+  #sayDrained(): void {
+    if (this.#drained === undefined || this.#reports.size > 0) return
+    this.#sendToParent(this.#drained)
+    this.#drained = undefined
+  }
+
+  async #goByParentOnceAway(): Promise<void> {
+    while (this.#broker.status().connected) await systemClock.sleep(lookEveryMs)
+    this.#goByParent()
+  }
+
   /** The broker is away and the node must go: what it has not taken goes by the parent, who acknowledges lineage as it does without a broker. */
   #goByParent(): void {
     this.#byParent = true
@@ -169,6 +186,7 @@ export class QueueLink {
       this.#sendToParent(message)
     }
     this.#reports.clear()
+    this.#sayDrained()
   }
 }
 
