@@ -4,8 +4,8 @@
  * it was published twice: task id, attempt and dispatch name it, a second message of a task that is here waits for the first one's end,
  * and one of a task that was settled is done at once.
  *
- * The lanes are filled from one stream per priority, a window of messages each. At first, and where a window was full, an empty
- * lane does not prove an empty stream: before something less urgent is taken, the broker is asked.
+ * The lanes are filled from one stream per priority, a window of messages each. At first, after a lost connection, and where a
+ * window was full, an empty lane does not prove an empty stream: before something less urgent is taken, the broker is asked.
  */
 import { ForebayError, toErrorRecord } from '../../model/errors.js'
 import type { TaskMessage } from '../../model/messages.js'
@@ -48,6 +48,8 @@ interface Feed {
   /** Priorities of which the broker may hold more than it could deliver. */
   readonly full: Set<Priority>
   subscription: Subscription | undefined
+  /** Resolves when all streams flow. Until then nothing is delivered: the first one to flow would be taken for the only one. */
+  flowing: Promise<unknown> | undefined
   asking: boolean
   stopped: boolean
 }
@@ -84,20 +86,24 @@ export class BrokerTaskSource implements TaskSource {
       held: new Map(),
       unsettled: new Set(),
       open: { proactive: 0, interactive: 0, batch: 0, background: 0 },
-      full: new Set(priorities),
+      full: new Set(),
       subscription: undefined,
+      flowing: undefined,
       asking: false,
       stopped: false,
     }
     this.#feeds.add(feed)
-    const started = this.#options.broker.receive(this.#streams(node), this.#window, (message) => this.#take(feed, message))
-    started.then(
-      (subscription) => {
+    const started = this.#options.broker.receive(
+      this.#streams(node),
+      this.#window,
+      (message) => this.#take(feed, message),
+      (flowing) => this.#hold(feed, flowing),
+    )
+    this.#hold(
+      feed,
+      started.then((subscription) => {
         feed.subscription = subscription
-        this.#pump(feed)
-      },
-      // The broker was closed before it came to that.
-      () => {},
+      }),
     )
     return {
       stop: async () => {
@@ -121,6 +127,19 @@ export class BrokerTaskSource implements TaskSource {
     const streams = streamsOf(this.#options.prefix)
     // The lowest first: by the time that the most urgent one flows, the heads of the others are here.
     return priorities.toReversed().map((priority) => streams.tasks(node, priority))
+  }
+
+  #hold(feed: Feed, flowing: Promise<unknown>): void {
+    feed.flowing = flowing
+    for (const priority of priorities) feed.full.add(priority)
+    flowing.then(
+      () => {
+        if (feed.flowing === flowing) feed.flowing = undefined
+        this.#pump(feed)
+      },
+      // Lost again, and told anew with the next connection; or the broker was closed.
+      () => {},
+    )
   }
 
   #take(feed: Feed, message: BrokerMessage): void {
@@ -163,8 +182,7 @@ export class BrokerTaskSource implements TaskSource {
   }
 
   #pump(feed: Feed): void {
-    // Not before every stream flows: the first one to do so would be taken for the only one.
-    while (feed.subscription !== undefined && !feed.stopped && !feed.asking && feed.unsettled.size < feed.slots) {
+    while (feed.flowing === undefined && !feed.stopped && !feed.asking && feed.unsettled.size < feed.slots) {
       const unsure = this.#unsure(feed)
       if (unsure !== undefined) {
         void this.#ask(feed, unsure)

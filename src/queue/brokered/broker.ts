@@ -43,8 +43,16 @@ export interface Broker {
   /** Subscriptions of these streams begin no later than here. */
   mark(streams: readonly string[]): Promise<void>
   send(stream: string, body: Buffer): Sending
-  /** Delivers messages of each stream in order, at most `window` that are not done. Resolves when they flow. */
-  receive(streams: readonly string[], window: number, take: (message: BrokerMessage) => void): Promise<Subscription>
+  /**
+   * Delivers messages of each stream in order, at most `window` that are not done. Resolves when they flow. Where streams begin
+   * to flow again one after the other, `anew` is told before the first one does, with a promise that resolves when all do.
+   */
+  receive(
+    streams: readonly string[],
+    window: number,
+    take: (message: BrokerMessage) => void,
+    anew?: (flowing: Promise<unknown>) => void,
+  ): Promise<Subscription>
   put(shelf: string, item: ShelfItem): Promise<void>
   list(shelf: string): Promise<readonly ShelfItem[]>
   /** False when there is none of this id. */

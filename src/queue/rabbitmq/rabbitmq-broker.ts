@@ -17,6 +17,7 @@ interface Reader {
   readonly streams: readonly string[]
   readonly window: number
   readonly take: (message: BrokerMessage) => void
+  readonly anew: (flowing: Promise<unknown>) => void
   channel: ConfirmChannel | undefined
 }
 
@@ -72,8 +73,13 @@ export class RabbitMqBroker implements Broker {
     return this.#outbox.send(stream, body)
   }
 
-  async receive(streams: readonly string[], window: number, take: (message: BrokerMessage) => void): Promise<Subscription> {
-    const reader: Reader = { streams, window, take, channel: undefined }
+  async receive(
+    streams: readonly string[],
+    window: number,
+    take: (message: BrokerMessage) => void,
+    anew: (flowing: Promise<unknown>) => void = () => {},
+  ): Promise<Subscription> {
+    const reader: Reader = { streams, window, take, anew, channel: undefined }
     this.#readers.add(reader)
     // Lost just now: the next connection takes it up.
     if (this.#connection !== undefined) await this.#read(this.#connection, reader).catch(() => {})
@@ -175,7 +181,11 @@ export class RabbitMqBroker implements Broker {
       publishing.on('error', () => void closed(connection))
       publishing.on('return', ({ properties }) => this.#returned.add(String(properties.messageId)))
       this.#publishing = publishing
-      for (const reader of this.#readers) await this.#read(connection, reader)
+      for (const reader of this.#readers) {
+        const flowing = this.#read(connection, reader)
+        reader.anew(flowing)
+        await flowing
+      }
     } catch (error) {
       connection.removeAllListeners('close')
       await closed(connection)
