@@ -65,6 +65,24 @@ it.each(faults)('keeps every promise whichever call fails with "%s", through a p
   expect(calls).toBeGreaterThan(12)
 })
 
+it.each([
+  ['keeps nothing that it refused when another call waits meanwhile', 'b', [['b', 2]]],
+  ['keeps what is put again while it is refused', 'a', [['a', 2]]],
+])('%s', async (_, key, expected) => {
+  disk = new SimulatedDisk()
+  const journal = await Journal.open(path)
+  let meanwhile: Promise<void> | undefined
+  disk.faultOf = (call) => {
+    if (call !== 'write' || meanwhile !== undefined) return undefined
+    meanwhile = journal.put(key, 2)
+    return 'ENOSPC'
+  }
+  await expect(journal.put('a', 1)).rejects.toThrow('ENOSPC')
+  await meanwhile
+  expect([...journal.entries()]).toEqual(expected)
+  expect([...(await Journal.open(path)).entries()]).toEqual(expected)
+})
+
 it('does not take a file that cannot be read for an empty one', async () => {
   disk = new SimulatedDisk()
   await run(0, 'EIO')

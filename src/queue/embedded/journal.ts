@@ -10,6 +10,13 @@ import { ForebayError } from '../../model/errors.js'
 
 type Line = { readonly put: string; readonly value: unknown } | { readonly done: string }
 
+interface Pending {
+  readonly line: Line
+  readonly text: string
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
 /** Lines beyond those that are live, before the file is rewritten. */
 const slackLines = 10_000
 
@@ -18,7 +25,7 @@ export class Journal {
   readonly #live: Map<string, unknown>
   #file: FileHandle
   #lines: number
-  #pending: { line: string; resolve: () => void; reject: (error: unknown) => void }[] = []
+  #pending: Pending[] = []
   #flushing: Promise<void> | undefined
   /** Whether the open file ends with a whole line, and is the one that an opening would read. */
   #sound = true
@@ -46,13 +53,9 @@ export class Journal {
 
   /** Resolves when it would survive a crash. */
   async put(key: string, value: unknown): Promise<void> {
+    const written = this.#append({ put: key, value })
     this.#live.set(key, value)
-    try {
-      await this.#append({ put: key, value })
-    } catch (error) {
-      this.#live.delete(key)
-      throw error
-    }
+    await written
   }
 
   /** Forgets an entry; unknown keys are ignored. */
@@ -67,9 +70,10 @@ export class Journal {
   }
 
   #append(line: Line): Promise<void> {
-    if (this.#closed) return Promise.reject(new ForebayError('UNAVAILABLE', 'the journal is closed'))
+    if (this.#closed) throw new ForebayError('UNAVAILABLE', 'the journal is closed')
+    const text = `${JSON.stringify(line)}\n`
     return new Promise((resolve, reject) => {
-      this.#pending.push({ line: `${JSON.stringify(line)}\n`, resolve, reject })
+      this.#pending.push({ line, text, resolve, reject })
       this.#flushing ??= this.#flush()
     })
   }
@@ -81,14 +85,20 @@ export class Journal {
       const batch = this.#pending
       this.#pending = []
       try {
-        await this.#write(batch.map((entry) => entry.line))
+        await this.#write(batch.map((entry) => entry.text))
         for (const entry of batch) entry.resolve()
       } catch (error) {
         this.#sound = false
-        for (const entry of batch) entry.reject(error)
+        for (const entry of batch) this.#refuse(entry, error)
       }
     }
     this.#flushing = undefined
+  }
+
+  /** What was refused is not live when the next lines are written, unless it was put again since. */
+  #refuse({ line, reject }: Pending, error: unknown): void {
+    if ('put' in line && this.#live.get(line.put) === line.value) this.#live.delete(line.put)
+    reject(error)
   }
 
   async #write(lines: readonly string[]): Promise<void> {
