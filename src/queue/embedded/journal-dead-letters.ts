@@ -34,7 +34,10 @@ export class JournalDeadLetters implements DeadLetters {
   }
 
   #open(): Promise<Journal> {
-    this.#journal ??= Journal.open(this.#path)
+    this.#journal ??= Journal.open(this.#path).catch((error: unknown) => {
+      this.#journal = undefined
+      throw error
+    })
     return this.#journal
   }
 }
