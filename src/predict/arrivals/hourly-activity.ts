@@ -36,6 +36,9 @@ class TenantHours {
   /** Active hours of the last two days, less those of the two days a week before: what stopped, or began. */
   #trend = 0
   #asleepRate = 0
+  /** The hour that `#x` describes: what is expected and then observed is described once. */
+  #described: number | undefined
+  readonly #x = new Float64Array(featureCount)
   known = 0
 
   /** How often it is active in an hour after two of sleep, whatever the hour. */
@@ -64,6 +67,7 @@ class TenantHours {
     this.#trend += this.#ago(1) - this.#ago(49) - this.#ago(1 + hoursPerWeek) + this.#ago(49 + hoursPerWeek)
     if (this.#active.length > rememberHours) this.#active.shift()
     if (active) this.#lastActive = hour
+    this.#described = undefined
     this.#rate += 0.02 * ((active ? 1 : 0) - this.#rate)
     this.known++
   }
@@ -95,7 +99,14 @@ class TenantHours {
     return Math.max(this.hourOfDay(hour), this.hourOfWeek(hour))
   }
 
-  features(hour: number, out: Float64Array): void {
+  /** Regressors of the hour that comes. Good until the next call. */
+  features(hour: number): Float64Array {
+    if (this.#described !== hour) this.#describe(hour)
+    return this.#x
+  }
+
+  #describe(hour: number): void {
+    this.#described = hour
     const day = this.hourOfDay(hour)
     const week = this.hourOfWeek(hour)
     const idle = this.idle(hour)
@@ -109,7 +120,7 @@ class TenantHours {
     const likely = Math.max(kind, week, waking)
     const yesterday = this.#ago(24)
     const lastWeek = this.#ago(168)
-    out.set([
+    this.#x.set([
       1,
       day,
       week,
@@ -202,9 +213,6 @@ export interface HourForecast {
 export class HourlyActivity {
   readonly #tenants = new Map<string, TenantHours>()
   readonly #odds: OnlineOdds
-  readonly #x = new Float64Array(featureCount)
-  /** Whose hour `#x` describes: what is expected and then observed is described once. */
-  #described: { readonly past: TenantHours; readonly hour: number } | undefined
 
   constructor() {
     // Starts as the plain rule: even odds at 0.35.
@@ -216,30 +224,23 @@ export class HourlyActivity {
 
   expect(tenant: string, hour: number): HourForecast {
     const past = this.#pastOf(tenant)
-    this.#describe(past, hour)
+    const x = past.features(hour)
     return {
-      probability: this.#odds.probability(this.#x),
+      probability: this.#odds.probability(x),
       baseRate: past.asleepRate,
       rule: past.rule(hour),
       idleHours: past.idle(hour),
-      activeYesterday: (this.#x[8] as number) === 1,
-      activeLastWeek: (this.#x[9] as number) === 1,
+      activeYesterday: (x[8] as number) === 1,
+      activeLastWeek: (x[9] as number) === 1,
     }
   }
 
   /** The hour is over: whether there was a query. Every hour of a tenant is to be told, in order. */
   observe(tenant: string, hour: number, active: boolean): void {
     const past = this.#pastOf(tenant)
-    this.#describe(past, hour)
     // Hours in the middle of activity teach less: the question is when sleep ends.
-    if (past.known >= 24) this.#odds.learn(this.#x, active, past.idle(hour) >= 2 ? 1 : awakeWeight)
+    if (past.known >= 24) this.#odds.learn(past.features(hour), active, past.idle(hour) >= 2 ? 1 : awakeWeight)
     past.add(hour, active)
-  }
-
-  #describe(past: TenantHours, hour: number): void {
-    if (this.#described?.past === past && this.#described.hour === hour) return
-    past.features(hour, this.#x)
-    this.#described = { past, hour }
   }
 
   #pastOf(tenant: string): TenantHours {

@@ -133,11 +133,11 @@ export class ArrivalsReplay {
 
   #close(hour: number): void {
     for (const [tenant, since] of this.#since) {
-      const active = this.#active.has(tenant)
       // A tenant's first day shows nothing that a rule could know.
-      if (hour - since >= 24) this.#score(this.#model.expect(tenant, hour), active)
-      this.#model.observe(tenant, hour, active)
+      if (hour - since >= 24) this.#score(this.#model.expect(tenant, hour), this.#active.has(tenant))
     }
+    // Only now: what one tenant did in this hour would tell of the others in it.
+    for (const tenant of this.#since.keys()) this.#model.observe(tenant, hour, this.#active.has(tenant))
     this.#budget.close(this.#target())
   }
 

@@ -2,7 +2,8 @@ import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { HourlyActivity } from '../../../src/predict/arrivals/hourly-activity.js'
 import { renderEvaluation } from '../../../src/predict/evaluate/render-evaluation.js'
 import { renderHtml } from '../../../src/predict/evaluate/render-html.js'
 import { ArrivalsReplay } from '../../../src/predict/evaluate/replay-arrivals.js'
@@ -177,10 +178,10 @@ function predictions(lines: readonly Line[], cut: number): readonly number[] {
 
 describe('hourly activity', () => {
   const hour = 3_600_000
-  function replay(activeAt: (tenant: number, hour: number, random: () => number) => boolean) {
+  function replay(activeAt: (tenant: number, hour: number, random: () => number) => boolean, hours = 24 * 7 * 8) {
     const random = seeded(2)
     const arrivals = new ArrivalsReplay()
-    for (let h = 0; h < 24 * 7 * 8; h++) {
+    for (let h = 0; h < hours; h++) {
       for (let tenant = 0; tenant < 20; tenant++) {
         const count = activeAt(tenant, h, random) ? 5 : 0
         arrivals.add({ line: 'activity', at: h * hour, periodMs: hour, tenant: `c${tenant}`, count })
@@ -200,6 +201,20 @@ describe('hourly activity', () => {
     expect(report.extraWarmShare).toBeLessThan(0.1)
     expect(report.baselines.oracle).toMatchObject({ warmFirstShare: 1, extraWarmShare: 0 })
     expect(report.baselines.persistence?.warmFirstShare).toBe(0)
+  })
+
+  it('expects the same of every tenant, whatever the others do in that hour', () => {
+    const scrambled = 24 * 7 * 3 + 9
+    const expectedWhere = (comes: (tenant: number) => boolean) => {
+      const asked = vi.spyOn(HourlyActivity.prototype, 'expect')
+      replay((tenant, h, random) => (h === scrambled ? comes(tenant) : h % 24 === 9 || random() < 0.01), scrambled + 1)
+      const said = asked.mock.results.filter((_, i) => asked.mock.calls[i]?.[1] === scrambled).map(({ value }) => value)
+      asked.mockRestore()
+      return said
+    }
+    const said = expectedWhere(() => true)
+    expect(said).toHaveLength(20)
+    expect(expectedWhere((tenant) => tenant === 19)).toEqual(said)
   })
 
   it('spends next to nothing on random arrivals', () => {
