@@ -32,6 +32,12 @@ interface Promised {
   readonly forecasts: Map<number, Forecast>
 }
 
+/** A stream and its standing habits, which hold until its next event or the next day. */
+interface Known {
+  readonly stream: Stream
+  found?: { readonly day: number; readonly promised: readonly Promised[] }
+}
+
 /** The days off of one time zone, as its past says on the local day `today`. */
 interface ZoneDays {
   readonly today: number
@@ -52,9 +58,7 @@ const aboutMinutes = 180
 /** Habits of templates × tenants: by time of day and weekday, on the local clock, with decay. */
 export class Habits {
   readonly #time: LocalTime
-  readonly #streams = new BoundedMap<Stream>(streamsMax)
-  /** Standing habits by stream, until the next event or the next day. */
-  readonly #found = new Map<string, { readonly day: number; readonly promised: readonly Promised[] }>()
+  readonly #streams = new BoundedMap<Known>(streamsMax)
   readonly #zones = new Map<string, ZoneDays>()
 
   constructor(time: LocalTime) {
@@ -63,16 +67,14 @@ export class Habits {
 
   observe(arrival: Arrival): void {
     const key = `${arrival.tenant} ${arrival.fingerprint}`
-    const stream = this.#streams.peek(key)
     const { day } = this.#time.local(arrival.at, arrival.timeZone)
     const text: SeenText = { sql: arrival.sql, params: arrival.params, day }
-    this.#streams.set(key, grown(stream, arrival, text))
-    this.#found.delete(key)
+    this.#streams.set(key, { stream: grown(this.#streams.peek(key)?.stream, arrival, text) })
   }
 
   /** The text of a stream as it would come at `at`, and its zone; undefined for an unknown one. */
   text(tenant: string, template: string, at: number): Pick<Forecast, 'sql' | 'params' | 'timeZone'> | undefined {
-    const stream = this.#streams.peek(`${tenant} ${template}`)
+    const stream = this.#streams.peek(`${tenant} ${template}`)?.stream
     if (stream === undefined) return undefined
     const { day } = this.#time.local(at, stream.timeZone)
     return { ...expectedText(stream.last, stream.before, day), timeZone: stream.timeZone }
@@ -81,9 +83,9 @@ export class Habits {
   forecast(now: number, horizonMs: number): readonly Forecast[] {
     const forecasts: Forecast[] = []
     const todays = new Map<string, DayOff>()
-    for (const [key, stream] of this.#streams.entries()) {
-      for (const promised of this.#promised(key, stream, now)) {
-        forecasts.push(...this.#occurrences(stream, promised, now, horizonMs, todays))
+    for (const known of this.#streams.values()) {
+      for (const promised of this.#promised(known, now)) {
+        forecasts.push(...this.#occurrences(known.stream, promised, now, horizonMs, todays))
       }
     }
     return forecasts
@@ -91,10 +93,9 @@ export class Habits {
 
   /** Width of the narrowest window in which a stream has the habit of coming, in milliseconds; Infinity when it has none. */
   narrowestMs(tenant: string, template: string, now: number): number {
-    const key = `${tenant} ${template}`
-    const stream = this.#streams.peek(key)
-    if (stream === undefined) return Number.POSITIVE_INFINITY
-    const widths = this.#promised(key, stream, now).map(
+    const known = this.#streams.peek(`${tenant} ${template}`)
+    if (known === undefined) return Number.POSITIVE_INFINITY
+    const widths = this.#promised(known, now).map(
       ({ standing: { habit } }) => (habit.until - habit.from + earlierMinutes + laterMinutes) * 60_000,
     )
     return Math.min(...widths, Number.POSITIVE_INFINITY)
@@ -151,11 +152,11 @@ export class Habits {
     return { ...usual, probability, why: sentence(standing, probability, timeZone, weekdayOf(day)) }
   }
 
-  #promised(key: string, stream: Stream, now: number): readonly Promised[] {
+  #promised(known: Known, now: number): readonly Promised[] {
+    const { stream } = known
     const { timeZone } = stream
     const today = this.#time.day(now, timeZone)
-    const cached = this.#found.get(key)
-    if (cached !== undefined && cached.day === today) return cached.promised
+    if (known.found?.day === today) return known.found.promised
     const events = stream.events.map((at) => this.#time.local(at, timeZone))
     const habits = findHabits(events, today)
     const standings = habits
@@ -166,8 +167,7 @@ export class Habits {
       .filter((standing) => standing !== undefined)
       .filter((standing, i, all) => all.findIndex((other) => close(other.habit, standing.habit)) === i)
     const promised = standings.map((standing) => ({ standing, forecasts: new Map<number, Forecast>() }))
-    if (this.#found.size >= streamsMax) this.#found.clear()
-    this.#found.set(key, { day: today, promised })
+    known.found = { day: today, promised }
     return promised
   }
 
@@ -184,8 +184,8 @@ export class Habits {
     const known = this.#zones.get(timeZone)
     if (known?.today === today) return known
     const appointments = [...this.#streams.entries()]
-      .filter(([, stream]) => stream.timeZone === timeZone)
-      .flatMap(([key, stream]) => this.#appointments(key, stream, today))
+      .filter(([, { stream }]) => stream.timeZone === timeZone)
+      .flatMap(([key, { stream }]) => this.#appointments(key, stream, today))
     const found = { today, daysOff: new DaysOff(appointments), past: new Map<number, DayOff>() }
     if (this.#zones.size >= zonesMax) this.#zones.clear()
     this.#zones.set(timeZone, found)
@@ -213,7 +213,7 @@ export class Habits {
   }
 
   #cameToday(key: string, today: number, minute: number): boolean {
-    const { events, timeZone } = this.#streams.peek(key) ?? { events: [], timeZone: 'UTC' }
+    const { events, timeZone } = this.#streams.peek(key)?.stream ?? { events: [], timeZone: 'UTC' }
     for (let i = events.length - 1; i >= 0; i--) {
       const event = this.#time.local(events[i] as number, timeZone)
       if (event.day < today) return false
@@ -223,12 +223,11 @@ export class Habits {
   }
 
   snapshot(): HabitsSnapshot {
-    return { streams: this.#streams.snapshot((stream) => stream) }
+    return { streams: this.#streams.snapshot(({ stream }) => stream) }
   }
 
   restore(snapshot: HabitsSnapshot): void {
-    this.#streams.restore(snapshot.streams, (stream) => ({ ...stream, before: stream.before }))
-    this.#found.clear()
+    this.#streams.restore(snapshot.streams, (stream) => ({ stream: { ...stream, before: stream.before } }))
     this.#zones.clear()
   }
 }
