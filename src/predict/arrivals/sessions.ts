@@ -70,6 +70,7 @@ export class Sessions {
   }
 
   #expect(tenant: string, session: Session, now: number, horizonMs: number): readonly Forecast[] {
+    if (session.at + sessionMs < now) return []
     const next = this.#next.next(tenant, session.template)
     if (next === undefined || !next.speaks) return []
     const pause = Math.exp(this.#pauses.peek(`${tenant} ${next.key}`) ?? Math.log(60_000))

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Forecast } from '../../../src/model/forecast.js'
 import { Arrivals } from '../../../src/predict/arrivals/arrivals.js'
+import { NextQueryModel } from '../../../src/predict/arrivals/next-query.js'
 import { seeded } from '../seeded.js'
 
 const minute = 60_000
@@ -206,6 +207,16 @@ describe('sequences', () => {
     const spoken = arrivals.forecast(at, 10 * minute).filter((forecast) => forecast.source === 'sequence')
     expect(spoken.map((forecast) => forecast.template)).toEqual(['detail'])
     expect(Math.abs((spoken[0]?.at ?? 0) - at - minute)).toBeLessThan(10_000)
+  })
+
+  it('are guessed of sessions that have not ended alone', () => {
+    const arrivals = new Arrivals()
+    for (let i = 0; i < 50; i++) arrive(arrivals, monday, 'open', { tenant: `ended${i}` })
+    arrive(arrivals, monday + hour, 'open', { tenant: 'here' })
+    const next = vi.spyOn(NextQueryModel.prototype, 'next')
+    arrivals.forecast(monday + hour + minute, hour)
+    expect(next.mock.calls.map(([tenant]) => tenant)).toEqual(['here'])
+    next.mockRestore()
   })
 })
 
