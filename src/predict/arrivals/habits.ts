@@ -237,11 +237,20 @@ function grown(stream: Stream | undefined, arrival: Arrival, text: SeenText): St
   if (stream === undefined) {
     return { tenant, template: fingerprint, timeZone, events: [at], last: text, before: undefined, burstMs }
   }
-  const before = stream.last.day === text.day ? stream.before : stream.last
-  const inBurst = at - (stream.events.at(-1) as number) < stream.burstMs
-  const events = inBurst ? stream.events : [...stream.events, at]
+  const events = withEvent(stream.events, at, stream.burstMs)
   const room = events.length <= eventsMax ? { events, burstMs: stream.burstMs } : thinned(events, stream.burstMs)
+  // An old log that is learned tells of more days, not what will be asked.
+  if (at < (stream.events.at(-1) as number)) return { ...stream, ...room }
+  const before = stream.last.day === text.day ? stream.before : stream.last
   return { ...stream, ...room, timeZone, last: text, before }
+}
+
+/** The events and one more in its place, unless its burst has begun; where it begins one that is known, it stands for that. */
+function withEvent(events: readonly number[], at: number, gapMs: number): readonly number[] {
+  const place = events.findLastIndex((event) => event <= at) + 1
+  if (place > 0 && at - (events[place - 1] as number) < gapMs) return events
+  const begins = place < events.length && (events[place] as number) - at < gapMs
+  return [...events.slice(0, place), at, ...events.slice(begins ? place + 1 : place)]
 }
 
 /** Where the events of two weeks do not fit, bursts are merged more coarsely, up to an hour; then the oldest go. */

@@ -46,7 +46,9 @@ export class Sessions {
   }
 
   observe({ tenant, fingerprint, at }: Arrival): void {
-    const before = this.#open.peek(tenant)
+    const open = this.#open.peek(tenant)
+    // What is older than the session comes from a log that is learned meanwhile, and follows nothing.
+    const before = open !== undefined && open.at <= at ? open : undefined
     const continues = before !== undefined && at - before.at < sessionMs
     if (before !== undefined) this.#count(`${tenant} ${before.template}`, before.at, continues ? 'continued' : 'ended')
     if (before !== undefined && continues) {
@@ -62,7 +64,7 @@ export class Sessions {
 
   #count(key: string, at: number, what: 'arrivals' | 'continued' | 'ended'): void {
     const old = this.#asked.peek(key) ?? { since: at, arrivals: 0, continued: 0, ended: 0 }
-    this.#asked.set(key, { ...old, [what]: old[what] + 1 })
+    this.#asked.set(key, { ...old, since: Math.min(old.since, at), [what]: old[what] + 1 })
   }
 
   forecast(now: number, horizonMs: number): readonly Forecast[] {

@@ -64,7 +64,8 @@ export class Triggers {
   observe(arrival: Arrival): void {
     for (const dataset of new Set(arrival.datasets)) {
       const writtenAt = this.#written.peek(dataset)
-      if (writtenAt === undefined) continue
+      // What came before the last write says nothing of it: an old log is learned.
+      if (writtenAt === undefined || arrival.at < writtenAt) continue
       const link = this.#links.touch(`${arrival.tenant} ${arrival.fingerprint} ${dataset}`, () =>
         newLink(arrival, dataset, writtenAt),
       )

@@ -1,7 +1,11 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Forecast } from '../../../src/model/forecast.js'
 import { Arrivals } from '../../../src/predict/arrivals/arrivals.js'
+import { Habits } from '../../../src/predict/arrivals/habits.js'
+import { LocalTime } from '../../../src/predict/arrivals/local-time.js'
 import { NextQueryModel } from '../../../src/predict/arrivals/next-query.js'
+import { Sessions } from '../../../src/predict/arrivals/sessions.js'
+import type { Arrival } from '../../../src/predict/prediction.js'
 import { seeded } from '../seeded.js'
 
 const minute = 60_000
@@ -9,6 +13,10 @@ const hour = 60 * minute
 const day = 24 * hour
 /** A Monday, 00:00 UTC. */
 const monday = Date.UTC(2026, 0, 5)
+
+function query(fingerprint: string): Arrival {
+  return { at: monday, tenant: 'acme', fingerprint, sql: 'select 1', params: {}, timeZone: 'UTC', literals: '', datasets: [] }
+}
 
 function arrive(
   arrivals: Arrivals,
@@ -217,6 +225,60 @@ describe('sequences', () => {
     arrivals.forecast(monday + hour + minute, hour)
     expect(next.mock.calls.map(([tenant]) => tenant)).toEqual(['here'])
     next.mockRestore()
+  })
+})
+
+describe('an old log that is learned while queries come', () => {
+  it('adds its days to habits, and leaves the text and the zone as they are', () => {
+    const old = [0, 1, 2, 3, 4].map((d) => ({ at: monday + d * day + 9 * hour, sql: 'select old', timeZone: 'UTC' }))
+    const live = [7, 8].map((d) => ({ at: monday + d * day + 9 * hour, sql: 'select new', timeZone: 'Africa/Abidjan' }))
+    const after = [live[0], old[2], old[0], live[1], old[1], old[3], old[4]]
+    const [inOrder, mixed] = [[...old, ...live], after].map((all) => {
+      const arrivals = new Arrivals()
+      for (const one of all) if (one !== undefined) arrive(arrivals, one.at, 'dash', one)
+      return ahead(arrivals, monday + 9 * day)
+    })
+    expect(mixed).toMatchObject([{ sql: 'select new', timeZone: 'Africa/Abidjan' }])
+    expect(mixed).toEqual(inOrder)
+  })
+
+  it('knows a burst whose beginning comes later', () => {
+    const habits = new Habits(new LocalTime())
+    for (const at of [9 * hour, 8 * hour + 56 * minute, 8 * hour + 58 * minute, 8 * hour, 9 * hour + minute]) {
+      habits.observe({ ...query('dash'), at: monday + at })
+    }
+    expect(habits.snapshot().streams[0]?.[1].events).toEqual([monday + 8 * hour, monday + 8 * hour + 56 * minute])
+  })
+
+  it('answers no write', () => {
+    const arrivals = new Arrivals()
+    for (let d = 0; d < 5; d++) {
+      arrivals.written('orders', monday + d * day + d * d * hour)
+      arrive(arrivals, monday + d * day + d * d * hour + 10 * minute, 'report', { datasets: ['orders'] })
+    }
+    const written = monday + 6 * day
+    arrivals.written('orders', written)
+    const due = arrivals.forecast(written, hour)
+    expect(due).toMatchObject([{ source: 'trigger', template: 'report' }])
+    arrive(arrivals, monday - 20 * day, 'report', { datasets: ['orders'] })
+    expect(arrivals.forecast(written, hour)).toEqual(due)
+  })
+
+  it('goes on with no session, and its queries are no sign of haste', () => {
+    const sessions = new Sessions(() => ({ sql: 'select 1', params: {}, timeZone: 'UTC' }))
+    const random = seeded(9)
+    let at = monday
+    for (let i = 0; i < 40; i++) {
+      at += (1 + 30 * random()) * hour
+      for (const template of ['open', 'detail']) sessions.observe({ ...query(template), at: (at += minute) })
+    }
+    const follows = vi.spyOn(NextQueryModel.prototype, 'observe')
+    for (let i = 0; i < 10_000; i++) sessions.observe({ ...query('detail'), at: monday - (10_000 - i) * 100 * minute })
+    expect(follows).not.toHaveBeenCalled()
+    follows.mockRestore()
+    at += 12 * hour
+    sessions.observe({ ...query('open'), at })
+    expect(sessions.forecast(at, 10 * minute)).toMatchObject([{ template: 'detail' }])
   })
 })
 
