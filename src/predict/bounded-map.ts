@@ -1,3 +1,9 @@
+/** What the values of a map may weigh together; the weight of a value must not change while it is in the map. */
+interface WeightLimit<V> {
+  readonly of: (value: V) => number
+  readonly max: number
+}
+
 /**
  * A map that forgets what was used longest ago, so that models stay bounded whatever users send. Iteration goes from the
  * coldest entry to the hottest; a snapshot keeps that order.
@@ -5,9 +11,12 @@
 export class BoundedMap<V> {
   readonly #entries = new Map<string, V>()
   readonly #limit: number
+  readonly #weight: WeightLimit<V> | undefined
+  #held = 0
 
-  constructor(limit: number) {
+  constructor(limit: number, weight?: WeightLimit<V>) {
     this.#limit = limit
+    this.#weight = weight
   }
 
   get size(): number {
@@ -28,22 +37,35 @@ export class BoundedMap<V> {
   }
 
   set(key: string, value: V): void {
-    // Far from the limit nothing is forgotten soon, and moving an entry to the end costs more than all else here.
-    if (2 * this.#entries.size > this.#limit) this.#entries.delete(key)
+    this.#unload(key)
+    // Far from the limits nothing is forgotten soon, and moving an entry to the end costs more than all else here.
+    if (this.#fills(0.5)) this.#entries.delete(key)
     this.#entries.set(key, value)
-    if (this.#entries.size <= this.#limit) return
+    if (this.#weight !== undefined) this.#held += this.#weight.of(value)
+    if (!this.#fills(1)) return
     for (const coldest of this.#entries.keys()) {
-      this.#entries.delete(coldest)
-      return
+      this.delete(coldest)
+      if (!this.#fills(1)) return
     }
   }
 
+  #fills(share: number): boolean {
+    return this.#entries.size > share * this.#limit || (this.#weight !== undefined && this.#held > share * this.#weight.max)
+  }
+
+  #unload(key: string): void {
+    const value = this.#weight === undefined ? undefined : this.#entries.get(key)
+    if (value !== undefined) this.#held -= this.#weight?.of(value) ?? 0
+  }
+
   delete(key: string): void {
+    this.#unload(key)
     this.#entries.delete(key)
   }
 
   clear(): void {
     this.#entries.clear()
+    this.#held = 0
   }
 
   entries(): IterableIterator<[string, V]> {
@@ -59,7 +81,7 @@ export class BoundedMap<V> {
   }
 
   restore<J>(rows: readonly (readonly [string, J])[], decode: (json: J) => V): void {
-    this.#entries.clear()
+    this.clear()
     for (const [key, json] of rows) this.set(key, decode(json))
   }
 }

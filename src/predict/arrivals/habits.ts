@@ -46,6 +46,9 @@ interface ZoneDays {
 }
 
 const streamsMax = 2000
+/** All of it is saved as one text, on the event loop. What is longer is not kept, and then not expected. */
+const textsLengthMax = 8_000_000
+const textLengthMax = 65_536
 const zonesMax = 64
 const eventsMax = 192
 const burstMs = 600_000
@@ -58,7 +61,7 @@ const aboutMinutes = 180
 /** Habits of templates × tenants: by time of day and weekday, on the local clock, with decay. */
 export class Habits {
   readonly #time: LocalTime
-  readonly #streams = new BoundedMap<Known>(streamsMax)
+  readonly #streams = new BoundedMap<Known>(streamsMax, { of: ({ stream }) => textsLength(stream), max: textsLengthMax })
   readonly #zones = new Map<string, ZoneDays>()
 
   constructor(time: LocalTime) {
@@ -69,7 +72,8 @@ export class Habits {
     const key = `${arrival.tenant} ${arrival.fingerprint}`
     const { day } = this.#time.local(arrival.at, arrival.timeZone)
     const text: SeenText = { sql: arrival.sql, params: arrival.params, day }
-    this.#streams.set(key, { stream: grown(this.#streams.peek(key)?.stream, arrival, text) })
+    const kept = textLength(text) <= textLengthMax ? text : { sql: '', params: {}, day }
+    this.#streams.set(key, { stream: grown(this.#streams.peek(key)?.stream, arrival, kept) })
   }
 
   /** The text of a stream as it would come at `at`, and its zone; undefined for an unknown one. */
@@ -230,6 +234,14 @@ export class Habits {
     this.#streams.restore(snapshot.streams, (stream) => ({ stream: { ...stream, before: stream.before } }))
     this.#zones.clear()
   }
+}
+
+function textsLength({ last, before }: Stream): number {
+  return textLength(last) + (before === undefined ? 0 : textLength(before))
+}
+
+function textLength({ sql, params }: SeenText): number {
+  return Object.entries(params).reduce((sum, [name, value]) => sum + name.length + String(value).length, sql.length)
 }
 
 function grown(stream: Stream | undefined, arrival: Arrival, text: SeenText): Stream {

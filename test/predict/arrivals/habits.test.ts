@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { Arrivals } from '../../../src/predict/arrivals/arrivals.js'
 import { findHabits } from '../../../src/predict/arrivals/habit.js'
 import { Habits } from '../../../src/predict/arrivals/habits.js'
 import { LocalTime } from '../../../src/predict/arrivals/local-time.js'
@@ -10,17 +11,14 @@ const day = 24 * hour
 /** A Monday, 00:00 UTC. */
 const monday = Date.UTC(2026, 0, 5)
 
-function arrive(habits: Habits, at: number, fingerprint: string): void {
-  habits.observe({
-    at,
-    tenant: 'acme',
-    fingerprint,
-    sql: `select '${fingerprint}'`,
-    params: {},
-    timeZone: 'UTC',
-    literals: '',
-    datasets: [],
-  })
+function arrive(
+  to: Pick<Habits, 'observe'>,
+  at: number,
+  fingerprint: string,
+  sql = `select '${fingerprint}'`,
+  params: Readonly<Record<string, string>> = {},
+): void {
+  to.observe({ at, tenant: 'acme', fingerprint, sql, params, timeZone: 'UTC', literals: '', datasets: [] })
 }
 
 beforeEach(() => {
@@ -38,5 +36,40 @@ describe('habits of as many streams as are kept', () => {
       habits.forecast(monday + hour + i, day)
     }
     expect(findHabits).toHaveBeenCalledTimes(2005)
+  })
+})
+
+describe('texts', () => {
+  const long = 'x'.repeat(60_000)
+
+  it('are kept within bounds, the latest ones', () => {
+    const habits = new Habits(new LocalTime())
+    for (let i = 0; i < 400; i++) {
+      for (const at of [monday, monday + day]) arrive(habits, at + i, `t${i}`, `select '${i}', '${long}'`)
+    }
+    expect(JSON.stringify(habits.snapshot()).length).toBeLessThan(9_000_000)
+    expect(habits.text('acme', 't0', monday)).toBeUndefined()
+    expect(habits.text('acme', 't399', monday)?.sql).toContain('399')
+    const restored = new Habits(new LocalTime())
+    restored.restore(habits.snapshot())
+    expect(restored.snapshot()).toEqual(habits.snapshot())
+  })
+
+  it('are not kept, nor expected, where they or their parameters are longer than any should be', () => {
+    const arrivals = new Arrivals()
+    const expected = () =>
+      arrivals
+        .forecast(monday + 4 * day, day)
+        .map(({ template }) => template)
+        .sort()
+    for (let d = 0; d < 4; d++) {
+      arrive(arrivals, monday + d * day + hour, 'short', 'select 1')
+      arrive(arrivals, monday + d * day + hour, 'long', `select '${long}', '${long}'`)
+      arrive(arrivals, monday + d * day + hour, 'bound', 'select $a, $b', { a: long, b: long })
+    }
+    expect(expected()).toEqual(['short'])
+    expect(JSON.stringify(arrivals.snapshot()).length).toBeLessThan(10_000)
+    arrive(arrivals, monday + 3 * day + 2 * hour, 'long', 'select 2')
+    expect(expected()).toEqual(['long', 'short'])
   })
 })
