@@ -78,8 +78,13 @@ export async function importLog(
 async function* entries(input: Readable, { layout, columns }: Importer): AsyncGenerator<Entry> {
   const { first, rest } = await headOf(input)
   const json = layout === 'json-lines' || (layout === 'csv-or-json-lines' && first.trimStart().startsWith('{'))
-  if (json) yield* jsonEntries(rest)
-  else yield* csvEntries(rest, columns, first)
+  if (!json) yield* csvEntries(rest, columns, first)
+  else for await (const entry of jsonEntries(rest)) yield layout === 'json-lines' ? entry : withLowerNames(entry)
+}
+
+function withLowerNames({ line, fields }: Entry): Entry {
+  if (fields === undefined) return { line, fields }
+  return { line, fields: Object.fromEntries(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value])) }
 }
 
 async function* jsonEntries(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Entry> {
@@ -109,25 +114,24 @@ async function* csvEntries(
   let names = columns
   for await (const { line, fields } of csvRows(chunks, separator)) {
     if (names === undefined) {
-      names = fields.map((field) =>
-        field
-          .trim()
-          .toLowerCase()
-          .replace(/^\ufeff/, ''),
-      )
+      names = fields.map((field) => field.trim().toLowerCase())
       continue
     }
     yield { line, fields: Object.fromEntries(names.map((name, i) => [name, fields[i] ?? ''])) }
   }
 }
 
-/** The beginning of a stream as text, and the whole stream again. */
+const byteOrderMark = Buffer.from('\ufeff')
+
+/** The beginning of a stream as text, and the whole stream again; both without a byte order mark. */
 async function headOf(input: Readable): Promise<{ first: string; rest: AsyncIterable<Uint8Array> }> {
   const iterator = input[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
   const head = await iterator.next()
+  const bytes = head.done === true ? Buffer.alloc(0) : Buffer.from(head.value)
+  const begin = bytes.indexOf(byteOrderMark) === 0 ? bytes.subarray(byteOrderMark.length) : bytes
   const rest = async function* (): AsyncGenerator<Uint8Array> {
-    if (head.done !== true) yield head.value
+    yield begin
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value
   }
-  return { first: head.done === true ? '' : Buffer.from(head.value.subarray(0, 65_536)).toString('utf8'), rest: rest() }
+  return { first: begin.subarray(0, 65_536).toString('utf8'), rest: rest() }
 }

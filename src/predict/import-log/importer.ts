@@ -9,6 +9,6 @@ export interface Importer {
   readonly layout: 'json-lines' | 'csv' | 'csv-or-json-lines'
   /** Names of the columns of CSV without a header. */
   readonly columns?: readonly string[]
-  /** A record's query; `ignored` for a record that is in order and no query, else why it cannot be read. Names are in lower case for CSV. */
+  /** A record's query; `ignored` for a record that is in order and no query, else why it cannot be read. Names are in lower case where records may be CSV. */
   query(record: Fields): Imported | 'ignored' | { readonly reason: string }
 }

@@ -105,7 +105,7 @@ where b = 'x|y'"|2026-01-01 10:00:00.5|2026-01-01 10:00:03.5|1000000
       ],
     }
     expect((await imported('snowflake-query-history', csv)).queries[0]).toMatchObject(expected)
-    const json = JSON.stringify({
+    const record = {
       query_text: 'select * from a, b join c on 1=1',
       database_name: 'SALES',
       warehouse_size: 'Medium',
@@ -114,8 +114,16 @@ where b = 'x|y'"|2026-01-01 10:00:00.5|2026-01-01 10:00:03.5|1000000
       bytes_scanned: '600',
       queued_overload_time: 100,
       query_parameterized_hash: 'h1',
-    })
+    }
+    const json = JSON.stringify(record)
     expect((await imported('snowflake-query-history', json)).queries[0]).toMatchObject(expected)
+    // As OBJECT_CONSTRUCT(*) names them.
+    const upper = JSON.stringify(Object.fromEntries(Object.entries(record).map(([name, value]) => [name.toUpperCase(), value])))
+    expect((await imported('snowflake-query-history', upper)).queries[0]).toMatchObject(expected)
+    const marked = await imported('snowflake-query-history', `\ufeff${json}\n${upper}`)
+    expect(marked).toMatchObject({ queries: [expected, expected], bad: { count: 0 } })
+    const quoted = csv.replace(/^[A-Z_]+/, '"$&"')
+    expect((await imported('snowflake-query-history', `\ufeff${quoted}`, true)).queries[0]).toMatchObject(expected)
   })
 
   it('is read from csvlog of PostgreSQL', async () => {
