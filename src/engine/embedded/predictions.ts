@@ -31,10 +31,13 @@ const failuresMax = 3
 const restMs = 60_000
 const workFreshMs = 5_000
 const workKeptMax = 500
+/** Rows of all answers together, about 300 bytes each: of segments that thousands of different statements read, each answer has thousands. */
+const workRowsMax = 20_000
 
 export class Predictions {
   readonly #options: PredictionsOptions
   readonly #work = new Map<string, { readonly at: number; readonly work: readonly NodeWork[] }>()
+  #workRows = 0
   readonly #asking = new Set<string>()
   #failures = 0
   #restsUntil = 0
@@ -105,18 +108,28 @@ export class Predictions {
     const answer = reader
       .work(segments, clock.now())
       .then((work) => {
-        this.#work.delete(key)
-        this.#work.set(key, { at: performance.now(), work })
-        for (const oldest of this.#work.keys()) {
-          if (this.#work.size <= workKeptMax) break
-          this.#work.delete(oldest)
-        }
+        this.#keepWork(key, work)
         return work
       })
       .finally(() => this.#asking.delete(key))
     answer.catch(this.#options.onError)
     if (known !== undefined && known.work.length > 0) return known.work
     return within(answer, waitMs).catch(() => [])
+  }
+
+  #keepWork(key: string, work: readonly NodeWork[]): void {
+    this.#forgetWork(key)
+    this.#work.set(key, { at: performance.now(), work })
+    this.#workRows += work.length
+    for (const oldest of this.#work.keys()) {
+      if ((this.#work.size <= workKeptMax && this.#workRows <= workRowsMax) || oldest === key) break
+      this.#forgetWork(oldest)
+    }
+  }
+
+  #forgetWork(key: string): void {
+    this.#workRows -= this.#work.get(key)?.work.length ?? 0
+    this.#work.delete(key)
   }
 
   #guard(act: (predictor: QueryPredictor) => void): void {
