@@ -1,5 +1,7 @@
+import type { EachBatchPayload } from 'kafkajs'
 import { beforeEach, expect, it, vi } from 'vitest'
-import { KafkaBroker } from '../../src/queue/kafka/kafka-broker.js'
+import { deadLettersMax } from '../../src/queue/dead-letters.js'
+import { KafkaBroker, type KafkaBrokerOptions } from '../../src/queue/kafka/kafka-broker.js'
 import { topicOptions } from '../../src/queue/kafka/topology.js'
 import { parseQueueUrl } from '../../src/queue/queue-url.js'
 import { FakeConsumer } from './fake-kafka-client.js'
@@ -9,8 +11,13 @@ const topics = [
   { name: 'f.lineage', kind: 'lineage' },
 ] as const
 
-/** A cluster whose topics reach from `low` to `high`. */
-const cluster = { low: 0, high: 0, consumer: new FakeConsumer() }
+interface Sent {
+  readonly key: string
+  readonly value: Buffer | null
+}
+
+/** A cluster whose topics reach from `low` to `high`; all that was sent to it is in one of them. */
+const cluster = { low: 0, high: 0, sent: [] as Sent[], consumer: new FakeConsumer() }
 
 const admin = {
   connect: async () => {},
@@ -26,24 +33,32 @@ const admin = {
   fetchTopicOffsets: async () => [{ partition: 0, low: String(cluster.low), high: String(cluster.high) }],
 }
 
+async function sendBatch({ topicMessages }: { readonly topicMessages: readonly { readonly messages: readonly Sent[] }[] }) {
+  cluster.sent.push(...topicMessages.flatMap(({ messages }) => messages))
+  cluster.high = cluster.sent.length
+}
+
 vi.mock('kafkajs', async (original) => {
   const { default: kafkajs } = await original<{ readonly default: typeof import('kafkajs') }>()
   class Kafka {
     admin = () => admin
-    producer = () => ({ connect: async () => {}, disconnect: async () => {} })
+    producer = () => ({ connect: async () => {}, disconnect: async () => {}, sendBatch })
     consumer = () => cluster.consumer
   }
   return { default: { ...kafkajs, Kafka } }
 })
 
 beforeEach(() => {
-  Object.assign(cluster, { low: 0, high: 0, consumer: new FakeConsumer() })
+  Object.assign(cluster, { low: 0, high: 0, sent: [], consumer: new FakeConsumer() })
 })
+
+const open = (options: KafkaBrokerOptions = {}): Promise<KafkaBroker> =>
+  KafkaBroker.open(parseQueueUrl('kafka://k', {}), AbortSignal.timeout(10_000), options)
 
 /** Where a coordinator that has read lineage up to `kept` begins to read each stream. */
 async function startsAt(kept: bigint | undefined): Promise<Readonly<Record<string, string>>> {
   const positions = new Map(kept === undefined ? [] : [['f.lineage', kept]])
-  const broker = await KafkaBroker.open(parseQueueUrl('kafka://k', {}), AbortSignal.timeout(10_000), { positions })
+  const broker = await open({ positions })
   await broker.declare(topics)
   await broker.receive(
     topics.map(({ name }) => name),
@@ -70,7 +85,7 @@ it('begins with the outcomes of its own run', async () => {
 
 it('has all of a topic before it that was made anew since it was read', async () => {
   Object.assign(cluster, { low: 0, high: 5_000 })
-  const broker = await KafkaBroker.open(parseQueueUrl('kafka://k', {}), AbortSignal.timeout(10_000))
+  const broker = await open()
   await broker.mark(['f.lineage'])
   const subscription = await broker.receive(['f.lineage'], 1, () => {})
   expect(await subscription.remaining('f.lineage')).toBe(0)
@@ -78,5 +93,40 @@ it('has all of a topic before it that was made anew since it was read', async ()
   expect(await subscription.remaining('f.lineage')).toBe(0)
   cluster.high = 2
   expect(await subscription.remaining('f.lineage')).toBe(2)
+  await broker.close()
+})
+
+/** Reads all that was sent as one batch. */
+class ShelfReader extends FakeConsumer {
+  override async run({ eachBatch }: { eachBatch: FakeConsumer['deliver'] }): Promise<void> {
+    const messages = cluster.sent.map(({ key, value }, offset) => ({ key: Buffer.from(key), value, offset: String(offset) }))
+    const lastOffset = (): string => String(cluster.sent.length - 1)
+    await eachBatch({ batch: { messages, lastOffset } } as unknown as EachBatchPayload)
+  }
+}
+
+const letter = (index: number): Sent => ({ key: `l${index}`, value: Buffer.from('{}') })
+
+it('shows the newest dead letters up to the limit, and removes the others from the topic', async () => {
+  cluster.consumer = new ShelfReader()
+  const broker = await open()
+  await sendBatch({ topicMessages: [{ messages: Array.from({ length: deadLettersMax + 2 }, (_, index) => letter(index)) }] })
+  const shown = await broker.list('f.dead-letters')
+  expect([shown.length, shown[0]?.id]).toEqual([deadLettersMax, 'l2'])
+  await expect
+    .poll(() => cluster.sent.slice(deadLettersMax + 2))
+    .toEqual([
+      { key: 'l0', value: null },
+      { key: 'l1', value: null },
+    ])
+  await broker.close()
+})
+
+it('holds dead letters to their limit though nobody looks at them', async () => {
+  cluster.consumer = new ShelfReader()
+  const broker = await open()
+  await sendBatch({ topicMessages: [{ messages: Array.from({ length: deadLettersMax }, (_, index) => letter(index)) }] })
+  await broker.put('f.dead-letters', { id: 'newest', body: Buffer.from('{}') })
+  await expect.poll(() => cluster.sent.slice(deadLettersMax + 1)).toEqual([{ key: 'l0', value: null }])
   await broker.close()
 })

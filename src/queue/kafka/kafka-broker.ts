@@ -9,6 +9,7 @@ import kafkajs, { type Admin, type Kafka, type Producer, type SASLOptions } from
 import { ForebayError } from '../../model/errors.js'
 import type { Broker, BrokerMessage, Sending, ShelfItem, Stream, Subscription } from '../brokered/broker.js'
 import { Outbox, type Outgoing } from '../brokered/outbox.js'
+import { deadLettersMax } from '../dead-letters.js'
 import type { QueueAddress } from '../queue-url.js'
 import type { QueueStatus } from '../task-queue.js'
 import { TopicReader } from './topic-reader.js'
@@ -44,6 +45,7 @@ export class KafkaBroker implements Broker {
   readonly #positions: Map<string, bigint>
   #status: QueueStatus
   #probe: NodeJS.Timeout | undefined
+  #puts = 0
   #closed = false
 
   private constructor(address: QueueAddress, options: KafkaBrokerOptions) {
@@ -142,11 +144,16 @@ export class KafkaBroker implements Broker {
     }
   }
 
+  /** Looks at the shelf with the first item and once in a while: nobody else may ever do so, and a topic has no limit of its own. */
   async put(shelf: string, item: ShelfItem): Promise<void> {
     await this.#outbox.send(shelf, item.body, item.id).confirmed
+    if (this.#puts++ % deadLettersMax === 0) void this.list(shelf).catch(() => {})
   }
 
-  /** Reads the whole topic: the last message of each key counts, and an empty one removes it. */
+  /**
+   * Reads the whole topic: the last message of each key counts, and an empty one removes it. What is beyond the limit is removed,
+   * the oldest first.
+   */
   async list(shelf: string): Promise<readonly ShelfItem[]> {
     if (!this.#status.connected) throw new ForebayError('UNAVAILABLE', this.#status.detail ?? '')
     const items = new Map<string, ShelfItem>()
@@ -170,7 +177,9 @@ export class KafkaBroker implements Broker {
           },
         }),
       )
-      return [...items.values()]
+      const all = [...items.values()]
+      for (const { id } of all.slice(0, -deadLettersMax)) this.#erase(shelf, id)
+      return all.slice(-deadLettersMax)
     } finally {
       await consumer.disconnect().catch(() => {})
     }
@@ -178,7 +187,7 @@ export class KafkaBroker implements Broker {
 
   async remove(shelf: string, id: string): Promise<boolean> {
     const known = (await this.list(shelf)).some((item) => item.id === id)
-    if (known) await this.#outbox.send(shelf, Buffer.alloc(0), id).confirmed
+    if (known) await this.#erase(shelf, id).confirmed
     return known
   }
 
@@ -192,6 +201,10 @@ export class KafkaBroker implements Broker {
     this.#outbox.disconnected()
     await Promise.all([...this.#readers].map((reader) => reader.stop()))
     await Promise.all([this.#producer.disconnect(), this.#admin.disconnect()].map((ended) => ended.catch(() => {})))
+  }
+
+  #erase(shelf: string, id: string): Sending {
+    return this.#outbox.send(shelf, Buffer.alloc(0), id)
   }
 
   async #ends(topic: string): Promise<Ends> {
