@@ -1,4 +1,4 @@
-import type { EachBatchPayload } from 'kafkajs'
+import kafkajs, { type EachBatchPayload } from 'kafkajs'
 import { beforeEach, expect, it, vi } from 'vitest'
 import { deadLettersMax } from '../../src/queue/dead-letters.js'
 import { KafkaBroker, type KafkaBrokerOptions } from '../../src/queue/kafka/kafka-broker.js'
@@ -20,7 +20,7 @@ interface Sent {
 const cluster = { low: 0, high: 0, sent: [] as Sent[], consumer: new FakeConsumer() }
 
 const admin = {
-  connect: async () => {},
+  connect: vi.fn(async () => {}),
   disconnect: async () => {},
   listTopics: async () => topics.map(({ name }) => name),
   fetchTopicMetadata: async () => ({ topics: topics.map(({ name }) => ({ name, partitions: [{}] })) }),
@@ -39,13 +39,13 @@ async function sendBatch({ topicMessages }: { readonly topicMessages: readonly {
 }
 
 vi.mock('kafkajs', async (original) => {
-  const { default: kafkajs } = await original<{ readonly default: typeof import('kafkajs') }>()
+  const { default: actual } = await original<{ readonly default: typeof import('kafkajs') }>()
   class Kafka {
     admin = () => admin
     producer = () => ({ connect: async () => {}, disconnect: async () => {}, sendBatch })
     consumer = () => cluster.consumer
   }
-  return { default: { ...kafkajs, Kafka } }
+  return { default: { ...actual, Kafka } }
 })
 
 beforeEach(() => {
@@ -129,4 +129,27 @@ it('holds dead letters to their limit though nobody looks at them', async () => 
   await broker.put('f.dead-letters', { id: 'newest', body: Buffer.from('{}') })
   await expect.poll(() => cluster.sent.slice(deadLettersMax + 1)).toEqual([{ key: 'l0', value: null }])
   await broker.close()
+})
+
+const { KafkaJSConnectionError, KafkaJSNumberOfRetriesExceeded, KafkaJSProtocolError, KafkaJSSASLAuthenticationError } = kafkajs
+
+const connectionError = (message: string, code: string): Error =>
+  new KafkaJSNumberOfRetriesExceeded(new KafkaJSConnectionError(`Connection error: ${message}`, { broker: 'k:9093', code }), {
+    retryCount: 3,
+    retryTime: 500,
+  })
+
+const protocolError = (type: string): Error =>
+  new KafkaJSProtocolError(Object.assign(new Error('not allowed'), { type, code: 31, retriable: false }))
+
+it.each([
+  [connectionError('getaddrinfo ENOTFOUND kafka-tls.internal', 'ENOTFOUND'), 'UNAVAILABLE'],
+  [connectionError('connect ECONNREFUSED certificates.internal', 'ECONNREFUSED'), 'UNAVAILABLE'],
+  [connectionError('self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'), 'CONFIGURATION_INVALID'],
+  [connectionError('the name does not match', 'ERR_TLS_CERT_ALTNAME_INVALID'), 'CONFIGURATION_INVALID'],
+  [Reflect.construct(KafkaJSSASLAuthenticationError, ['wrong password']), 'CONFIGURATION_INVALID'],
+  [protocolError('CLUSTER_AUTHORIZATION_FAILED'), 'CONFIGURATION_INVALID'],
+])('tells a refusal from a broker that is away: %s', async (error, code) => {
+  admin.connect.mockRejectedValueOnce(error)
+  await expect(KafkaBroker.open(parseQueueUrl('kafka://k', {}), AbortSignal.abort())).rejects.toMatchObject({ code })
 })

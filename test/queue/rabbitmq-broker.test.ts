@@ -15,6 +15,8 @@ type Take = (message: { readonly content: Buffer }) => void
 const queues = new Map<string, Buffer[]>()
 const readers = new Map<string, Take>()
 let connection = new EventEmitter()
+/** Why nobody can connect. */
+let refusal: Error | undefined
 
 function deliver(queue: string): void {
   const take = readers.get(queue)
@@ -45,6 +47,7 @@ vi.mock('amqplib', () => {
       },
     })
   const connect = async () => {
+    if (refusal !== undefined) throw refusal
     connection = Object.assign(new EventEmitter(), { createConfirmChannel, close: async () => {} })
     return connection
   }
@@ -54,6 +57,7 @@ vi.mock('amqplib', () => {
 beforeEach(() => {
   queues.clear()
   readers.clear()
+  refusal = undefined
 })
 
 function publish(taskId: string, priority: Priority): void {
@@ -78,4 +82,17 @@ it('delivers the most urgent first also when its connection was lost', async () 
   await deliveries[1]?.settle()
   await expect.poll(ids).toEqual(['background-0', 'proactive-1', 'background-1'])
   await broker.close()
+})
+
+const withCode = (message: string, code: string): Error => Object.assign(new Error(message), { code })
+
+it.each([
+  [withCode('getaddrinfo ENOTFOUND rabbit-ssl.internal', 'ENOTFOUND'), 'UNAVAILABLE'],
+  [withCode('connect ECONNREFUSED certificates.internal', 'ECONNREFUSED'), 'UNAVAILABLE'],
+  [withCode('self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'), 'CONFIGURATION_INVALID'],
+  [withCode('the name does not match', 'ERR_TLS_CERT_ALTNAME_INVALID'), 'CONFIGURATION_INVALID'],
+  [new Error('Handshake terminated by server: 403 (ACCESS-REFUSED) with message "ACCESS_REFUSED"'), 'CONFIGURATION_INVALID'],
+])('tells a refusal from a broker that is away: %s', async (error, code) => {
+  refusal = error
+  await expect(RabbitMqBroker.open(parseQueueUrl('amqp://r', {}), AbortSignal.abort())).rejects.toMatchObject({ code })
 })

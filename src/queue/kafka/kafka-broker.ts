@@ -11,6 +11,7 @@ import type { Broker, BrokerMessage, Sending, ShelfItem, Stream, Subscription } 
 import { Outbox, type Outgoing } from '../brokered/outbox.js'
 import { deadLettersMax } from '../dead-letters.js'
 import type { QueueAddress } from '../queue-url.js'
+import { refusesTls } from '../refused-tls.js'
 import type { QueueStatus } from '../task-queue.js'
 import { TopicReader } from './topic-reader.js'
 import { declareTopics } from './topology.js'
@@ -284,12 +285,23 @@ function saslOf({ sasl, user = '', password = '' }: QueueAddress): SASLOptions {
 /** What trying again does not help against. */
 function refusal(error: Error, { shown }: QueueAddress): ForebayError | undefined {
   if (error instanceof ForebayError) return error
-  const text = textOf(error)
-  if (!/SASL|authenticat|certificate|self-signed|SSL|TLS|Authorization/i.test(`${error.name} ${text}`)) return undefined
-  return new ForebayError('CONFIGURATION_INVALID', `task queue ${shown} refuses the connection: ${text}`, {
+  if (!refuses(error as Failure)) return undefined
+  return new ForebayError('CONFIGURATION_INVALID', `task queue ${shown} refuses the connection: ${textOf(error)}`, {
     hint: 'check user, password and certificates: FOREBAY_QUEUE_USER, FOREBAY_QUEUE_PASSWORD, FOREBAY_QUEUE_CA',
     cause: error,
   })
+}
+
+interface Failure extends Error {
+  readonly cause?: Failure
+  readonly code?: unknown
+  /** Of what a broker answers: SASL_AUTHENTICATION_FAILED, TOPIC_AUTHORIZATION_FAILED. */
+  readonly type?: string
+}
+
+function refuses({ name, code, type = '', cause }: Failure): boolean {
+  if (name === 'KafkaJSSASLAuthenticationError' || /SASL|AUTHORIZATION/.test(type) || refusesTls(code)) return true
+  return cause !== undefined && refuses(cause)
 }
 
 function textOf(error: unknown): string {

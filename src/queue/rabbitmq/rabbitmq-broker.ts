@@ -10,6 +10,7 @@ import { ForebayError } from '../../model/errors.js'
 import type { Broker, BrokerMessage, Sending, ShelfItem, Stream, Subscription } from '../brokered/broker.js'
 import { Outbox, type Outgoing } from '../brokered/outbox.js'
 import type { QueueAddress } from '../queue-url.js'
+import { refusesTls } from '../refused-tls.js'
 import type { QueueStatus } from '../task-queue.js'
 import { declareQueues } from './topology.js'
 
@@ -314,8 +315,8 @@ async function declareOn(connection: ChannelModel, streams: readonly Stream[], a
 function refusal(error: Error, { shown }: QueueAddress): ForebayError | undefined {
   if (error instanceof ForebayError) return error
   const text = textOf(error)
-  if (!/ACCESS_REFUSED|ACCESS-REFUSED|NOT_ALLOWED|Handshake terminated by server: 403|certificate|SSL|ssl/i.test(text))
-    return undefined
+  const refused = /ACCESS_REFUSED|ACCESS-REFUSED|NOT_ALLOWED|Handshake terminated by server: 403/i.test(text)
+  if (!refused && !refusesTls((error as NodeJS.ErrnoException).code)) return undefined
   return new ForebayError('CONFIGURATION_INVALID', `task queue ${shown} refuses the connection: ${text}`, {
     hint: 'check user, password, vhost and certificates: FOREBAY_QUEUE_USER, FOREBAY_QUEUE_PASSWORD, FOREBAY_QUEUE_CA',
     cause: error,
