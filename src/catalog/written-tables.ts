@@ -7,7 +7,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { dirname, join, relative, resolve, sep } from 'node:path'
-import type { RelationDefinition } from '../model/catalogue.js'
+import { isRelationName, type RelationDefinition } from '../model/catalogue.js'
 import type { Clock } from '../model/clock.js'
 import { ForebayError, fileUnreadable, fromErrorRecord, tableNotManaged, toErrorRecord } from '../model/errors.js'
 import { type Column, type Snapshot, type SnapshotId, stableHash } from '../model/segment.js'
@@ -438,8 +438,10 @@ function folderName(name: string): string {
 }
 
 function checkName(name: string): void {
-  if (name.length >= 1 && name.length <= 255 && !name.includes('\0')) return
-  throw new ForebayError('REQUEST_INVALID', `name "${name.slice(0, 40)}" is not possible: names have 1 to 255 characters`)
+  if (isRelationName(name)) return
+  throw new ForebayError('NOT_ALLOWED', `"${name.slice(0, 200)}" cannot be the name of a table or view`, {
+    hint: 'names are at most 200 characters, do not begin with _ or . and hold no slash',
+  })
 }
 
 function exists(kind: 'table' | 'view', name: string): ForebayError {

@@ -13,6 +13,11 @@ export type RelationDefinition =
   /** `sql` is the SELECT behind `AS`, as the user wrote it. */
   | { readonly kind: 'view'; readonly name: string; readonly sql: string }
 
+/** Whether a table or view can be made under this name: at most 200 characters, no `_` or `.` in front, no slash. */
+export function isRelationName(name: string): boolean {
+  return name.length >= 1 && name.length <= 200 && !/^[_.]|[/\\\0]/.test(name)
+}
+
 /** The name that a definition defines. */
 export function relationName(definition: RelationDefinition): string {
   return definition.kind === 'dataset' ? definition.snapshot.dataset : definition.name

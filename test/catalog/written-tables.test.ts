@@ -6,6 +6,7 @@ import { type FileSystem, nodeFileSystem } from '../../src/catalog/file-system.j
 import type { CommitOptions, TableWrite, WriteMode } from '../../src/catalog/table-write.js'
 import type { RelationChange } from '../../src/model/catalogue.js'
 import { VirtualClock } from '../../src/model/virtual-clock.js'
+import { readHeader } from '../../src/sql/statement/header.js'
 import { DuckdbLake, parquet } from './support/duckdb-lake.js'
 import { type Failure, failingFileSystem } from './support/failing-file-system.js'
 import { errorOf, openTestCatalog, readAll } from './support/open-test-catalog.js'
@@ -156,15 +157,27 @@ describe('written tables', () => {
     ])
   })
 
-  it('takes any name for a table', async () => {
+  it('takes the names for tables and views that SQL takes, and no others', async () => {
     const catalog = await reopened()
-    const names = ['Case', 'case ', '../up', 'a/b', 'ünï', '.', '-', 'x'.repeat(255), '_hidden', '__proto__', 'constructor']
+    const names = ['Case', 'case ', 'a..b', 'ünï', '-', ' ', 'a:b', 'x'.repeat(200), 'a_', 'constructor', '%2e', 'con']
     for (const name of names) await put(catalog, name, 'create', '1')
     expect((await reopened()).tables().map(({ name, rows }) => [name, rows])).toEqual(
       [...names].sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1)).map((name) => [name, 1]),
     )
     expect(readdirSync(lake.folder).filter((name) => !name.startsWith('made-'))).toEqual(['data', 'state'])
-    await expect(catalog.beginWrite('', 'create', columns)).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
+    const others = ['', '.', '.x', '../up', 'a/b', 'a\\b', '_hidden', '__proto__', 'a\0', 'x'.repeat(201)]
+    for (const name of others) {
+      await expect(catalog.beginWrite(name, 'create', columns)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+      await expect(catalog.createView(name, 'SELECT 1', false)).rejects.toMatchObject({ code: 'NOT_ALLOWED' })
+    }
+    const isTaken = (name: string): boolean => {
+      try {
+        return readHeader(`DROP TABLE "${name}"`).kind === 'drop-table'
+      } catch {
+        return false
+      }
+    }
+    expect([...names, ...others].filter(isTaken)).toEqual(names)
   })
 
   it('keeps declared types that Parquet cannot hold', async () => {
