@@ -45,6 +45,8 @@ export class DiscoveredTables {
   readonly #tables = new Map<string, Table>()
   readonly #scans = new Map<string, Promise<void>>()
   #root: DataFolder = { tables: [], clashes: [], stamp: undefined }
+  /** The tables of the root by lower-case name. */
+  #found: ReadonlyMap<string, FoundTable> = new Map()
 
   constructor(options: DiscoveredTablesOptions) {
     this.#options = options
@@ -66,9 +68,9 @@ export class DiscoveredTables {
   /** Lists everything anew. */
   async scan(signal: AbortSignal): Promise<void> {
     await this.#scanRoot()
-    for (const found of this.#root.tables) {
+    for (const key of this.#found.keys()) {
       signal.throwIfAborted()
-      await this.#scanTable(found, signal)
+      await this.#scanTable(key, signal)
     }
   }
 
@@ -84,12 +86,11 @@ export class DiscoveredTables {
     if (rootChanged) await this.#scanRoot()
     // A folder that held no file may hold one by now, which leaves the time of the data folder as it was.
     if (rootChanged || reads.length === 0) {
-      for (const found of this.#root.tables)
-        if (this.#tables.get(found.name.toLowerCase())?.found === undefined) await this.#scanTable(found, signal)
+      for (const key of this.#found.keys()) if (this.#tables.get(key)?.found === undefined) await this.#scanTable(key, signal)
     }
     for (const table of this.#toCheck(reads)) {
       if (await (asked.get(table) ?? this.#standing(table, reads, since))) continue
-      if (table.found) await this.#scanTable(table.found, signal, since)
+      if (table.found) await this.#scanTable(table.found.name.toLowerCase(), signal, since)
     }
   }
 
@@ -125,7 +126,8 @@ export class DiscoveredTables {
 
   async #scanRoot(): Promise<void> {
     this.#root = await listDataFolder(this.#options.fileSystem, this.#options.folder)
-    const present = new Set(this.#root.tables.map((table) => table.name.toLowerCase()))
+    this.#found = new Map(this.#root.tables.map((table) => [table.name.toLowerCase(), table]))
+    const present = new Set(this.#found.keys())
     for (const { name, error } of this.#root.clashes) {
       present.add(name.toLowerCase())
       this.#set(name, {
@@ -139,13 +141,13 @@ export class DiscoveredTables {
     for (const key of this.#tables.keys()) if (!present.has(key)) this.#remove(key)
   }
 
-  /** One scan of a table at a time, so that an older listing never replaces a newer one. */
-  #scanTable(found: FoundTable, signal: AbortSignal, since = Number.POSITIVE_INFINITY): Promise<void> {
-    const key = found.name.toLowerCase()
+  /** One scan of a table at a time, where it lies by then, so that an older listing never replaces a newer one. */
+  #scanTable(key: string, signal: AbortSignal, since = Number.POSITIVE_INFINITY): Promise<void> {
     const before = (this.#scans.get(key) ?? Promise.resolve()).catch(() => undefined)
     const scan = before.then(async () => {
+      const found = this.#found.get(key)
       const listedAt = this.#tables.get(key)?.listedAt
-      if (listedAt === undefined || listedAt < since) await this.#scanAlone(found, signal)
+      if (found && (listedAt === undefined || listedAt < since)) await this.#scanAlone(found, signal)
     })
     this.#scans.set(key, scan)
     return scan.finally(() => {
@@ -213,6 +215,7 @@ export class DiscoveredTables {
     const key = name.toLowerCase()
     const before = this.#tables.get(key)
     const same = before !== undefined && sameDefinition(before.definition, table.definition)
+    if (before?.found && before.found.path !== table.found?.path) this.#options.facts.forget(before.found.path)
     this.#tables.set(key, same ? { ...table, definition: before.definition } : table)
     if (!same) this.#options.onChange(name, table.definition)
   }

@@ -155,6 +155,23 @@ describe('what changes while it runs', () => {
     expect(catalog.current('late')?.segments).toHaveLength(1)
   })
 
+  it('sees at once that a file has become a folder, and a folder a file', async () => {
+    await lake.write('u.parquet', 'SELECT 1 AS x')
+    const catalog = await openAged()
+    for (const [gone, come] of [
+      ['u.parquet', 'u/a.parquet'],
+      ['u', 'u.parquet'],
+    ] as const) {
+      const read = readAll(catalog, 'u')
+      rmSync(join(lake.data, gone), { recursive: true })
+      await lake.write(come, 'SELECT 2 AS x')
+      expect(await catalog.confirm([read])).toBe(false)
+      expect(catalog.current('u')?.segments.map(({ file }) => file.path)).toEqual([join(lake.data, come)])
+      age(lake.data)
+      await catalog.rescan()
+    }
+  })
+
   it('sees at once that one of two files of one name has gone', async () => {
     await lake.write('t.parquet', 'SELECT 1 AS x')
     const catalog = await openAged()
