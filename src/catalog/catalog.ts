@@ -55,7 +55,10 @@ export class Catalog {
   readonly #effective = new Map<string, RelationDefinition>()
   readonly #closed = new AbortController()
   #changes = 0
+  /** The last scan that was asked for. */
   #scanning: Promise<void> = Promise.resolve()
+  /** The same, while it has not begun. */
+  #nextScan: Promise<void> | undefined
   #service: Promise<void> = Promise.resolve()
 
   constructor(options: CatalogOptions) {
@@ -232,16 +235,25 @@ export class Catalog {
     const definition = this.#written.get(key) ?? this.#discovered.get(key)
     const before = this.#effective.get(key)
     if (definition === before) return
-    if (definition === undefined) this.#effective.delete(key)
-    else this.#effective.set(key, definition)
+    if (definition === undefined) {
+      this.#effective.delete(key)
+      this.#history.forget(key)
+    } else this.#effective.set(key, definition)
     if (definition?.kind === 'dataset') this.#history.add(definition.snapshot)
     this.#changes += 1
     const change: RelationChange = definition ?? { kind: 'forgotten', name: before ? relationName(before) : name }
     for (const listener of this.#listeners) listener(change)
   }
 
+  /** One at a time. A scan that has not begun sees all that whoever asks for one wants to be seen. */
   #scan(): Promise<void> {
-    this.#scanning = this.#scanning.catch(() => undefined).then(() => this.#discovered.scan(this.#closed.signal))
+    this.#nextScan ??= this.#scanning
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextScan = undefined
+        return this.#discovered.scan(this.#closed.signal)
+      })
+    this.#scanning = this.#nextScan
     return this.#scanning
   }
 

@@ -86,14 +86,14 @@ export class WrittenTables {
    * or with what is wrong with a broken table that an insert would add to.
    */
   async beginWrite(name: string, mode: WriteMode, columns: readonly Column[], seen?: SnapshotId): Promise<TableWrite> {
+    const folder = join(this.#options.folder, folderName(name), `w-${randomBytes(8).toString('hex')}`)
     const current = await this.#exclusive(async () => {
       await this.#settle()
       const table = this.#checkWrite(name, mode)
       this.#checkPlanned(name, mode, columns, seen)
+      await this.#onDisk(`the write to table "${name}"`, () => this.#options.fileSystem.makeFolder(folder))
       return table
     })
-    const folder = join(this.#options.folder, folderName(name), `w-${randomBytes(8).toString('hex')}`)
-    await this.#onDisk(`the write to table "${name}"`, () => this.#options.fileSystem.makeFolder(folder))
     let open = true
     const end = async <T>(work: () => Promise<T>): Promise<T> => {
       if (!open) throw new ForebayError('INTERNAL', `the write to table "${name}" has ended already`)
@@ -105,7 +105,7 @@ export class WrittenTables {
       columns,
       commit: (files, remember) =>
         end(() => this.#exclusive(() => this.#commitWrite(name, mode, columns, current, folder, files, remember))),
-      abort: () => (open ? end(() => this.#options.fileSystem.remove(folder).catch(() => undefined)) : Promise.resolve()),
+      abort: () => (open ? end(() => this.#exclusive(() => this.#remove(folder).catch(() => undefined))) : Promise.resolve()),
     }
   }
 
@@ -166,7 +166,7 @@ export class WrittenTables {
       await this.#settle()
       const before = this.#options.clock.now() - this.#options.graceMs
       const due = this.#retired.filter(({ folder, since }) => since <= before && !this.#options.isUsed(folder))
-      for (const { folder } of due) await this.#options.fileSystem.remove(folder)
+      for (const { folder } of due) await this.#remove(folder)
       this.#retired = this.#retired.filter((entry) => !due.includes(entry))
       await this.#lookAt((table) => this.get(table.name)?.kind === 'broken', signal)
     })
@@ -252,7 +252,7 @@ export class WrittenTables {
       return definition.snapshot
     } catch (error) {
       // After an uncertain commit the manifest may name these files: then the next start decides.
-      if (!this.#uncertain && !this.#names(folder)) await this.#options.fileSystem.remove(folder).catch(() => undefined)
+      if (!this.#uncertain && !this.#names(folder)) await this.#remove(folder).catch(() => undefined)
       throw error
     }
   }
@@ -354,7 +354,7 @@ export class WrittenTables {
         await this.#checkSeen(file, stamp, table.name)
         return stamp
       })
-      const files = (await facts.facts(`written/${table.name.toLowerCase()}`, stamps, signal)).map((result) => {
+      const files = (await facts.facts(factsKey(table.name), stamps, signal)).map((result) => {
         if ('error' in result) throw fromErrorRecord(result.error)
         return { facts: result, relativePath: this.#below(result.version.path) }
       })
@@ -373,8 +373,10 @@ export class WrittenTables {
   }
 
   #define(name: string, definition: RelationDefinition | undefined): void {
-    if (definition === undefined) this.#definitions.delete(name.toLowerCase())
-    else this.#definitions.set(name.toLowerCase(), definition)
+    if (definition === undefined) {
+      this.#definitions.delete(name.toLowerCase())
+      this.#options.facts.forget(factsKey(name))
+    } else this.#definitions.set(name.toLowerCase(), definition)
     this.#options.onChange(name, definition)
   }
 
@@ -384,6 +386,14 @@ export class WrittenTables {
 
   #names(folder: string): boolean {
     return foldersOf(this.#manifest).includes(this.#below(folder))
+  }
+
+  /** Removes the folder of a write, and its table's when nothing else is in it. Only within `#exclusive`: a write may be about to begin there. */
+  async #remove(folder: string): Promise<void> {
+    const { fileSystem } = this.#options
+    await fileSystem.remove(folder)
+    const tableFolder = dirname(folder)
+    if ((await fileSystem.list(tableFolder))?.length === 0) await fileSystem.remove(tableFolder)
   }
 
   /** Everything below the folder that the manifest does not lead to. */
@@ -425,6 +435,10 @@ function foldersOf(manifest: Manifest): readonly string[] {
 
 function findNamed<T extends { readonly name: string }>(items: readonly T[], name: string): T | undefined {
   return items.find((item) => item.name.toLowerCase() === name.toLowerCase())
+}
+
+function factsKey(name: string): string {
+  return `written/${name.toLowerCase()}`
 }
 
 function sameColumns(a: readonly Column[], b: readonly Column[]): boolean {

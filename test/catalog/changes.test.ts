@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { CatalogOptions } from '../../src/catalog/catalog.js'
-import { nodeFileSystem } from '../../src/catalog/file-system.js'
+import { type FileSystem, nodeFileSystem } from '../../src/catalog/file-system.js'
 import { memoryKeyValue } from '../../src/catalog/key-value.js'
 import type { RelationChange } from '../../src/model/catalogue.js'
 import { systemClock } from '../../src/model/clock.js'
@@ -213,6 +213,33 @@ describe('what changes while it runs', () => {
     await expect(catalog.runOnce()).rejects.toThrow()
     expect(catalog.tables()).toHaveLength(1)
     chmodSync(lake.data, 0o700)
+  })
+
+  it('scans once for all who ask while a scan is under way', async () => {
+    let lists = 0
+    let release = (): void => {}
+    let held: Promise<void> = Promise.resolve()
+    const list: FileSystem['list'] = async (folder) => {
+      if (folder === lake.data) {
+        lists += 1
+        await held
+      }
+      return nodeFileSystem.list(folder)
+    }
+    const catalog = await openAged({ fileSystem: { ...nodeFileSystem, list } })
+    held = new Promise((resolve) => {
+      release = resolve
+    })
+    lists = 0
+    const first = catalog.rescan()
+    await expect.poll(() => lists).toBe(1)
+    await lake.write('late.parquet', 'SELECT 1 AS x')
+    const others = [catalog.rescan(), catalog.rescan(), catalog.rescan()]
+    release()
+    await Promise.all([first, ...others])
+    expect([lists, catalog.current('late')?.segments.length]).toEqual([2, 1])
+    await catalog.rescan()
+    expect(lists).toBe(3)
   })
 
   it('looks by itself now and then, until it is closed', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Catalog, CatalogOptions } from '../../src/catalog/catalog.js'
 import { type FileSystem, nodeFileSystem } from '../../src/catalog/file-system.js'
+import type { KeyValue } from '../../src/catalog/key-value.js'
 import type { CommitOptions, TableWrite, WriteMode } from '../../src/catalog/table-write.js'
 import type { RelationChange } from '../../src/model/catalogue.js'
 import { VirtualClock } from '../../src/model/virtual-clock.js'
@@ -248,6 +249,29 @@ describe('written tables', () => {
     await catalog.runOnce()
     expect(existsSync(path)).toBe(false)
     expect(await rowsOf(catalog, 't')).toEqual([2])
+  })
+
+  it('leaves nothing of a table that was dropped, once nobody reads it', async () => {
+    const clock = new VirtualClock(0)
+    const kept = new Map<string, unknown>()
+    const keyValue: KeyValue = { get: async (key) => kept.get(key), put: async (key, value) => void kept.set(key, value) }
+    const catalog = await reopened({ clock, keyValue, graceMs: 1_000 })
+    const folder = join(lake.state, 'tables/t')
+    const { id } = await put(catalog, 't', 'create', '1')
+    const unpin = catalog.pin([id])
+    await catalog.dropTable('T')
+    clock.skipTo(clock.now() + 5_000)
+    await catalog.runOnce()
+    expect([existsSync(folder), catalog.snapshot(id)?.id]).toEqual([true, id])
+    unpin()
+    const begun = await catalog.beginWrite('t', 'create', columns)
+    await catalog.runOnce()
+    expect([readdirSync(folder).length, catalog.snapshot(id)]).toEqual([1, undefined])
+    await begun.abort()
+    expect(readdirSync(join(lake.state, 'tables'))).toEqual(['manifest.json'])
+    await catalog.close()
+    const facts = [...kept].filter(([key]) => key.startsWith('catalog/facts/written/t/'))
+    expect(facts.map(([, value]) => value)).toEqual([null])
   })
 
   it('names the file of a written table that is gone, and serves the table again when it is back', async () => {
