@@ -35,7 +35,9 @@ export const servers = versions.map(({ name, version, bolt, jdk, main }) => ({
   },
 
   async probe(ctx) {
-    const driver = neo4j.driver(`bolt://127.0.0.1:${ctx.ports.bolt}`, neo4j.auth.basic(user, passwordOf(ctx)))
+    // The driver would try again by itself, with growing pauses; a server that is ready is to be seen at once.
+    const patience = { maxTransactionRetryTime: 0, connectionTimeout: 2_000 }
+    const driver = neo4j.driver(`bolt://127.0.0.1:${ctx.ports.bolt}`, neo4j.auth.basic(user, passwordOf(ctx)), patience)
     try {
       await driver.executeQuery('CREATE (p:Probe) DELETE p')
     } finally {

@@ -155,7 +155,7 @@ export async function openUnderTest(
 }
 
 /** Resolves when the condition holds; fails after `ms`. */
-export async function until(condition: () => boolean, what: string, ms = 15_000): Promise<void> {
+export async function until(condition: () => boolean, what: string, ms = 30_000): Promise<void> {
   const giveUpAt = performance.now() + ms
   while (!condition()) {
     if (performance.now() > giveUpAt) throw new Error(`${what} did not happen within ${ms} ms`)

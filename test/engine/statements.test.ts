@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, readFileSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startStopwatch } from '../support/stopwatch.js'
 import { openUnderTest, requestOf, type UnderTest } from './engine-under-test.js'
 
 let under: UnderTest
@@ -177,7 +178,7 @@ describe('a query', () => {
   it('explains itself', async () => {
     const explained = await under.engine.explain(
       requestOf('SELECT k, count(*) FROM source GROUP BY k'),
-      AbortSignal.timeout(5_000),
+      AbortSignal.timeout(30_000),
     )
     expect(explained.reads[0]).toMatchObject({ dataset: 'source', segmentsKept: 1 })
     const { rows } = await under.query('EXPLAIN SELECT k FROM source')
@@ -193,11 +194,11 @@ describe('a query', () => {
 
   it('gives the bytes of a segment', async () => {
     const id = under.catalog.current('source')?.segments[0]?.id ?? ''
-    const { body } = await under.engine.segmentData(id, AbortSignal.timeout(10_000))
+    const { body } = await under.engine.segmentData(id, AbortSignal.timeout(30_000))
     let bytes = 0
     for await (const piece of body) bytes += piece.length
     expect(bytes).toBeGreaterThan(100)
-    await expect(under.engine.segmentData('d-unknown', AbortSignal.timeout(5_000))).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(under.engine.segmentData('d-unknown', AbortSignal.timeout(30_000))).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
   it('tells what arrives, once', async () => {
@@ -221,10 +222,10 @@ describe('the end of a query', () => {
   it('is within two seconds of its cancel', async () => {
     const execution = under.engine.submit('slow-1', requestOf(slow))
     await new Promise((resolve) => setTimeout(resolve, 500))
-    const before = performance.now()
+    const endedInMs = startStopwatch()
     execution.cancel('it is enough')
     await expect(execution.result).rejects.toMatchObject({ code: 'CANCELLED', queryId: 'slow-1' })
-    expect(performance.now() - before).toBeLessThan(2_000)
+    expect(endedInMs()).toBeLessThan(2_000)
     expect(execution.status().state).toBe('cancelled')
   })
 
@@ -256,14 +257,14 @@ describe('a streamed answer', () => {
     const { body } = await execution.result
     const pieces = body[Symbol.asyncIterator]()
     await pieces.next()
-    const before = performance.now()
+    const endedInMs = startStopwatch()
     execution.cancel('the client went away')
     await expect(
       (async () => {
         for (;;) if ((await pieces.next()).done === true) return
       })(),
     ).rejects.toMatchObject({ code: 'CANCELLED' })
-    expect(performance.now() - before).toBeLessThan(2_000)
+    expect(endedInMs()).toBeLessThan(2_000)
   })
 
   it('that is left by its reader is cancelled', async () => {

@@ -32,7 +32,7 @@ describe('a tree', () => {
     expect(status.actual?.levels).toBe(3)
     expect(status.stages.map((stage) => stage.role)).toEqual(['leaf', 'aggregator', 'root'])
     expect(status.stages[0]?.tasks).toBe(9)
-    const explained = await under.engine.explain(requestOf(sql, { tree: 'always', reuse: false }), AbortSignal.timeout(5_000))
+    const explained = await under.engine.explain(requestOf(sql, { tree: 'always', reuse: false }), AbortSignal.timeout(30_000))
     expect(explained.tree).toEqual(status.stages.map(({ role, tasks }) => ({ role, tasks })))
 
     await until(() => under.recorder.tasks(status.queryId).length >= status.tasks.length, 'lineage of every task')

@@ -42,7 +42,7 @@ describe('reaching a limit gives an error that names it', () => {
   })
 
   it('of an answer', async () => {
-    const error = await failure('SELECT i, name FROM numbers, range(10)')
+    const error = await failure('SELECT i, name FROM numbers, range(10)', { timeoutMs: 30_000 })
     expect([error.code, error.message]).toEqual(['RESULT_TOO_LARGE', expect.stringContaining('200000')])
   })
 
@@ -64,7 +64,7 @@ describe('reaching a limit gives an error that names it', () => {
       timeoutMs: 60_000,
     })
     expect(error.code).toMatch(/^(MEMORY|DISK)_EXCEEDED$/)
-    expect((await server.query('SELECT 1')).rows).toEqual([[1]])
+    expect((await server.query('SELECT 1', { timeoutMs: 30_000 })).rows).toEqual([[1]])
   }, 60_000)
 
   it('of the disk, wherever the call was', () => {

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { QueryPredictor } from '../../src/engine/embedded/engine-options.js'
 import { MemoryRecorder, openUnderTest, requestOf, type UnderTest, until } from '../engine/engine-under-test.js'
+import { startStopwatch } from '../support/stopwatch.js'
 
+/** Nothing of what a query could wait for here comes before the tests are over: an answer that is there did not wait for it. */
 const never = new Promise<never>(() => {})
 
 /** While it is silent nothing comes back from it, as from a full disk or a dead thread. */
@@ -54,17 +56,17 @@ afterAll(() => {
 
 describe('a query', () => {
   it.each(['always', 'never'] as const)('waits for no recorder, graph, metrics or predictor (tree %s)', async (tree) => {
-    const startedAt = performance.now()
+    const answeredInMs = startStopwatch()
     const { rows, status } = await under.query('SELECT k, count(*) AS n FROM lake GROUP BY k ORDER BY k', { tree, reuse: false })
     expect(rows).toHaveLength(9)
     expect(status.state).toBe('finished')
-    expect(performance.now() - startedAt).toBeLessThan(3_000)
+    expect(answeredInMs()).toBeLessThan(10_000)
   })
 
   it('that writes waits for its own fsync and for nothing of these', async () => {
-    const startedAt = performance.now()
+    const answeredInMs = startStopwatch()
     expect((await under.query('CREATE TABLE made AS SELECT * FROM lake')).rows).toEqual([[40_000]])
-    expect(performance.now() - startedAt).toBeLessThan(3_000)
+    expect(answeredInMs()).toBeLessThan(10_000)
   })
 
   it('that is cancelled ends within two seconds, whatever its statement listens to', async () => {
@@ -73,12 +75,12 @@ describe('a query', () => {
     execution.result.catch(() => {})
     await until(() => execution.status().tasks.some((task) => task.state === 'running'), 'the task')
     await new Promise((resolve) => setTimeout(resolve, 100))
-    const startedAt = performance.now()
+    const endedInMs = startStopwatch()
     execution.cancel('enough')
     await expect(execution.result).rejects.toMatchObject({ code: 'CANCELLED' })
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    expect(endedInMs()).toBeLessThan(2_000)
     // Not only called ended: nothing works on it any more.
     const idle = () => under.engine.nodes().every((node) => node.state === 'ready' && node.runningTasks === 0)
-    await until(idle, 'idle nodes', 10_000)
-  }, 30_000)
+    await until(idle, 'idle nodes')
+  })
 })

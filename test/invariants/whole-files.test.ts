@@ -18,7 +18,7 @@ it('gives no file its final name before it is whole', async () => {
   const [data, state] = [join(root, 'data'), join(root, 'state')]
   await writeSmallLake(data)
   const server = await startServer({ data, state, flags: ['--tree', 'always'] })
-  const first = new Map<string, { readonly inode: number; readonly hash: string }>()
+  const first = new Map<string, { readonly version: string; readonly hash: string }>()
   const broken: string[] = []
   const over = new AbortController()
   /** Looks again and again: what has its final name must be whole the first time that it is seen, and stay as it is. */
@@ -28,7 +28,7 @@ it('gives no file its final name before it is whole', async () => {
         const seen = look(path)
         if (seen === undefined) continue
         const before = first.get(path)
-        if (before === undefined || before.inode !== seen.inode) first.set(path, seen)
+        if (before === undefined || before.version !== seen.version) first.set(path, seen)
         else if (before.hash !== seen.hash) broken.push(path)
         if (path.endsWith('.parquet') && !seen.whole) broken.push(path)
       }
@@ -63,15 +63,21 @@ function filesOf(folder: string): readonly string[] {
   }
 }
 
-function look(path: string): { readonly inode: number; readonly hash: string; readonly whole: boolean } | undefined {
+function look(path: string): { readonly version: string; readonly hash: string; readonly whole: boolean } | undefined {
   try {
-    const { ino } = statSync(path)
+    const version = versionOf(path)
     const bytes = readFileSync(path)
     // Replaced between the two calls: the next look has both of the same file.
-    if (statSync(path).ino !== ino) return undefined
+    if (versionOf(path) !== version) return undefined
     const whole = bytes.length > 8 && bytes.subarray(-4).toString() === 'PAR1'
-    return { inode: ino, hash: createHash('sha1').update(bytes).digest('hex'), whole }
+    return { version, hash: createHash('sha1').update(bytes).digest('hex'), whole }
   } catch {
     return undefined
   }
+}
+
+/** An inode alone is used again once its file has been replaced. */
+function versionOf(path: string): string {
+  const { ino, birthtimeNs } = statSync(path, { bigint: true })
+  return `${ino}-${birthtimeNs}`
 }

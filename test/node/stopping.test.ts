@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { memoryExceededSignal } from '../../src/model/messages.js'
+import { startStopwatch } from '../support/stopwatch.js'
 import { NodeUnderTest, task, testFolder, toClient } from './node-under-test.js'
 
 const folder = testFolder()
@@ -22,7 +23,7 @@ const slow = 'SELECT count(*) FROM range(100000000) a, range(1000) b WHERE a.ran
 /** Statements that do not look at an interrupt for many seconds. */
 const deaf = [
   'SELECT len(list_transform(range(100000000), x -> x::VARCHAR))',
-  "SELECT len(repeat('x', 4000000000))",
+  "SELECT len(repeat('x', 1000000000))",
   `SELECT count(*) FROM (${Array.from({ length: 20_000 }, (_, at) => `SELECT ${at}`).join(' UNION ALL ')})`,
 ]
 
@@ -36,10 +37,10 @@ describe('cancel', () => {
     const message = task(slow, toClient([]))
     const outcome = node.failed(message)
     await settled(300)
-    const startedAt = performance.now()
+    const endedInMs = startStopwatch()
     node.send({ type: 'cancel', taskId: message.taskId })
     expect((await outcome).error.code).toBe('CANCELLED')
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    expect(endedInMs()).toBeLessThan(1_000)
     await node.finished(task('SELECT 1', toClient([])))
   })
 
@@ -50,10 +51,10 @@ describe('cancel', () => {
       const message = task(sql, toClient([]), [], { threads: 'all' })
       const outcome = node.outcome(message)
       await settled(500)
-      const startedAt = performance.now()
+      const endedInMs = startStopwatch()
       node.send({ type: 'cancel', taskId: message.taskId })
       const ended = await Promise.race([outcome.then((end) => end.type), node.exited.then(([, signal]) => signal)])
-      expect(performance.now() - startedAt).toBeLessThan(2_000)
+      expect(endedInMs()).toBeLessThan(2_000)
       expect(['failed', 'finished', 'SIGKILL']).toContain(ended)
     },
   )
@@ -147,20 +148,20 @@ describe('the channel', () => {
     const node = await open()
     node.send({ type: 'run', task: task(slow, toClient([]), [], { threads: 'all' }) })
     await settled(200)
-    const startedAt = performance.now()
+    const endedInMs = startStopwatch()
     node.child.disconnect()
     expect((await node.exited)[1]).toBe('SIGKILL')
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    expect(endedInMs()).toBeLessThan(1_000)
   })
 
   it('is answered while statements run', async () => {
     const node = await open()
     for (let at = 0; at < 6; at++) node.send({ type: 'run', task: task(slow, toClient([])) })
     await settled(200)
-    const startedAt = performance.now()
+    const answeredInMs = startStopwatch()
     node.send({ type: 'ping', nonce: 7 })
     expect(await node.next('pong')).toEqual({ type: 'pong', nonce: 7 })
-    expect(performance.now() - startedAt).toBeLessThan(500)
+    expect(answeredInMs()).toBeLessThan(1_000)
   })
 })
 

@@ -60,7 +60,9 @@ beforeAll(async () => {
   // One runs at a time, so that it is known what waits.
   writeFileSync(join(root, 'forebay.yaml'), 'limits: { runningQueries: 1 }')
   server = await startServer({ data: join(root, 'data'), flags: ['--proactive', 'off', '--config', join(root, 'forebay.yaml')] })
-  before = await scrape()
+  // The probe of the start is counted after the server is ready.
+  const given = { source_kind: 'duckdb', destination_kind: 'client' }
+  await until(async () => total((before = await scrape()), 'forebay_transfers_total', given) === 1)
   const group = 'SELECT region, count(*) FROM sales GROUP BY region'
   await server.query(`${group} ORDER BY region`, { tree: 'always' })
   await server.query(group, { tree: 'always' })
@@ -82,18 +84,20 @@ beforeAll(async () => {
   busy = { page: await scrape(), waiting: await waiting(), nodes: await nodesNow() }
   for (const id of ids.toReversed()) await server.call(`/v1/queries/${id}`, { method: 'DELETE' })
   for (const id of ids) await until(async () => (await state(id)) === 'cancelled')
-  // Events come in batches after the answers; nothing new for a while means that all are there.
-  let seen = -1
+  // Events come in batches after the answers: all was told of one state if nothing was counted meanwhile, nor for a while before.
+  const events = (page: readonly Sample[]): number => total(page, 'forebay_lineage_events_total')
+  let known = before
   await until(async () => {
-    const known = seen
+    const quietSince = known
     after = await scrape()
-    seen = total(after, 'forebay_lineage_events_total')
-    return seen === known && total(after, 'forebay_lineage_lag_events') === 0
+    openMetrics = (await server.call('/metrics', { headers: { accept: 'application/openmetrics-text; version=1.0.0' } })).body
+    history = (await server.call('/v1/queries?limit=100')).body.queries
+    history = await Promise.all(history.map(async (query) => (await server.call(`/v1/queries/${query.queryId}`)).body))
+    transfers = (await server.call('/v1/transfers?limit=1000')).body.transfers
+    known = await scrape()
+    const still = events(quietSince) === events(after) && events(after) === events(known)
+    return still && [after, known].every((page) => total(page, 'forebay_lineage_lag_events') === 0)
   }, 600)
-  openMetrics = (await server.call('/metrics', { headers: { accept: 'application/openmetrics-text; version=1.0.0' } })).body
-  history = (await server.call('/v1/queries?limit=100')).body.queries
-  history = await Promise.all(history.map(async (query) => (await server.call(`/v1/queries/${query.queryId}`)).body))
-  transfers = (await server.call('/v1/transfers?limit=1000')).body.transfers
 }, 60_000)
 afterAll(async () => {
   await server?.stop()

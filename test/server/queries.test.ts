@@ -7,6 +7,7 @@ import { tableFromIPC } from 'apache-arrow'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeSmallLake } from '../support/small-lake.js'
 import { startServer, type TestServer } from '../support/start-server.js'
+import { startStopwatch } from '../support/stopwatch.js'
 
 const root = mkdtempSync(join(tmpdir(), 'forebay-queries-'))
 let server: TestServer
@@ -186,10 +187,10 @@ describe('POST /v1/query', () => {
   }, 60_000)
 
   it('ends at its deadline', async () => {
-    const began = performance.now()
+    const endedInMs = startStopwatch()
     const { status, body } = await server.call('/v1/query', { body: { sql: slow, timeoutMs: 500 } })
     expect([status, body.error.code]).toEqual([504, 'DEADLINE_EXCEEDED'])
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(endedInMs()).toBeLessThan(5_000)
   })
 
   it('is cancelled when its client goes away', async () => {
@@ -199,7 +200,7 @@ describe('POST /v1/query', () => {
     await expect.poll(async () => (await server.call(`/v1/queries/${id}`)).body.state).toBe('running')
     away.abort()
     await expect(asked).rejects.toThrow()
-    await expect.poll(async () => (await server.call(`/v1/queries/${id}`)).body.state, { timeout: 5_000 }).toBe('cancelled')
+    await expect.poll(async () => (await server.call(`/v1/queries/${id}`)).body.state).toBe('cancelled')
   })
 
   it('lets a client that stops reading go, without holding others up', async () => {
@@ -268,10 +269,10 @@ describe('/v1/queries', () => {
   it('cancels within two seconds', async () => {
     const { queryId } = (await server.call('/v1/queries', { body: { sql: slow } })).body
     await expect.poll(async () => (await server.call(`/v1/queries/${queryId}`)).body.state).toBe('running')
-    const began = performance.now()
+    const cancelledInMs = startStopwatch()
     expect((await server.call(`/v1/queries/${queryId}`, { method: 'DELETE' })).body).toEqual({ queryId, cancelled: true })
     await expect.poll(async () => (await server.call(`/v1/queries/${queryId}`)).body.state, { interval: 20 }).toBe('cancelled')
-    expect(performance.now() - began).toBeLessThan(2_000)
+    expect(cancelledInMs()).toBeLessThan(2_000)
     const result = await server.call(`/v1/queries/${queryId}/result`)
     expect(result.body.error.code).toBe('CANCELLED')
     expect((await server.call(`/v1/queries/${queryId}`, { method: 'DELETE' })).body.cancelled).toBe(false)

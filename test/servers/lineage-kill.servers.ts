@@ -6,6 +6,7 @@ import type { LineageEvent } from '../../src/model/lineage-event.js'
 import { lineageStores } from '../../src/server/lineage-stores.js'
 import { baseRead, noon, output, snapshotEvent, taskEvent } from '../lineage/lineage-fixtures.js'
 import { openTestRecorder } from '../lineage/open-lineage.js'
+import { startStopwatch } from '../support/stopwatch.js'
 import { signalServer, startServer, useServer } from './support.js'
 
 /** `FOREBAY_KILLS=20 FOREBAY_DOWN_MS=60000` is the whole measure; the defaults keep the suite short. */
@@ -40,14 +41,14 @@ for (const { name, server, url } of [
         })
         const back = performance.now()
         await recorder.projected()
-        await expect.poll(() => recorder.lag()[name], { timeout: 60_000, interval: 50 }).toBe(0)
+        await expect.poll(() => recorder.lag()[name], { timeout: 180_000, interval: 50 }).toBe(0)
         const caughtUpMs = performance.now() - back
         const report = await recorder.verify(name)
         console.log(JSON.stringify({ name, kills, downMs, sent: load.sent, calm, troubled, caughtUpMs, ...report }))
         expect(report).toMatchObject({ identical: true, events: load.sent + 1 })
         expect(recorder.lag()).toMatchObject({ sqlite: 0, [name]: 0 })
       },
-      60_000 + (kills * 20_000 + downMs) * 2,
+      240_000 + kills * 60_000 + downMs * 2,
     )
   })
 }
@@ -67,12 +68,12 @@ describe('a graph database that accepts and never answers', () => {
     const load = new Load(recorder, signal)
     await load.during(() => pause(2_000))
     await recorder.projected()
-    expect(sockets.length).toBeGreaterThan(1)
+    await expect.poll(() => sockets.length, { timeout: 30_000 }).toBeGreaterThan(1)
     const { length } = load
     expect(recorder.lag()).toEqual({ sqlite: 0, neo4j: length, janusgraph: length })
-    const before = performance.now()
+    const closedInMs = startStopwatch()
     await recorder.close()
-    expect(performance.now() - before).toBeLessThan(10_000)
+    expect(closedInMs()).toBeLessThan(10_000)
     for (const socket of sockets) socket.destroy()
     hanging.close()
   })

@@ -147,7 +147,7 @@ describe('readHeader', () => {
   })
 
   it('bounds size, nesting, prefixes and set operations without hanging', () => {
-    const startedAt = performance.now()
+    const before = process.cpuUsage()
     expect(refused(`select ${'('.repeat(10_000)}1${')'.repeat(10_000)}`)).toMatchObject({
       code: 'NOT_SUPPORTED',
       position: 7 + nestingMax,
@@ -160,6 +160,6 @@ describe('readHeader', () => {
     expect(refused(`select '${'x'.repeat(sqlCharactersMax)}'`)).toMatchObject({ code: 'NOT_SUPPORTED' })
     expect(refused('explain '.repeat(100_000))).toMatchObject({ code: 'SQL_SYNTAX' })
     expect(refused('select 1 \0')).toMatchObject({ code: 'SQL_SYNTAX', position: 9 })
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(2_000)
   })
 })

@@ -76,7 +76,7 @@ export async function startServer(options: StartOptions = {}): Promise<TestServe
     rmSync(root, { recursive: true, force: true, maxRetries: 5 })
     return code
   }
-  const url = await readyLine(child, exited, options.readyMs ?? 20_000, () => log).catch(async (error: unknown) => {
+  const url = await readyLine(child, exited, options.readyMs ?? 60_000, () => log).catch(async (error: unknown) => {
     await end('SIGKILL')
     throw error
   })
