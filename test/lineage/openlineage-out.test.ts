@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { EventSender, type Transport, TransportError } from '../../src/lineage/openlineage/out/event-sender.js'
 import { FileTransport } from '../../src/lineage/openlineage/out/file-transport.js'
 import { QueryReporter } from '../../src/lineage/openlineage/out/query-reporter.js'
 import { validateEvent } from '../../src/lineage/openlineage/validate-event.js'
+import type { LineageEvent } from '../../src/model/lineage-event.js'
 import type { QueryStatus } from '../../src/model/query.js'
 import { openLineageFromEnvironment } from '../../src/server/open-lineage-environment.js'
 import { baseRead, output, taskEvent, temporaryFolder } from './lineage-fixtures.js'
@@ -125,6 +126,72 @@ describe('the report of a query', () => {
     expect(failed[1].run.facets.errorMessage.message).toBe('NAME_NOT_FOUND: no')
     const cancelled = await reported('text', notice(status('running')), notice(status('cancelled')))
     expect(cancelled.map(({ eventType }) => eventType)).toEqual(['START', 'ABORT'])
+  })
+})
+
+describe('the end of a query', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+
+  const task = { ...taskEvent('t-1', { base: [baseRead('S1', 't', [0])] }), queryId: 'q-1' }
+  const about = { at: task.at, queryId: 'q-1' }
+  const written: LineageEvent = {
+    ...about,
+    kind: 'written',
+    id: 'written:q-1',
+    table: 'made',
+    snapshot: 'made@1',
+    segments: [{ id: 's-1', rows: 5, bytes: 50 }],
+  }
+  const transfer = {
+    segment: 'd-1',
+    source: 'n1',
+    destination: 'client',
+    via: 'network',
+    bytes: 9,
+    rows: 1,
+    micros: 0,
+    at: 0,
+  } as const
+  const answer: LineageEvent = {
+    ...about,
+    kind: 'answer',
+    id: 'answer:q-1',
+    tenant: 'default',
+    template: '0',
+    segment: 'd-1',
+    columns: [{ name: 'a', type: 'BIGINT' }],
+    transfer,
+    reused: false,
+  }
+
+  /** A query whose one task has told of itself, and which has finished. */
+  function finished(kind: 'task' | 'write') {
+    const to = transport()
+    const reporter = new QueryReporter(sender(to), { namespace: 'lake', version: '1', sql: 'none', table: () => undefined })
+    reporter.notice({ type: 'query', status: status('running') })
+    reporter.recorded([{ ...task, kind }])
+    reporter.notice({ type: 'query', status: status('finished', { actual: { tasks: 1 } as QueryStatus['actual'] & object }) })
+    // oxlint-disable-next-line typescript/no-explicit-any -- tests look into events freely
+    return { reporter, ends: () => (to.got as any[]).filter(({ eventType }) => eventType === 'COMPLETE') }
+  }
+
+  it.each([
+    ['write', written, 'made'],
+    ['task', answer, 'answer.0123456789abcdef'],
+  ] as const)('of a %s waits for what it gave', async (kind, outcome, name) => {
+    const { reporter, ends } = finished(kind)
+    await vi.advanceTimersByTimeAsync(1_900)
+    expect(ends()).toEqual([])
+    reporter.recorded([outcome])
+    await vi.advanceTimersByTimeAsync(300)
+    expect(ends()).toMatchObject([{ outputs: [{ name }] }])
+  })
+
+  it.each(['write', 'task'] as const)('of a %s does not wait for ever', async (kind) => {
+    const { ends } = finished(kind)
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(ends()).toHaveLength(1)
   })
 })
 

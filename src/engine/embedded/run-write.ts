@@ -93,8 +93,9 @@ async function writeRows(
     const answer = { count: result.rows }
     committed = true
     const snapshot = await pending.commit(result.files, () => remember(answer))
-    parts.lineage.written(query.queryId, table, snapshot, result.files)
+    // The commit comes last: who hears of it has heard all of the write that its coordinator records.
     parts.lineage.columns(query.queryId, end.plan, table)
+    parts.lineage.written(query.queryId, table, snapshot, result.files)
     return answer
   } catch (error) {
     if (!committed) await pending.abort().catch(parts.onError)

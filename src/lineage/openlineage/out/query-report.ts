@@ -46,6 +46,7 @@ export class QueryReport {
   readonly #taskIds = new Set<string>()
   #status: QueryStatus
   #datasets: readonly string[] = []
+  #isSelect = false
   #columns: ColumnEvent | undefined
   #written: WrittenEvent | undefined
   #answer: AnswerEvent | undefined
@@ -56,10 +57,17 @@ export class QueryReport {
     this.runId = timeOrderedId(status.submittedAt)
   }
 
-  /** True once the query has ended and every task of it has told of itself. */
+  /** True once the query has ended, every task of it has told of itself, and it is known what it gave. */
   get whole(): boolean {
     const { state, actual } = this.#status
-    return this.ended && (state !== 'finished' || this.#tasks.length >= (actual?.tasks ?? 0))
+    if (state !== 'finished') return this.ended
+    return this.#tasks.length >= (actual?.tasks ?? 0) && this.#outcomeIsKnown
+  }
+
+  /** A write ends with its commit, a select with its answer; other statements have neither, and hardly ever a task. */
+  get #outcomeIsKnown(): boolean {
+    if (this.#tasks.some(({ kind }) => kind === 'write')) return this.#written !== undefined
+    return this.#answer !== undefined || (this.#tasks.length === 0 && !this.#isSelect)
   }
 
   get ended(): boolean {
@@ -70,7 +78,9 @@ export class QueryReport {
     this.#status = status
   }
 
+  /** A select was planned over these tables. */
   planned(datasets: readonly string[]): void {
+    this.#isSelect = true
     this.#datasets = datasets
   }
 

@@ -9,7 +9,7 @@ import { QueryReport, type ReportOptions } from './query-report.js'
 const followedMax = 20_000
 /** How long the end of a query waits for what its nodes have to say of it. */
 const patienceMs = 2_000
-/** What is recorded beside the tasks comes within so much of them. */
+/** What tasks that were given up have to say comes within so much of the end. */
 const settleMs = 250
 
 interface Followed {
@@ -79,7 +79,7 @@ export class QueryReporter {
     return followed
   }
 
-  /** Columns, answer and commit are recorded beside the tasks: the end leaves a moment later. */
+  /** All that the end must have is there; what failed tasks tell comes a moment later. */
   #endSoon(queryId: string, followed: Followed): void {
     clearTimeout(followed.timer)
     followed.timer = setTimeout(() => this.#end(queryId, followed), settleMs).unref()
