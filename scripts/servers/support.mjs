@@ -214,7 +214,9 @@ function startTime(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return state === 'Z' ? undefined : rest[18]
+    // A process whose first thread has ended is a zombie too while its other threads go on.
+    const dead = state === 'Z' && readdirSync(`/proc/${pid}/task`).length === 1
+    return dead ? undefined : rest[18]
   } catch {
     return undefined
   }

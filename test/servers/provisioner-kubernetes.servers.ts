@@ -26,7 +26,7 @@ config.loadFromFile(kubeconfig)
 const api = config.makeApiClient(CustomObjectsApi)
 const definitions = { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions' }
 const cluster = { on: true, frozen: false }
-let controller: Promise<void>
+let controller: Promise<unknown>
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -82,30 +82,30 @@ beforeAll(async () => {
       await pause(200)
     }
   }
-  controller = control()
+  controller = control().catch((error: unknown) => error)
 })
 afterAll(async () => {
   cluster.on = false
-  await controller
+  expect(await controller).toBeUndefined()
 })
 
-async function open(context?: string, more: Partial<ScalableResource> = {}): Promise<GroupProvisioner> {
+async function open(more: Partial<ScalableResource> = {}, bootMsMax = 20_000): Promise<GroupProvisioner> {
   return new GroupProvisioner({
-    group: await openKubernetesGroup({ ...resource, ...more }, kubeconfig, context),
+    group: await openKubernetesGroup({ ...resource, ...more }, kubeconfig),
     nodesMax: 4,
     memoryBytes: 8e9,
     clock: systemClock,
     random: Math.random,
     mode: 'act',
     pollMs: 50,
-    bootMsMax: 5_000,
+    bootMsMax,
     retries: { attemptsMax: 3, firstDelayMs: 20 },
   })
 }
 
 conformsAsProvisioner('Kubernetes', {
   open: () => open(),
-  timeoutMs: 20_000,
+  timeoutMs: 60_000,
   // A pod that dies is one that is not ready any more.
   kill: () => setStatus({ readyReplicas: 0 }).then(() => {}),
   clear: async () => {
@@ -115,17 +115,17 @@ conformsAsProvisioner('Kubernetes', {
 })
 
 describe('a resource of Kubernetes', () => {
-  const signal = (): AbortSignal => AbortSignal.timeout(20_000)
+  const signal = (): AbortSignal => AbortSignal.timeout(60_000)
 
   it('names what is not there, and never a credential', async () => {
-    const missing = await open(undefined, { plural: 'gadgets' })
+    const missing = await open({ plural: 'gadgets' })
     const error = await missing.start('n1', { memoryBytes: 1 }, signal()).catch((failure: unknown) => failure)
     expect(error).toMatchObject({ code: 'CONFIGURATION_INVALID', message: expect.stringContaining('404') })
     expect(JSON.stringify(error)).not.toMatch(/BEGIN|certificate|authorization/i)
   })
 
   it('gives up pods that do not come, and asks for no more of them', async () => {
-    const provisioner = await open()
+    const provisioner = await open({}, 5_000)
     cluster.frozen = true
     await expect(provisioner.start('n1', { memoryBytes: 1 }, signal())).rejects.toMatchObject({
       code: 'UNAVAILABLE',
