@@ -52,11 +52,17 @@ describe('reaching a limit gives an error that names it', () => {
   })
 
   it('of queries that wait', async () => {
-    const asked = Array.from({ length: 6 }, () => failure(slow))
-    const errors = await Promise.all(asked)
-    const full = errors.filter(({ code }) => code === 'QUEUE_FULL')
-    expect(full.length).toBeGreaterThanOrEqual(3)
-    expect(full[0]?.message).toMatch(/2 queries wait already/)
+    const ids = Array.from({ length: 6 }, (_, index) => `q-one-of-six-${index}`)
+    const refusals: string[] = []
+    const asked = ids.map(async (id) => {
+      const headers = { 'x-forebay-query-id': id }
+      const { body } = await server.call('/v1/query', { body: { sql: slow, timeoutMs: 60_000 }, headers })
+      if (body.error.code === 'QUEUE_FULL') refusals.push(body.error.message)
+    })
+    await expect.poll(() => refusals.length).toBeGreaterThanOrEqual(3)
+    for (const id of ids) await server.call(`/v1/queries/${id}`, { method: 'DELETE' })
+    await Promise.all(asked)
+    expect(refusals[0]).toMatch(/2 queries wait already/)
   })
 
   it('of memory and temporary files', async () => {

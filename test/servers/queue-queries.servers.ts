@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCommand } from '../cli/run-command.js'
 import { startServer as startForebay, type TestServer } from '../support/start-server.js'
+import { startStopwatch } from '../support/stopwatch.js'
 import { type BrokerName, brokers, removeStreams, urlOf } from './brokers.js'
 import { signalServer, startServer } from './support.js'
 
@@ -79,7 +80,7 @@ describe.each(brokers)('a server on %s', (name) => {
       const { status, body } = await server.call(`/v1/lineage?from=query:${answer.queryId}&depth=5`)
       return status === 200 && body.edges.length > 0 ? true : undefined
     }
-    expect(await eventually(lineage, 'the lineage', 5_000)).toBe(true)
+    expect(await eventually(lineage, 'the lineage')).toBe(true)
   })
 
   it('streams an answer that is too large for the broker from the node', async () => {
@@ -92,6 +93,7 @@ describe.each(brokers)('a server on %s', (name) => {
     const stop = new AbortController()
     let answered = 0
     const wrong: unknown[] = []
+    const failures: unknown[] = []
     const asking = Array.from({ length: 4 }, async (_, lane) => {
       for (let n = lane; !stop.signal.aborted; n += 4) {
         const { sql, rows } = sumTo(n % 1_000)
@@ -99,10 +101,17 @@ describe.each(brokers)('a server on %s', (name) => {
         if (JSON.stringify(answer.rows) !== JSON.stringify(rows)) wrong.push(answer.rows)
         answered++
       }
-    })
+    }).map((lane) => lane.catch((error: unknown) => failures.push(error)))
     for (let kill = 0; kill < kills; kill++) {
       const before = answered
-      await eventually(async () => (answered > before + 10 ? true : undefined), 'answers', 60_000)
+      await eventually(
+        async () => {
+          expect(failures).toEqual([])
+          return answered > before + 10 ? true : undefined
+        },
+        'answers',
+        60_000,
+      )
       signalServer(name, 'SIGKILL')
       await eventually(async () => ((await server.call('/readyz')).status === 503 ? true : undefined), 'a notice', 30_000)
       await startServer(name)
@@ -110,7 +119,7 @@ describe.each(brokers)('a server on %s', (name) => {
     }
     stop.abort()
     await Promise.all(asking)
-    expect(wrong).toEqual([])
+    expect([wrong, failures]).toEqual([[], []])
     expect(answered).toBeGreaterThan(10 * kills)
   }, 3_600_000)
 
@@ -130,11 +139,11 @@ describe.each(brokers)('a server on %s', (name) => {
       return body.waitingFor as string | undefined
     }, 'a reason')
     expect(why).toMatch(/^queue: (amqp|kafka):\/\//)
-    const began = Date.now()
+    const endedInMs = startStopwatch()
     await expect(server.query(sumTo(5).sql, { timeoutMs: 2_000, reuse: false })).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
     })
-    expect(Date.now() - began).toBeLessThan(4_000)
+    expect(endedInMs()).toBeLessThan(10_000)
     await startServer(name)
     const answer = await eventually(
       async () => {
@@ -155,10 +164,14 @@ describe.each(brokers)('a server on %s', (name) => {
     const expected = (await server.query(slow, { reuse: false })).rows
     const queryId = await askLater(server, slow)
     process.kill(await eventually(() => pidAtWork(server, queryId), 'a running task'), 'SIGKILL')
-    const answer = await eventually(async () => {
-      const { status, body } = await server.call(`/v1/queries/${queryId}/result`)
-      return status === 200 ? body : undefined
-    }, 'the answer')
+    const answer = await eventually(
+      async () => {
+        const { status, body } = await server.call(`/v1/queries/${queryId}/result`)
+        return status === 200 ? body : undefined
+      },
+      'the answer',
+      120_000,
+    )
     expect(answer.rows).toEqual(expected)
   }, 240_000)
 
