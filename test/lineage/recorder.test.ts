@@ -47,7 +47,7 @@ describe('the recorder', () => {
     await recorder.projected()
     expect(setAside).toEqual([{ id: broken.id, reason: expect.stringContaining('cpuMicros') }])
     expect(recorder.stats()).toMatchObject({ events: 22, setAside: 1 })
-    await expect.poll(() => recorder.lag(), { timeout: 5000 }).toEqual({ sqlite: 0, other: 0 })
+    await expect.poll(() => recorder.lag()).toEqual({ sqlite: 0, other: 0 })
     const sound = await openTestRecorder()
     await sound.record([snapshotEvent('S1', 't', 5), ...someTasks(10), ...someTasks(10, 'u')])
     const { hash } = await sound.verify()
@@ -221,7 +221,7 @@ describe('the recorder', () => {
       stores: [{ name: 'broken', module, options: {} }],
       onFailure: (error) => failures.push(error),
     })
-    await expect.poll(async () => (await recorder.stores())[0]?.failure, { timeout: 5000 }).toMatch('broken')
+    await expect.poll(async () => (await recorder.stores())[0]?.failure).toMatch('broken')
     await recorder.record(someTasks(1))
     await recorder.projected()
     expect(recorder.lag()).toEqual({ sqlite: 0, broken: 1 })
@@ -236,14 +236,14 @@ describe('the recorder', () => {
     const first = await openTestRecorder({ stores })
     await first.record(someTasks(3))
     await first.projected()
-    await expect.poll(() => first.lag()['shared'], { timeout: 5000 }).toBe(0)
+    await expect.poll(() => first.lag()['shared']).toBe(0)
     await first.close()
     const second = await openTestRecorder({ stores })
     await second.record(someTasks(9))
-    await expect.poll(async () => (await second.stores())[0]?.failure, { timeout: 5000 }).toMatch('another log')
+    await expect.poll(async () => (await second.stores())[0]?.failure).toMatch('another log')
     expect(second.lag()['shared']).toBe(9)
     expect(await second.rebuild('shared')).toMatchObject({ events: 9, identical: true })
-    await expect.poll(() => second.lag()['shared'], { timeout: 5000 }).toBe(0)
+    await expect.poll(() => second.lag()['shared']).toBe(0)
   })
 
   it('is not kept waiting by a graph that hangs', async () => {
