@@ -39,10 +39,16 @@ export function makeContext(options: Record<string, unknown>, from: NodeJS.Proce
 /** An option's text, when it was given. */
 export const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
 
-/** A flag's duration in milliseconds, at least one; what is none is wrong usage. */
-export function durationMs(given: string, flag: string, example: string): number {
+/** A flag's duration in milliseconds; what is none, or less than `least`, is wrong usage. */
+export function durationMs(given: string, flag: string, example: string, least = 1): number {
+  const ms = parsed(given, flag, example)
+  if (ms >= least) return ms
+  throw new UsageError(`${flag} must be at least ${least} ms`, `${flag} ${example}`)
+}
+
+function parsed(given: string, flag: string, example: string): number {
   try {
-    return Math.max(1, parseDurationMs(given, flag))
+    return parseDurationMs(given, flag)
   } catch (error) {
     throw new UsageError((error as Error).message, `${flag} ${example}`)
   }

@@ -6,7 +6,7 @@ import { renderHtml } from '../predict/evaluate/render-html.js'
 import { type Ablation, runEvaluate } from '../predict/evaluate/run-evaluate.js'
 import type { ImportFormat } from '../predict/import-log/import-log.js'
 import type { CommandContext } from './context.js'
-import { UsageError, unreadable } from './exit-code.js'
+import { unreadable, unwritable } from './exit-code.js'
 import { printJson, printLines } from './output.js'
 import { withProgress } from './progress.js'
 
@@ -34,6 +34,6 @@ export async function evaluate(context: CommandContext, trace = ''): Promise<voi
 
 async function writeReport(path: string, text: string): Promise<void> {
   await writeWhole(path, text).catch((error: Error) => {
-    throw new UsageError(`report ${path} cannot be written: ${error.message}`, 'look at the path of --html')
+    throw unwritable(`--html ${path}`, error)
   })
 }

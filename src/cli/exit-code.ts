@@ -20,6 +20,16 @@ export function unreadable(file: string, cause: Error): UsageError {
   return new UsageError(`${file} cannot be read: ${cause.message}`, `look at the path; a relative one begins in ${process.cwd()}`)
 }
 
+/** A file that the user named cannot be written. */
+export function unwritable(file: string, cause: Error): UsageError {
+  // What Node says ends with the name that it was given, which is a temporary one.
+  const reason = cause.message.replace(/, \w+ '.*'$/s, '')
+  return new UsageError(
+    `${file} cannot be written: ${reason}`,
+    `name a file in a folder that is there and yours to write to; a relative path begins in ${process.cwd()}`,
+  )
+}
+
 /** The user pressed Ctrl-C: exit 130, nothing to say. */
 export class Interrupted extends Error {}
 

@@ -1,8 +1,7 @@
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { type CommandContext, durationMs, text } from './context.js'
 import { printJson, printLines, printTable } from './output.js'
+import { writeOutput } from './output-file.js'
 
 interface Report {
   readonly store: string
@@ -51,26 +50,18 @@ export async function verify(context: CommandContext): Promise<void> {
 export async function exportGraph(context: CommandContext): Promise<void> {
   const { options, output, signal } = context
   const path = `/v1/lineage/export?format=${String(options['format'])}`
-  const body = await context.client().stream(path, { signal })
+  const client = context.client()
+  const graph = () => client.stream(path, { signal })
   const file = text(options['output'])
-  if (file === undefined) {
-    await pipeline(body, output.stdout, { end: false })
-    return
-  }
-  const partial = `${file}.partial`
-  try {
-    await pipeline(body, createWriteStream(partial))
-    await rename(partial, file)
-  } finally {
-    await rm(partial, { force: true })
-  }
+  if (file === undefined) await pipeline(await graph(), output.stdout, { end: false })
+  else await writeOutput(file, graph)
 }
 
 /** `forebay lineage prune`. */
 export async function prune(context: CommandContext): Promise<void> {
   const { options, output, signal } = context
   const olderThan = text(options['olderThan'])
-  const body = olderThan === undefined ? {} : { olderThanMs: durationMs(olderThan, '--older-than', '7d') }
+  const body = olderThan === undefined ? {} : { olderThanMs: durationMs(olderThan, '--older-than', '7d', 0) }
   const pruned = await context
     .client()
     .json<{ offset: number; truncated: number }>('/v1/lineage/prune', { method: 'POST', body, signal })

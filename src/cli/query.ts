@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { readFile, rename, rm, stat } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
-import { pipeline } from 'node:stream/promises'
 import { type ErrorRecord, ForebayError, fromErrorRecord } from '../model/errors.js'
 import { type CommandContext, durationMs, text } from './context.js'
 import { Interrupted, UsageError, unreadable } from './exit-code.js'
 import type { HttpClient } from './http-client.js'
 import { durationText, printTable, write } from './output.js'
+import { writeOutput } from './output-file.js'
 import { type ProgressReading, withProgress } from './progress.js'
 
 const accepts: Readonly<Record<string, string>> = {
@@ -40,17 +39,13 @@ export async function query(context: CommandContext, ...words: readonly string[]
   }
   const client = context.client()
   const id = `q-${Date.now().toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`
-  const asked = client.stream('/v1/query', {
-    method: 'POST',
-    body: bodyOf(options, sql),
-    headers: { accept: accepts[format] ?? '', 'x-forebay-query-id': id },
-    signal,
-  })
+  const body = bodyOf(options, sql)
+  const headers = { accept: accepts[format] ?? '', 'x-forebay-query-id': id }
+  const ask = () => client.stream('/v1/query', { method: 'POST', body, headers, signal })
   const deliver = async (): Promise<void> => {
-    const response = await asked
-    if (file !== undefined) await toFile(response, file, format)
-    else if (format === 'table') await toTable(context, response)
-    else await toStdout(context, response, format)
+    if (file !== undefined) await toFile(ask, file, format)
+    else if (format === 'table') await toTable(context, await ask())
+    else await toStdout(context, await ask(), format)
   }
   try {
     await withProgress(output, () => progressOf(client, id), deliver())
@@ -116,16 +111,10 @@ function formatOf(file: string): string {
   return extension === 'arrows' ? 'arrow' : (extension ?? 'csv')
 }
 
-async function toFile(response: IncomingMessage, file: string, format: string): Promise<void> {
-  const existing = await stat(file).catch(() => undefined)
-  const plain = existing === undefined || existing.isFile()
-  const target = plain ? `${file}.part` : file
+async function toFile(ask: () => Promise<IncomingMessage>, file: string, format: string): Promise<void> {
   try {
-    await pipeline(response, createWriteStream(target))
-    if (format === 'json' && plain) await refuseBroken(target)
-    if (plain) await rename(target, file)
+    await writeOutput(file, ask, format === 'json' ? refuseBroken : undefined)
   } catch (error) {
-    if (plain) await rm(target, { force: true })
     throw brokenOff(error)
   }
 }
@@ -133,7 +122,6 @@ async function toFile(response: IncomingMessage, file: string, format: string): 
 /** JSON that broke off ends with an error: the file must not appear then. */
 async function refuseBroken(file: string): Promise<void> {
   const { size } = await stat(file)
-  const { open } = await import('node:fs/promises')
   const handle = await open(file)
   try {
     const length = Math.min(size, 10_000)

@@ -230,6 +230,14 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['frobnicate'], /error: unknown command 'frobnicate'/],
     [['query', 'SELECT 1', '--format', 'xml'], /error: .*--format.*xml/],
     [['query', 'SELECT 1', '--timeout', 'soon'], /error: .*soon/],
+    [['query', 'SELECT 1', '--timeout', '0'], /error: --timeout must be at least 1 ms\ntry: --timeout 60s/],
+    [['query', 'SELECT 1', '--timeout', '0.1ms'], /error: --timeout must be at least 1 ms\ntry: /],
+    [
+      ['query', 'CREATE TABLE nowhere_to_go AS SELECT 1 AS a', '--output', join(root, 'nope', 'x.csv')],
+      /error: --output \/\S+\/nope\/x\.csv cannot be written: ENOENT: no such file or directory\ntry: name a file in a folder/,
+    ],
+    [['query', 'SELECT 1', '--output', root], /error: --output \S+ cannot be written: EISDIR.*\ntry: /],
+    [['lineage', 'export', '--output', 'nope/x'], /error: --output nope\/x cannot be written: ENOENT[^,]*\ntry: /],
     [['query', 'SELECT 1', '--param', 'n'], /error: .*n/],
     [['query', 'SELECT 1', '-f', 'also.sql'], /error: .*twice/],
     [['query', '-f', join(root, 'absent.sql')], /error: .*absent.sql.*\ntry: /],
@@ -244,6 +252,7 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['import', root, '--table', 't'], /error: .* is not a file\ntry: /],
     [['lineage', 'prune', '--older-than', 'long'], /error: .*long.*\ntry: /],
     [['forecast', '--horizon', 'long'], /error: .*long/],
+    [['forecast', '--horizon', '0'], /error: --horizon must be at least 1 ms\ntry: /],
     [['lineage', 'query:q', '--column', 'c'], /error: .*--column/],
     [['status', '--cancel'], /error: --cancel needs a query\ntry: /],
     [['evaluate', 'absent.ndjson'], /error: .*absent.ndjson.*\ntry: /],
@@ -257,6 +266,8 @@ it('ends with 2 at wrong usage, and names it', async () => {
   for (const [index, [args, { code, stdout, stderr }]] of (await all(wrong.map(([each]) => each))).entries()) {
     expect([args, code, stdout, stderr]).toEqual([args, 2, '', expect.stringMatching(wrong[index]?.[1] ?? /never/)])
   }
+  // What cannot be written down is not asked for.
+  expect((await server.call('/v1/tables/nowhere_to_go')).status).toBe(404)
 }, 30_000)
 
 it('stops in peace when its reader has seen enough', async () => {
