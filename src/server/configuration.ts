@@ -48,6 +48,8 @@ const limitsSchema = z
     runningQueries: whole(1, 10_000).default(64),
     queuedQueries: whole(1, 1_000_000).default(1_000),
     queryTimeout: duration('limits.queryTimeout').default(300_000),
+    /** A request must have arrived whole within this time, an import with its file; 0 is without end. */
+    requestTimeout: duration('limits.requestTimeout').default(3_600_000),
     /** A client that takes no byte of its answer for so long is cut off. */
     idleSocket: duration('limits.idleSocket').default(60_000),
     eventStreams: whole(0, 10_000).default(100),

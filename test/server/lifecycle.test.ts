@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -176,6 +176,26 @@ it('leaves nothing behind when it cannot say where it serves, after all has been
   const server = await startServer({ state, flags: ['--proactive', 'off'] })
   expect(await server.stop()).toBe(0)
 }, 60_000)
+
+it('ends a request that does not arrive in the time of the configuration, and names the limit', async () => {
+  const file = join(root, 'impatient.yaml')
+  writeFileSync(file, 'limits:\n  requestTimeout: 1s\n')
+  await using server = await startServer({ data, flags: ['--config', file] })
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+  socket.write(
+    'POST /v1/tables/late/import HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: text/csv\r\ncontent-length: 100\r\n\r\na\n',
+  )
+  let text = ''
+  for await (const part of socket) text += String(part)
+  expect(text).toContain('408 Request Timeout')
+  expect(JSON.parse(text.split('\r\n\r\n')[1] ?? '')).toEqual({
+    error: {
+      code: 'REQUEST_INVALID',
+      message: 'the request did not arrive in time',
+      hint: expect.stringContaining('limits.requestTimeout'),
+    },
+  })
+}, 30_000)
 
 it('serves without a data folder', async () => {
   const server = await startServer({ data: join(root, 'absent'), flags: ['--proactive', 'off', '--tree', 'always'] })

@@ -37,6 +37,8 @@ const securityHeaders = {
   'cache-control': 'no-store',
 }
 
+const headersMs = 10_000
+
 /** Escaped JSON may be this many times as long as the SQL in it. */
 const jsonOverhead = 3
 
@@ -73,7 +75,7 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
     })
     sendError(reply as FastifyReply, errorAnswer(error))
   })
-  limitSockets(app, configuration.limits.connections)
+  limitSockets(app, configuration.limits)
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -124,8 +126,7 @@ function serverOptions({ configuration }: Rooms, log: Logger): FastifyServerOpti
     loggerInstance: httpLog(log) as unknown as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: configuration.limits.sqlBytes * jsonOverhead + 65_536,
-    // A request must arrive within this time, its headers within limits of `limitSockets`.
-    requestTimeout: 300_000,
+    requestTimeout: configuration.limits.requestTimeout,
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 2_000 },
@@ -136,9 +137,10 @@ function serverOptions({ configuration }: Rooms, log: Logger): FastifyServerOpti
   }
 }
 
-function limitSockets(app: App, connections: number): void {
+function limitSockets(app: App, { connections, requestTimeout }: Rooms['configuration']['limits']): void {
   app.server.maxConnections = connections
-  app.server.headersTimeout = 10_000
+  // Node swaps the two times where that of the headers is longer than that of all.
+  app.server.headersTimeout = requestTimeout === 0 ? headersMs : Math.min(headersMs, requestTimeout)
   // How often Node looks for requests that are too slow.
   Object.assign(app.server, { connectionsCheckingInterval: 2_000 })
 }
@@ -152,8 +154,9 @@ function refuseMalformed(error: Error & { code?: string }, socket: Socket): void
   const slow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
   const large = error.code === 'HPE_HEADER_OVERFLOW'
   const message = slow ? 'the request did not arrive in time' : large ? 'the headers are too large' : 'the request is not HTTP'
+  const times = `its headers must come within ${headersMs / 1000} s, all of it within limits.requestTimeout of the configuration`
   const status = slow ? '408 Request Timeout' : large ? '431 Request Header Fields Too Large' : '400 Bad Request'
-  const body = JSON.stringify({ error: { code: 'REQUEST_INVALID', message } })
+  const body = JSON.stringify({ error: { code: 'REQUEST_INVALID', message, ...(slow ? { hint: times } : {}) } })
   socket.end(
     `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   )
