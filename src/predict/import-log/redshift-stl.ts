@@ -14,7 +14,7 @@ export const redshiftStl: Importer = {
     const sql = text(row.querytxt ?? row.query_text)
     if (at === undefined || end === undefined) return { reason: 'has no start and end time (starttime, endtime)' }
     if (sql === undefined) return { reason: 'has no text (querytxt or query_text)' }
-    const shape = sqlShape(sql.replaceAll('\\n', '\n'))
+    const shape = sqlShape(sql.replaceAll('\\n', '\n'), { backslashEscapes: true })
     const queuedMs = Math.round((amount(row.total_queue_time ?? row.queue_time) ?? 0) / 1000)
     return {
       at,

@@ -25,7 +25,7 @@ export const snowflakeQueryHistory: Importer = {
     if (at === undefined) return { reason: 'has no START_TIME' }
     if (totalMs === undefined) return { reason: 'has no TOTAL_ELAPSED_TIME' }
     if (sql === undefined) return { reason: 'has no QUERY_TEXT' }
-    const shape = sqlShape(sql)
+    const shape = sqlShape(sql, { backslashEscapes: true })
     const queuedMs = queues.reduce((sum, name) => sum + (amount(row[name]) ?? 0), 0)
     const clusterSize = sizes[text(row.warehouse_size)?.toLowerCase() ?? '']
     const bytes = amount(row.bytes_scanned) ?? 0

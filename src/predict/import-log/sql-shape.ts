@@ -1,4 +1,5 @@
 import { stableHash } from '../../model/segment.js'
+import { tablesOf } from './tables-of.js'
 
 /** What a statement's text tells without a parser. */
 export interface SqlShape {
@@ -7,27 +8,34 @@ export interface SqlShape {
   /** The literals, as they stand. */
   readonly args: readonly string[]
   readonly kind: 'read' | 'write'
-  /** Names after FROM and JOIN. */
+  /** Names of tables after FROM and JOIN. */
   readonly tables: readonly string[]
 }
 
-const token =
-  /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|\$\$[\s\S]*?\$\$|"(?:[^"]|"")*"|`[^`]*`|\$\d+|[A-Za-z_][\w$]*|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\s+|[\s\S]/g
-const writes = /^(insert|update|delete|merge|create|copy|truncate|drop|alter|unload|refresh|vacuum)$/
-const name = /^(?:[A-Za-z_][\w$]*|"(?:[^"]|"")*"|`[^`]*`)$/
-const notTables = new Set(['select', 'lateral', 'unnest', 'values', 'only', 'table'])
+/** Whether a backslash in a plain string escapes what follows; in PostgreSQL's `E'…'` it does in any dialect. */
+interface Dialect {
+  readonly backslashEscapes: boolean
+}
 
+const plainString = String.raw`'(?:[^']|'')*'`
+const escapedString = String.raw`'(?:[^'\\]|\\[\s\S]|'')*'`
+const standardTokens = tokens(plainString)
+const escapedTokens = tokens(escapedString)
+const writes = /^(insert|update|delete|merge|create|copy|truncate|drop|alter|unload|refresh|vacuum)$/
 /**
  * Shape of a statement in any dialect: literals out, comments and layout off, words in lower case, lists of literals as one. Logs
  * of other systems come without our parser's fingerprints; two texts of one shape are one template.
  */
-export function sqlShape(sql: string): SqlShape {
+export function sqlShape(sql: string, { backslashEscapes }: Dialect = { backslashEscapes: false }): SqlShape {
   const args: string[] = []
   const words: string[] = []
-  for (const [text] of sql.matchAll(token)) {
+  for (const [text] of sql.matchAll(backslashEscapes ? escapedTokens : standardTokens)) {
     if (/^(?:\s|--|\/\*)/.test(text)) continue
-    if (/^(?:'|\d|\$\$)/.test(text)) {
-      args.push(text.startsWith("'") ? text.slice(1, -1).replaceAll("''", "'") : text)
+    if (/^\d/.test(text)) {
+      args.push(endsWithSign(words) ? `${words.pop()}${text}` : text)
+      words.push('?')
+    } else if (/^(?:[eE]?'|\$\$)/.test(text)) {
+      args.push(text.startsWith('$') ? text : text.replace(/^[eE]?'|'$/g, '').replaceAll("''", "'"))
       words.push('?')
     } else words.push(/^[A-Za-z_]/.test(text) ? text.toLowerCase() : text)
   }
@@ -41,17 +49,13 @@ export function sqlShape(sql: string): SqlShape {
   }
 }
 
-function tablesOf(words: readonly string[]): readonly string[] {
-  const found = new Set<string>()
-  for (let i = 0; i < words.length - 1; i++) {
-    if (words[i] !== 'from' && words[i] !== 'join') continue
-    const parts: string[] = []
-    for (let j = i + 1; j < words.length && name.test(words[j] as string); j += 2) {
-      parts.push((words[j] as string).replace(/^["`]|["`]$/g, ''))
-      if (words[j + 1] !== '.') break
-    }
-    const [first] = parts
-    if (first !== undefined && !notTables.has(first)) found.add(parts.join('.'))
-  }
-  return [...found].sort()
+function tokens(string: string): RegExp {
+  const strings = String.raw`[eE]${escapedString}|${string}|\$\$[\s\S]*?\$\$`
+  const names = '"(?:[^"]|"")*"|`[^`]*`' + String.raw`|\$\d+|[A-Za-z_][\w$]*`
+  return new RegExp(String.raw`--[^\n]*|\/\*[\s\S]*?\*\/|${strings}|${names}|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\s+|[\s\S]`, 'g')
+}
+
+/** Whether a minus that a number follows is its sign: no value stands before it. */
+function endsWithSign(words: readonly string[]): boolean {
+  return words.at(-1) === '-' && /^[(,=<>+*/%-]$/.test(words.at(-2) ?? '')
 }

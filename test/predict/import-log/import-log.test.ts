@@ -29,6 +29,40 @@ describe('the shape of a statement', () => {
     expect(sqlShape('select b from s.t').template).not.toBe(sqlShape('select a from s.t').template)
     expect(sqlShape('insert into t select 1').kind).toBe('write')
   })
+
+  it('takes a backslash for an escape in strings that say so, and in plain ones of dialects that do', () => {
+    const escaping = { backslashEscapes: true }
+    const then = "and d = 'x' -- it's"
+    for (const shape of [
+      sqlShape(String.raw`select 1 from t where a = E'it\'s' ${then}`),
+      sqlShape(String.raw`select 1 from t where a = 'it\'s' ${then}`, escaping),
+    ]) {
+      expect(shape.args).toEqual(['1', String.raw`it\'s`, 'x'])
+    }
+    expect(sqlShape(String.raw`select 1 from t where a = 'c:\' ${then}`).args).toEqual(['1', 'c:\\', 'x'])
+    expect(sqlShape("select date'2026-01-31' from t").args).toEqual(['2026-01-31'])
+    expect(sqlShape("select 'it''s' from t", escaping).args).toEqual(["it's"])
+  })
+
+  it('has the sign of a number in its literal', () => {
+    const one = sqlShape('select a - 1 from t where b in (-1, -2.5) and c > -3')
+    expect(one.template).toBe(sqlShape('select a - 1 from t where b in (7) and c > 3').template)
+    expect(one.args).toEqual(['1', '-1', '-2.5', '-3'])
+    expect(sqlShape('select a - 1 from t').template).not.toBe(sqlShape('select a + 1 from t').template)
+  })
+
+  it.each([
+    ['select extract(year from o_orderdate), trim(both from c), substring(s from 2 for 3) from orders', ['orders']],
+    ['select overlay(a placing b from 3) from t where a is distinct from b or c is not distinct from d', ['t']],
+    ['select extract(year from (select max(d) from t)) from u join v using (k)', ['t', 'u', 'v']],
+    ['with a as (select * from t), b (x, y) as not materialized (select 1 from a) select * from a join b on x = y', ['t']],
+    ['with orders as (select * from orders) select * from orders join s.orders o on true', ['orders', 's.orders']],
+    ['with recursive r as (select 1 from t union all select 1 from r) select * from "r"', ['t']],
+    ['with gone as (delete from t returning *) select * from gone', ['t']],
+    ['delete from t where k in (select k from u)', ['t', 'u']],
+  ])('names the tables of %s', (sql, tables) => {
+    expect(sqlShape(sql).tables).toEqual(tables)
+  })
 })
 
 describe('the log of another system', () => {
@@ -86,6 +120,9 @@ where b = 'x|y'"|2026-01-01 10:00:00.5|2026-01-01 10:00:03.5|1000000
       reads: [{ segment: 't', bytes: 0 }],
     })
     expect(bad.first).toEqual([{ line: 4, reason: 'has no start and end time (starttime, endtime)' }])
+    const escaped = String.raw`querytxt,starttime,endtime
+select 'it\'s' || 'x',2026-01-01 10:00:00,2026-01-01 10:00:03`
+    expect((await imported('redshift-stl', escaped)).queries[0]?.args).toBe(JSON.stringify([String.raw`it\'s`, 'x']))
   })
 
   it('is read from the query history of Snowflake, as CSV and as JSON lines', async () => {
