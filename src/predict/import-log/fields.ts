@@ -20,9 +20,15 @@ export function amount(value: unknown): number | undefined {
   return Number.isFinite(number) && number >= 0 ? number : undefined
 }
 
-/** Epoch milliseconds of ISO-8601 or of `2026-01-31 10:00:00.123 UTC`; without a zone it is UTC. */
+/** As milliseconds that is in March 1973, before any log. */
+const epochSecondsMax = 1e11
+
+/**
+ * Epoch milliseconds of ISO-8601 or of `2026-01-31 10:00:00.123 UTC`; without a zone it is UTC. A number is epoch milliseconds, or
+ * seconds with a fraction, as Jackson writes times by default.
+ */
 export function time(value: unknown): number | undefined {
-  if (typeof value === 'number') return value
+  if (typeof value === 'number') return value < epochSecondsMax ? Math.round(value * 1000) : value
   if (typeof value !== 'string') return undefined
   const match = /^(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})(\.\d+)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?$/.exec(value.trim())
   if (match === null) return undefined

@@ -56,15 +56,15 @@ export async function importLog(
   try {
     for await (const entry of entries(await openText(path, onProgress), importer)) {
       line = entry.line
-      const query = entry.fields === undefined ? { reason: 'is not a JSON object' } : importer.query(entry.fields)
+      const query = entry.fields === undefined ? { reason: 'is not a JSON object' } : importer.query(entry.fields, line)
       if (query === 'ignored') continue
       if ('reason' in query) {
-        bad.count++
-        if (bad.first.length < badShown) bad.first.push({ line, reason: query.reason })
+        note(bad, line, query.reason)
       } else if (queries.push({ line: 'query', ...query }) > queriesMax) {
         throw new Error(`it has more than ${queriesMax} queries, the most that can be sorted; split it by time`)
       }
     }
+    for (const unmatched of importer.unmatched?.() ?? []) note(bad, unmatched.line, unmatched.reason)
   } catch (cause) {
     if (cause instanceof ForebayError) throw cause
     throw new ForebayError('FILE_UNREADABLE', `query log "${path}" breaks off after line ${line}: ${(cause as Error).message}`, {
@@ -73,6 +73,11 @@ export async function importLog(
     })
   }
   return queries.sort((a, b) => a.at - b.at)
+}
+
+function note(bad: BadLines, line: number, reason: string): void {
+  bad.count++
+  if (bad.first.length < badShown) bad.first.push({ line, reason })
 }
 
 async function* entries(input: Readable, { layout, columns }: Importer): AsyncGenerator<Entry> {

@@ -103,6 +103,16 @@ describe('the log of another system', () => {
     })
   })
 
+  it.each([
+    ['ISO-8601', '"2026-01-01T00:00:10Z"', '"2026-01-01T00:00:12.250Z"'],
+    ['epoch seconds', '1767225610', '1767225612.250000000'],
+    ['epoch milliseconds', '1767225610000', '1767225612250'],
+  ])('is read from events of Trino with times in %s', async (_, createTime, endTime) => {
+    const event = `{"metadata":{"query":"select 1"},"statistics":{},"createTime":${createTime},"endTime":${endTime}}`
+    const { queries } = await imported('trino-events', event)
+    expect(queries).toMatchObject([{ at: Date.UTC(2026, 0, 1, 0, 0, 10), durationMs: 2250 }])
+  })
+
   it('is read from system tables of Redshift, quoted line breaks and bars included', async () => {
     const stl = `userid|query|database|querytxt|starttime|endtime|total_queue_time
 100|1|dev |"select ""a"" from t
@@ -211,6 +221,28 @@ select 'it\'s' || 'x',2026-01-01 10:00:00,2026-01-01 10:00:03`
       }),
     ])
     expect(bad.first).toEqual([{ line: 4, reason: 'run r2 ends and never began' }])
+  })
+
+  it('is read from events of OpenLineage in any order, each telling of its inputs what it knows', async () => {
+    const event = (eventType: string, seconds: number, inputFacets?: object) =>
+      JSON.stringify({
+        eventType,
+        eventTime: new Date(Date.UTC(2026, 0, 1, 0, 0, seconds)).toISOString(),
+        run: { runId: 'r1' },
+        job: { namespace: 'etl', name: 'daily' },
+        inputs: [{ namespace: 'lake', name: 'orders', ...(inputFacets === undefined ? {} : { inputFacets }) }],
+      })
+    const sized = { inputStatistics: { size: 1234 } }
+    const expected = [{ at: Date.UTC(2026, 0, 1), durationMs: 60_000, reads: [{ segment: 'lake.orders', bytes: 1234 }] }]
+    for (const events of [
+      [event('START', 0, sized), event('COMPLETE', 60)],
+      [event('COMPLETE', 60), event('START', 0, sized)],
+      [event('RUNNING', 1), event('START', 0), event('COMPLETE', 60, sized)],
+    ]) {
+      const { queries, bad } = await imported('openlineage', events.join('\n'))
+      expect(queries).toMatchObject(expected)
+      expect(bad.count).toBe(0)
+    }
   })
 
   it('is evaluated like our own', async () => {
