@@ -5,7 +5,7 @@ import type { Arrival } from '../prediction.js'
 import { type Appointment, type DayOff, DaysOff, type Place } from './days-off.js'
 import { expectedText, type SeenText } from './expected-text.js'
 import { findHabits, type Habit } from './habit.js'
-import { dayMs, type LocalTime, weekdayOf } from './local-time.js'
+import { dayMs, type LocalMoment, type LocalTime, weekdayOf } from './local-time.js'
 import { promisesWhenLastMet, type Standing, speaksFrom, stand } from './standing.js'
 
 /** Arrivals of one template by one tenant. */
@@ -32,9 +32,10 @@ interface Promised {
   readonly forecasts: Map<number, Forecast>
 }
 
-/** A stream and its standing habits, which hold until its next event or the next day. */
+/** A stream, its habits and those that stand, which hold until its next event or the next day. */
 interface Known {
   readonly stream: Stream
+  habits?: { readonly day: number; readonly all: readonly Habit[] }
   found?: { readonly day: number; readonly promised: readonly Promised[] }
 }
 
@@ -162,7 +163,7 @@ export class Habits {
     const today = this.#time.day(now, timeZone)
     if (known.found?.day === today) return known.found.promised
     const events = stream.events.map((at) => this.#time.local(at, timeZone))
-    const habits = findHabits(events, today)
+    const habits = this.#habits(known, events, today)
     const standings = habits
       .map((habit) => {
         const place = { tenant: stream.tenant, minute: habit.minute, workdays: onWorkdays(promisesWhenLastMet(habit)) }
@@ -173,6 +174,12 @@ export class Habits {
     const promised = standings.map((standing) => ({ standing, forecasts: new Map<number, Forecast>() }))
     known.found = { day: today, promised }
     return promised
+  }
+
+  /** The habits of all its events. Finding them is what takes long when a day begins, and both promises and days off ask for them. */
+  #habits(known: Known, events: readonly LocalMoment[], today: number): readonly Habit[] {
+    if (known.habits?.day !== today) known.habits = { day: today, all: findHabits(events, today) }
+    return known.habits.all
   }
 
   /** Whether a past day on which a habit was not met says nothing of it: it was off, or the clock left that time out. */
@@ -189,7 +196,7 @@ export class Habits {
     if (known?.today === today) return known
     const appointments = [...this.#streams.entries()]
       .filter(([, { stream }]) => stream.timeZone === timeZone)
-      .flatMap(([key, { stream }]) => this.#appointments(key, stream, today))
+      .flatMap(([key, known]) => this.#appointments(key, known, today))
     const found = { today, daysOff: new DaysOff(appointments), past: new Map<number, DayOff>() }
     if (this.#zones.size >= zonesMax) this.#zones.clear()
     this.#zones.set(timeZone, found)
@@ -197,9 +204,12 @@ export class Habits {
   }
 
   /** What a stream's habits say of days, as they were when `today` began. */
-  #appointments(key: string, { tenant, timeZone, events }: Stream, today: number): readonly Appointment[] {
-    const past = events.map((at) => this.#time.local(at, timeZone)).filter(({ day }) => day < today)
-    return findHabits(past, today).map((habit) => {
+  #appointments(key: string, known: Known, today: number): readonly Appointment[] {
+    const { tenant, timeZone } = known.stream
+    const events = known.stream.events.map((at) => this.#time.local(at, timeZone))
+    const past = events.filter(({ day }) => day < today)
+    const habits = past.length === events.length ? this.#habits(known, events, today) : findHabits(past, today)
+    return habits.map((habit) => {
       const { minute, until, since, days } = habit
       const about = past.filter((event) => Math.abs(event.minute - minute) <= aboutMinutes).map(({ day }) => day)
       const kept = new Set([...days, ...about])

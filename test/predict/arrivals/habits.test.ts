@@ -37,6 +37,16 @@ describe('habits of as many streams as are kept', () => {
     }
     expect(findHabits).toHaveBeenCalledTimes(2005)
   })
+
+  it('looks at each stream once when a day begins', () => {
+    const habits = new Habits(new LocalTime())
+    for (let d = 0; d < 5; d++) for (let i = 0; i < 10; i++) arrive(habits, monday + d * day + (8 + i) * hour, `t${i}`)
+    const saturday = monday + 5 * day
+    expect(habits.forecast(saturday + hour, day)).toHaveLength(10)
+    expect(findHabits).toHaveBeenCalledTimes(10)
+    habits.forecast(saturday + day, day)
+    expect(findHabits).toHaveBeenCalledTimes(20)
+  })
 })
 
 describe('texts', () => {
