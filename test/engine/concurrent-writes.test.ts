@@ -57,6 +57,20 @@ it('appends beside an append', async () => {
   expect(await sorted('SELECT id FROM appended')).toEqual([1, 2, 3])
 })
 
+it('makes no table whose columns are not those of its rows', async () => {
+  const path = '$DATA/moving.parquet'
+  await under.duckdb(`COPY (SELECT 1 AS a) TO '${path}'`)
+  const begin = under.catalog.beginWrite.bind(under.catalog)
+  vi.spyOn(under.catalog, 'beginWrite').mockImplementationOnce(async (...write) => {
+    await under.duckdb(`COPY (SELECT 2 AS b) TO '${path}'`)
+    return begin(...write)
+  })
+  const make = () => under.query('CREATE TABLE moved AS SELECT * FROM moving')
+  await expect(make()).rejects.toMatchObject({ code: 'SEGMENT_CHANGED' })
+  await make()
+  expect(await sorted('SELECT b FROM moved')).toEqual([2])
+})
+
 it('loses no acknowledged insert beside replacements', async () => {
   await under.query('CREATE TABLE busy AS SELECT 0 AS id')
   const acknowledged = [0]

@@ -89,6 +89,7 @@ async function writeRows(
     const end = await runRounds(parts, query, plan, output, onPlanned)
     const { result } = end.outcome
     if (result.to !== 'table') throw new ForebayError('INTERNAL', `a write came back as "${result.to}"`)
+    if (JSON.stringify(end.plan.columns) !== JSON.stringify(plan.columns)) throw sourcesChanged(table)
     query.signal.throwIfAborted()
     const answer = { count: result.rows }
     committed = true
@@ -124,4 +125,11 @@ async function begin(
     plan = await confirmedPlan(parts, query.request, query.signal)
     onPlanned(plan)
   }
+}
+
+/** A new plan may give other columns than the write began with. */
+function sourcesChanged(table: string): ForebayError {
+  return new ForebayError('SEGMENT_CHANGED', `the columns for table "${table}" changed while they were read`, {
+    hint: 'run the statement again',
+  })
 }
