@@ -1,3 +1,4 @@
+import { isRelationName } from '../../model/catalogue.js'
 import { ForebayError } from '../../model/errors.js'
 import { checkLength, checkShape } from './limits.js'
 import { refusal, refusedObject } from './refused-statements.js'
@@ -169,7 +170,7 @@ function readName(reader: TokenReader): string {
     })
   }
   const name = parts.at(-1) as string
-  if (/^[_.]|[/\\\0]/.test(name) || name.length > 200 || name === '') {
+  if (!isRelationName(name)) {
     throw new ForebayError('NOT_ALLOWED', `"${name}" cannot be the name of a table or view`, {
       position,
       hint: 'names are at most 200 characters, do not begin with _ or . and hold no slash',
