@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { toErrorRecord } from '../../src/model/errors.js'
 import { writeSmallLake } from '../support/small-lake.js'
 import { startServer, type TestServer } from '../support/start-server.js'
+import { startStopwatch } from '../support/stopwatch.js'
 
 const root = mkdtempSync(join(tmpdir(), 'forebay-limits-'))
 let server: TestServer
@@ -37,8 +38,10 @@ describe('reaching a limit gives an error that names it', () => {
 
   it('of an import', async () => {
     const csv = `a\n${'1\n'.repeat(10_000)}`
+    const stopwatch = startStopwatch()
     const { body } = await server.call('/v1/tables/big/import', { body: csv, headers: { 'content-type': 'text/csv' } })
     expect([body.error.code, body.error.message]).toEqual(['REQUEST_TOO_LARGE', expect.stringContaining('10000')])
+    expect(stopwatch()).toBeLessThan(2_000)
   })
 
   it('of an answer', async () => {

@@ -121,7 +121,7 @@ export class NodeProcess {
     if (!Number.isFinite(bytes)) return
     this.#residentBytes = bytes
     if (this.#residentBytes <= this.#options.residentBytesMax) return
-    const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
+    const megabytes = (size: number): string => `${Math.round(size / 1e6)} MB`
     this.kill(
       'memory',
       `${this.#id} held ${megabytes(this.#residentBytes)} of memory, more than ${megabytes(this.#options.residentBytesMax)}, and was killed`,

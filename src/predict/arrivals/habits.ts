@@ -192,8 +192,8 @@ export class Habits {
 
   #zoneDays(timeZone: string, now: number): ZoneDays {
     const { day: today } = this.#time.local(now, timeZone)
-    const known = this.#zones.get(timeZone)
-    if (known?.today === today) return known
+    const zone = this.#zones.get(timeZone)
+    if (zone?.today === today) return zone
     const appointments = [...this.#streams.entries()]
       .filter(([, { stream }]) => stream.timeZone === timeZone)
       .flatMap(([key, known]) => this.#appointments(key, known, today))

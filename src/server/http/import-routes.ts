@@ -71,9 +71,10 @@ async function peek(body: Readable): Promise<{ readonly head: Uint8Array; readon
   return { head, whole: whole() }
 }
 
-async function* unlessBroken(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Who goes no further leaves the rest to be read: a request that is destroyed gets no answer. */
+async function* unlessBroken(body: Readable): AsyncGenerator<Uint8Array> {
   try {
-    yield* body
+    yield* body.iterator({ destroyOnReturn: false })
   } catch (error) {
     throw new ForebayError('REQUEST_INVALID', 'the file broke off before its end', { cause: error })
   }
