@@ -20,6 +20,7 @@ import type { Definitions } from '../resolve/definitions.js'
 import { MetadataTables } from '../resolve/metadata-tables.js'
 import { unfoldMethodCalls } from '../resolve/method-calls.js'
 import { nameItems } from '../resolve/name-items.js'
+import { nestJoins } from '../resolve/nested-joins.js'
 import { NameResolver, type Relation } from '../resolve/resolve-names.js'
 import { ViewTrees } from '../resolve/view-trees.js'
 import { type Body, type Header, readHeader } from '../statement/header.js'
@@ -139,6 +140,7 @@ export class StatementPlanner {
     if (header?.kind === 'create-view') refuseParameters(parsed, locate)
     else checkParameters(parsed, request.params, locate)
     const shape = shapeOf(parsed, (name) => String(request.params[name] ?? null))
+    nestJoins(parsed, locate)
     await nameItems(parsed, (nodes) => this.#session.print(nodes))
     unfoldMethodCalls(parsed)
     await this.#views.load(parsed)

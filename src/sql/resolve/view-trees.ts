@@ -6,6 +6,7 @@ import type { DuckDBSession } from '../duckdb-session.js'
 import type { Definitions } from './definitions.js'
 import { unfoldMethodCalls } from './method-calls.js'
 import { nameItems } from './name-items.js'
+import { nestJoins } from './nested-joins.js'
 
 /** Parsed views by folded name, kept as long as the view's SQL stays. */
 export class ViewTrees {
@@ -59,6 +60,7 @@ export class ViewTrees {
         (called) => this.#functions.has(called),
         () => undefined,
       )
+      nestJoins(tree, () => undefined)
       await nameItems(tree, (nodes) => this.#session.print(nodes))
       unfoldMethodCalls(tree)
       return tree
