@@ -65,8 +65,12 @@ async function peek(body: Readable): Promise<{ readonly head: Uint8Array; readon
   const first = await source.next()
   const head = first.done === true ? new Uint8Array() : first.value
   const whole = async function* (): AsyncGenerator<Uint8Array> {
-    yield head
-    yield* source
+    try {
+      yield head
+      yield* source
+    } finally {
+      await source.return(undefined)
+    }
   }
   return { head, whole: whole() }
 }
