@@ -1,5 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DuckDBSession } from '../../src/sql/duckdb-session.js'
 import { nestJoins } from '../../src/sql/resolve/nested-joins.js'
