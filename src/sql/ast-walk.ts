@@ -59,11 +59,6 @@ export function isClass(node: AstObject, name: string): boolean {
   return node.class === name
 }
 
-/** Lower case as DuckDB compares names: ASCII letters only. */
-export function foldName(name: string): string {
-  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
-}
-
 /** The node of a constant of type VARCHAR. */
 export function textConstant(text: string): AstObject {
   return {

@@ -1,5 +1,6 @@
+import { foldName } from '../model/fold-name.js'
 import type { AstObject } from './ast-text.js'
-import { child, children, foldName, isClass, textOf, texts } from './ast-walk.js'
+import { child, children, isClass, textOf, texts } from './ast-walk.js'
 import { literalText } from './template.js'
 
 export interface TextOptions {

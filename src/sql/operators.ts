@@ -1,8 +1,9 @@
+import { foldName } from '../model/fold-name.js'
 import { partialsRelation } from '../model/query.js'
 import type { Operator } from '../model/transformation.js'
 import { allowedAggregates } from './allow/allowed-functions.js'
 import type { AstObject } from './ast-text.js'
-import { child, children, foldName, isClass, textOf, texts, walk } from './ast-walk.js'
+import { child, children, isClass, textOf, texts, walk } from './ast-walk.js'
 import { expressionText, ordersText } from './expression-text.js'
 
 const detailCharactersMax = 400

@@ -1,6 +1,7 @@
 import { ForebayError } from '../../model/errors.js'
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject } from '../ast-text.js'
-import { child, foldName, isClass, textOf, walk } from '../ast-walk.js'
+import { child, isClass, textOf, walk } from '../ast-walk.js'
 import { isMethodCall } from '../resolve/method-calls.js'
 import { allowedFunctions, allowedTableFunctions, refusedFunctions } from './allowed-functions.js'
 

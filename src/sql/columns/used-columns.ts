@@ -1,7 +1,8 @@
 import { valueOf } from '../../model/by-name.js'
+import { foldName } from '../../model/fold-name.js'
 import type { Column, Snapshot } from '../../model/segment.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, isClass, isObject, textOf, texts, walk } from '../ast-walk.js'
+import { child, children, isClass, isObject, textOf, texts, walk } from '../ast-walk.js'
 
 /**
  * The columns of each relation that a statement needs to run: those that its bound plan refers to, and those that its text

@@ -1,6 +1,7 @@
+import { foldName } from '../../model/fold-name.js'
 import { partialsRelation } from '../../model/query.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, isClass, textOf, walk } from '../ast-walk.js'
+import { child, children, isClass, textOf, walk } from '../ast-walk.js'
 import { hasAggregate } from '../split/aggregate-calls.js'
 import { limitOf, rowsNeeded } from '../split/modifiers.js'
 

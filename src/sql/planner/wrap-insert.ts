@@ -1,7 +1,7 @@
 import { ForebayError } from '../../model/errors.js'
+import { foldName } from '../../model/fold-name.js'
 import { quoteName } from '../../model/quote.js'
 import type { Column } from '../../model/segment.js'
-import { foldName } from '../ast-walk.js'
 import { closest } from '../resolve/closest.js'
 
 /**

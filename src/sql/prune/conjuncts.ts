@@ -1,5 +1,6 @@
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject, AstValue } from '../ast-text.js'
-import { child, children, foldName, isClass, isObject, textOf, texts, walk } from '../ast-walk.js'
+import { child, children, isClass, isObject, textOf, texts, walk } from '../ast-walk.js'
 
 /** A reference to a dataset in FROM, and conjuncts over its columns of which every row that matters makes all true. */
 export interface Occurrence {

@@ -1,5 +1,6 @@
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject } from '../ast-text.js'
-import { child, foldName, isClass, textOf, walk } from '../ast-walk.js'
+import { child, isClass, textOf, walk } from '../ast-walk.js'
 import { literalText } from '../template.js'
 import { type Comparable, domainOf, parseComparable } from './comparable.js'
 

@@ -1,5 +1,6 @@
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, isClass, textOf } from '../ast-walk.js'
+import { child, children, isClass, textOf } from '../ast-walk.js'
 import { type Comparable, compare } from './comparable.js'
 import { type ComparisonOperator, mayBegin, mayCompare, mayHoldOne, type Range } from './range.js'
 

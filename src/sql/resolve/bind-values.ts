@@ -1,8 +1,9 @@
 import { ForebayError } from '../../model/errors.js'
+import { foldName } from '../../model/fold-name.js'
 import type { ParameterValue } from '../../model/query.js'
 import type { Locate } from '../allow/check-allowed.js'
 import { type AstObject, numberText } from '../ast-text.js'
-import { child, foldName, isClass, nullConstant, rewrite, textConstant, textOf, texts, typedConstant, walk } from '../ast-walk.js'
+import { child, isClass, nullConstant, rewrite, textConstant, textOf, texts, typedConstant, walk } from '../ast-walk.js'
 import { frozen, type Moment, readsClock, sessionColumns } from './clock-functions.js'
 
 export interface Values {

@@ -1,5 +1,6 @@
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject } from '../ast-text.js'
-import { children, foldName, isClass, textOf, texts, typedConstant } from '../ast-walk.js'
+import { children, isClass, textOf, texts, typedConstant } from '../ast-walk.js'
 
 /** One moment in the words of one time zone, as DuckDB casts them from text. */
 export interface Moment {

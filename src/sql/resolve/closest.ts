@@ -1,4 +1,4 @@
-import { foldName } from '../ast-walk.js'
+import { foldName } from '../../model/fold-name.js'
 
 /** The candidate with the smallest edit distance, if it is near enough to be what was meant (at most a third of the letters differ). */
 export function closest(name: string, candidates: readonly string[]): string | undefined {

@@ -1,5 +1,5 @@
 import { type RelationDefinition, relationName } from '../../model/catalogue.js'
-import { foldName } from '../ast-walk.js'
+import { foldName } from '../../model/fold-name.js'
 import { closest } from './closest.js'
 
 /** Every name that SQL may use, as a planner process knows them at this moment. */

@@ -1,6 +1,7 @@
+import { foldName } from '../../model/fold-name.js'
 import { columnRef } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { children, foldName, isClass, textOf, walk } from '../ast-walk.js'
+import { children, isClass, textOf, walk } from '../ast-walk.js'
 
 const schemas: ReadonlySet<string> = new Set(['', 'main', 'pg_catalog', 'information_schema', 'system', 'temp'])
 

@@ -1,8 +1,9 @@
 import { ForebayError, fromErrorRecord } from '../../model/errors.js'
+import { foldName } from '../../model/fold-name.js'
 import type { Snapshot } from '../../model/segment.js'
 import type { Locate } from '../allow/check-allowed.js'
 import type { AstObject, AstValue } from '../ast-text.js'
-import { child, children, foldName, isObject, textOf, texts } from '../ast-walk.js'
+import { child, children, isObject, textOf, texts } from '../ast-walk.js'
 import type { Definitions } from './definitions.js'
 
 /** A dataset that a statement reads, under the name by which the plan's SQL calls it. One per dataset, however often it is used. */

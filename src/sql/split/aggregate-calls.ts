@@ -1,5 +1,6 @@
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject } from '../ast-text.js'
-import { foldName, textOf, walk } from '../ast-walk.js'
+import { textOf, walk } from '../ast-walk.js'
 import { isAggregate } from './aggregate-names.js'
 
 export function isAggregateCall(node: AstObject): boolean {

@@ -1,6 +1,7 @@
+import { foldName } from '../../model/fold-name.js'
 import { call, caseWhen, castTo, coalesce, columnRef, compare, integer, lambda } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, nullConstant, textConstant, textOf } from '../ast-walk.js'
+import { child, children, nullConstant, textConstant, textOf } from '../ast-walk.js'
 import { exactAverage, exactAverageByColumns, longDoubleDivision } from './exact-average.js'
 import { type Let, letInLambda } from './let-in.js'
 import { NotSplit } from './not-split.js'

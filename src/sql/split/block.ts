@@ -1,6 +1,7 @@
+import { foldName } from '../../model/fold-name.js'
 import type { Column } from '../../model/segment.js'
 import type { AstObject } from '../ast-text.js'
-import { foldName, textOf, walk } from '../ast-walk.js'
+import { textOf, walk } from '../ast-walk.js'
 import { ctesOf } from './scope.js'
 import type { SplitContext } from './split.js'
 

@@ -1,5 +1,5 @@
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject, AstValue } from '../ast-text.js'
-import { foldName } from '../ast-walk.js'
 
 /** Text that is equal for expressions that mean the same by their form: without places, aliases and the case of names. */
 export function canonical(expression: AstObject): string {

@@ -1,6 +1,7 @@
+import { foldName } from '../../model/fold-name.js'
 import { call, caseWhen, withAlias } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, nullConstant, textOf } from '../ast-walk.js'
+import { child, children, nullConstant, textOf } from '../ast-walk.js'
 import { canonical } from './canonical.js'
 import { NotSplit } from './not-split.js'
 

@@ -1,5 +1,6 @@
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, textOf, walk } from '../ast-walk.js'
+import { child, children, textOf, walk } from '../ast-walk.js'
 
 /**
  * True where an expression over inexact values stays within a relative error of the same size: products, quotients, a sign,

@@ -1,6 +1,7 @@
+import { foldName } from '../../model/fold-name.js'
 import { subqueryTable } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { child, foldName, rewrite, textOf, texts, walk } from '../ast-walk.js'
+import { child, rewrite, textOf, texts, walk } from '../ast-walk.js'
 import { countReferences } from './block.js'
 import { ctesOf } from './scope.js'
 

@@ -1,6 +1,7 @@
+import { foldName } from '../../model/fold-name.js'
 import type { Column } from '../../model/segment.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, textOf, texts, walk } from '../ast-walk.js'
+import { child, children, textOf, texts, walk } from '../ast-walk.js'
 import { groupSetsCount } from './block.js'
 import { canonical } from './canonical.js'
 import { isGrouped } from './find-block.js'

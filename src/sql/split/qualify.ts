@@ -1,5 +1,6 @@
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject, AstValue } from '../ast-text.js'
-import { child, children, foldName, isObject, textOf, texts } from '../ast-walk.js'
+import { child, children, isObject, textOf, texts } from '../ast-walk.js'
 import { NotSplit } from './not-split.js'
 import { resolveColumn, type Scope } from './scope.js'
 

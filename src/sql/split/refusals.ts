@@ -1,6 +1,7 @@
+import { foldName } from '../../model/fold-name.js'
 import { volatileFunctions } from '../allow/allowed-functions.js'
 import type { AstObject } from '../ast-text.js'
-import { child, foldName, textOf, walk } from '../ast-walk.js'
+import { child, textOf, walk } from '../ast-walk.js'
 import { orderSensitiveAggregates, wholeAggregates } from './aggregate-names.js'
 
 /** The first thing in a statement that no split can keep equal, in words; undefined where there is none. */

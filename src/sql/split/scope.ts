@@ -1,7 +1,8 @@
+import { foldName } from '../../model/fold-name.js'
 import type { Column } from '../../model/segment.js'
 import { call, columnRef, select, star } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, textConstant, textOf, texts } from '../ast-walk.js'
+import { child, children, textConstant, textOf, texts } from '../ast-walk.js'
 import { NotSplit } from './not-split.js'
 import type { SplitContext } from './split.js'
 

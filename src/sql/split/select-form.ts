@@ -1,5 +1,6 @@
+import { foldName } from '../../model/fold-name.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, foldName, textOf, texts, walk } from '../ast-walk.js'
+import { child, children, textOf, texts, walk } from '../ast-walk.js'
 import { hasAggregate, isAggregateCall } from './aggregate-calls.js'
 import { canonical } from './canonical.js'
 import { ordersOf, ordinalOf } from './modifiers.js'

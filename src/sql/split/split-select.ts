@@ -1,8 +1,9 @@
+import { foldName } from '../../model/fold-name.js'
 import { partialsRelation } from '../../model/query.js'
 import type { Column } from '../../model/segment.js'
 import { subqueryTable } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { child, foldName, rewrite, textOf } from '../ast-walk.js'
+import { child, rewrite, textOf } from '../ast-walk.js'
 import {
   type Block,
   type BlockSplit,
