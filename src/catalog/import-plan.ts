@@ -1,4 +1,5 @@
 import { ForebayError } from '../model/errors.js'
+import { foldName } from '../model/fold-name.js'
 import { quoteName, quotePaths, quoteText } from '../model/quote.js'
 import type { Column } from '../model/segment.js'
 
@@ -80,9 +81,9 @@ function csvChecks(files: string, found: readonly Column[] | undefined): readonl
 
 function selectList(found: readonly Column[], target: readonly Column[] | undefined): string {
   if (!target) return found.map((column) => quoteName(column.name)).join(', ')
-  const byName = new Map(found.map((column) => [column.name.toLowerCase(), column]))
-  const known = new Set(target.map((column) => column.name.toLowerCase()))
-  const stranger = found.find((column) => !known.has(column.name.toLowerCase()))
+  const byName = new Map(found.map((column) => [foldName(column.name), column]))
+  const known = new Set(target.map((column) => foldName(column.name)))
+  const stranger = found.find((column) => !known.has(foldName(column.name)))
   if (stranger) {
     throw new ForebayError('TYPE_MISMATCH', `the file has a column "${stranger.name}" that the table does not have`, {
       hint: 'rename or remove that column in the file, or import it into a new table',
@@ -90,7 +91,7 @@ function selectList(found: readonly Column[], target: readonly Column[] | undefi
   }
   return target
     .map((column) => {
-      const source = byName.get(column.name.toLowerCase())
+      const source = byName.get(foldName(column.name))
       return `CAST(${source ? quoteName(source.name) : 'NULL'} AS ${column.type}) AS ${quoteName(column.name)}`
     })
     .join(', ')

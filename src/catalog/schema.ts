@@ -1,4 +1,5 @@
 import { type ErrorRecord, ForebayError, fromErrorRecord } from '../model/errors.js'
+import { foldName } from '../model/fold-name.js'
 import type { Column } from '../model/segment.js'
 import type { FileFacts } from './file-facts.js'
 
@@ -37,15 +38,15 @@ export async function mergeSchemas(
     signal,
   )
   if ('error' in union) throw fromErrorRecord(union.error)
-  const names = new Set(representatives.flatMap((file) => file.columns.map((column) => column.name.toLowerCase())))
-  const columns = union.columns.filter((column) => names.has(column.name.toLowerCase()))
+  const names = new Set(representatives.flatMap((file) => file.columns.map((column) => foldName(column.name))))
+  const columns = union.columns.filter((column) => names.has(foldName(column.name)))
   for (const column of columns) refuseConflict(dataset, column, representatives)
   return { columns, mixed: true }
 }
 
 function refuseConflict(dataset: string, column: Column, files: readonly FileFacts[]): void {
   const types = files.flatMap((file) => {
-    const own = file.columns.find((candidate) => candidate.name.toLowerCase() === column.name.toLowerCase())
+    const own = file.columns.find((candidate) => foldName(candidate.name) === foldName(column.name))
     return own === undefined ? [] : [{ path: file.version.path, type: own.type }]
   })
   const misfit = types.find(({ type }) => !castable(type, column.type))

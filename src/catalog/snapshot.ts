@@ -1,5 +1,6 @@
 import { type ByName, byName, valueOf } from '../model/by-name.js'
 import { ForebayError } from '../model/errors.js'
+import { foldName } from '../model/fold-name.js'
 import type { SnapshotEvent } from '../model/lineage-event.js'
 import { type BaseSegment, type Column, type ColumnStatistics, type Snapshot, stableHash } from '../model/segment.js'
 import type { FileFacts, RangeFacts } from './file-facts.js'
@@ -99,7 +100,7 @@ function partitionColumnsOf(columns: readonly Column[], partitions: readonly Par
   const keys = [...(partitions[0]?.keys() ?? [])].sort(byBytes)
   return keys.map((key) => ({
     key,
-    name: columns.find((column) => column.name.toLowerCase() === key.toLowerCase())?.name ?? key,
+    name: columns.find((column) => foldName(column.name) === foldName(key))?.name ?? key,
     type: inferPartitionType(partitions.map((values) => values.get(key) as string)),
   }))
 }
@@ -113,7 +114,7 @@ function columnsOf(fileColumns: readonly Column[], partitionColumns: readonly Pa
 
 function schemaOf(columns: readonly Column[]): string {
   return stableHash(
-    columns.map(({ name, type }) => `${name.toLowerCase()} ${type}`),
+    columns.map(({ name, type }) => `${foldName(name)} ${type}`),
     8,
   )
 }
@@ -133,7 +134,7 @@ function makeSegment(
   const statistics = new Map<string, ColumnStatistics>()
   for (const column of columns) {
     if (Object.hasOwn(partition, column.name)) continue
-    const own = file.facts.columns.find((candidate) => candidate.name.toLowerCase() === column.name.toLowerCase())
+    const own = file.facts.columns.find((candidate) => foldName(candidate.name) === foldName(column.name))
     // A column that the file does not have has no entry: readers tell by this what to fill with nulls.
     if (own !== undefined) columnBytes.set(column.name, valueOf(range.columnBytes, own.name) ?? 0)
     const known = statisticsOf(own, column, range)

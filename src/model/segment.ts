@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ByName } from './by-name.js'
+import { foldName } from './fold-name.js'
 
 /** `s-…` base, `d-…` derived, `x-…` external. */
 export type SegmentId = string
@@ -138,8 +139,8 @@ export function distinctNames(columns: readonly Column[]): readonly string[] {
   return columns.map((column) => {
     const wanted = column.name === '' ? 'column' : column.name
     let name = wanted
-    for (let count = 1; taken.has(name.toLowerCase()); count++) name = `${wanted}_${count}`
-    taken.add(name.toLowerCase())
+    for (let count = 1; taken.has(foldName(name)); count++) name = `${wanted}_${count}`
+    taken.add(foldName(name))
     return name
   })
 }

@@ -5,6 +5,7 @@
  * DuckDB file with table `t` for the rest. The lists below were measured: test/node/carrier.test.ts holds them.
  */
 
+import { foldName } from '../model/fold-name.js'
 import { quoteName } from '../model/quote.js'
 import { type Carrier, type Column, distinctNames } from '../model/segment.js'
 import { parseType, printType, type TypeTree } from './type-tree.js'
@@ -46,7 +47,7 @@ export function carrierOf(columns: readonly Column[]): Carrier {
  */
 export function physicalNames(columns: readonly Column[]): readonly string[] {
   const names = columns.map((column) => column.name)
-  const distinct = new Set(names.map((name) => name.toLowerCase())).size === names.length
+  const distinct = new Set(names.map(foldName)).size === names.length
   const plain = names.every((name) => name !== '' && !name.includes('\0'))
   return distinct && plain ? names : names.map((_, index) => `c${index}`)
 }
@@ -85,7 +86,7 @@ export function isKeptByParquet(type: TypeTree): boolean {
     case 'map':
       return isKeptByParquet(type.key) && isKeptByParquet(type.value)
     case 'struct': {
-      const names = new Set(type.fields.map((field) => field.name.toLowerCase()))
+      const names = new Set(type.fields.map((field) => foldName(field.name)))
       return names.size === type.fields.length && !names.has('') && type.fields.every((field) => isKeptByParquet(field.type))
     }
     default:

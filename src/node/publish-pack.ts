@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ForebayError } from '../model/errors.js'
+import { foldName } from '../model/fold-name.js'
 import type { TaskOutput } from '../model/messages.js'
 import { quoteName, quoteText } from '../model/quote.js'
 import type { BaseSegment, Pack } from '../model/segment.js'
@@ -61,10 +62,9 @@ async function checkPack(session: Session, pack: PackOutput['pack']): Promise<st
   const found = await session.rows(
     `SELECT column_name FROM duckdb_columns() WHERE database_name = ${name} AND table_name = 'pack'`,
   )
-  const names = new Set(found.map(([column]) => String(column).toLowerCase()))
+  const names = new Set(found.map(([column]) => foldName(String(column))))
   for (const column of [...pack.columns, pack.ordinalColumn]) {
-    if (!names.has(column.toLowerCase()))
-      throw new ForebayError('INTERNAL', `pack "${pack.id}" was built without column "${column}"`)
+    if (!names.has(foldName(column))) throw new ForebayError('INTERNAL', `pack "${pack.id}" was built without column "${column}"`)
   }
   const [row] = await session.rows(`SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = ${name}`)
   return String(row?.[0] ?? '')

@@ -4,6 +4,7 @@
  * file, and nothing has to be dropped afterwards.
  */
 import { valueOf } from '../model/by-name.js'
+import { foldName } from '../model/fold-name.js'
 import type { BasePart, TaskInput } from '../model/messages.js'
 import { quoteName, quotePaths, quoteText } from '../model/quote.js'
 import type { BaseSegment, Column, Pack, StoredSegment } from '../model/segment.js'
@@ -83,10 +84,10 @@ function emptySelect(columns: readonly Column[], ordinal?: PackOrdinal): string 
 }
 
 function packSelect(input: BaseInput, part: Extract<BasePart, { from: 'pack' }>, context: RelationContext): string {
-  const packed = new Set(part.pack.columns.map((name) => name.toLowerCase()))
+  const packed = new Set(part.pack.columns.map(foldName))
   const list = input.columns.map((column) => {
     const name = quoteName(column.name)
-    return packed.has(column.name.toLowerCase()) ? name : `${partitionLiteral(column, part.segments[0])} AS ${name}`
+    return packed.has(foldName(column.name)) ? name : `${partitionLiteral(column, part.segments[0])} AS ${name}`
   })
   const from = `${quoteName(context.packAlias(part.pack))}.main.pack`
   const filter = ordinalFilter(part.ordinals, part.pack)
@@ -169,16 +170,16 @@ function parquetSelect(
   ordinal?: PackOrdinal,
 ): string {
   const [first] = pieces
-  const inFiles = new Set(pieces.flatMap((piece) => Object.keys(piece.segment.columnBytes).map((name) => name.toLowerCase())))
-  const partitions = new Set(input.partitionColumns.map((name) => name.toLowerCase()))
+  const inFiles = new Set(pieces.flatMap((piece) => Object.keys(piece.segment.columnBytes).map(foldName)))
+  const partitions = new Set(input.partitionColumns.map(foldName))
   const list = input.columns.map((column) => {
     const name = quoteName(column.name)
-    if (partitions.has(column.name.toLowerCase())) {
+    if (partitions.has(foldName(column.name))) {
       return byPath ? name : `${partitionLiteral(column, first?.segment)} AS ${name}`
     }
     if (!input.mixedSchemas) return name
     // A part of the files may lack a column, or have a narrower type of it, than all files of the dataset together.
-    return `CAST(${inFiles.has(column.name.toLowerCase()) ? name : 'NULL'} AS ${column.type}) AS ${name}`
+    return `CAST(${inFiles.has(foldName(column.name)) ? name : 'NULL'} AS ${column.type}) AS ${name}`
   })
   if (ordinal !== undefined && first !== undefined) {
     list.push(`CAST(${ordinal.ordinalOf(first.segment)} AS ${ordinal.type}) AS ${quoteName(ordinal.column)}`)
