@@ -8,6 +8,7 @@ import { type DataFolder, type FoundTable, isUnchanged, type Listing, listDataFo
 import type { FactsCache } from './facts-cache.js'
 import type { FileFacts } from './file-facts.js'
 import { type FileSystem, inBatches } from './file-system.js'
+import { partitionsOf } from './hive-partitions.js'
 import type { KeyValue } from './key-value.js'
 import type { PutBehind } from './put-behind.js'
 import { type DescribeFiles, mergeSchemas } from './schema.js'
@@ -184,9 +185,11 @@ export class DiscoveredTables {
       const failed = results.find((result) => 'error' in result)
       if (failed && 'error' in failed) return broken(found.name, failed.error)
       const known = results as readonly FileFacts[]
-      const schema = await mergeSchemas(found.name, known, describeFiles, signal)
       const files = known.map((file) => ({ facts: file, relativePath: belowTable(found, file.version.path) }))
-      const parts = { dataset: found.name, files, schema, partitioned: found.kind === 'folder', createdAt: clock.now() }
+      const partitioned = found.kind === 'folder'
+      const keys = partitioned ? files.flatMap(({ relativePath }) => [...partitionsOf(relativePath).keys()]) : []
+      const schema = await mergeSchemas(found.name, known, keys, describeFiles, signal)
+      const parts = { dataset: found.name, files, schema, partitioned, createdAt: clock.now() }
       const snapshot = makeSnapshot(parts)
       return {
         kind: 'dataset',

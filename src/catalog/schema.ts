@@ -19,10 +19,11 @@ export interface Schema {
   readonly mixed: boolean
 }
 
-/** Rejects with FILES_DISAGREE, naming two files and the column. `files` is not empty. */
+/** Rejects with FILES_DISAGREE, naming two files and the column. `keys` are those of the paths, which replace columns of the files. */
 export async function mergeSchemas(
   dataset: string,
   files: readonly FileFacts[],
+  keys: readonly string[],
   describe: DescribeFiles,
   signal: AbortSignal,
 ): Promise<Schema> {
@@ -40,7 +41,8 @@ export async function mergeSchemas(
   if ('error' in union) throw fromErrorRecord(union.error)
   const names = new Set(representatives.flatMap((file) => file.columns.map((column) => foldName(column.name))))
   const columns = union.columns.filter((column) => names.has(foldName(column.name)))
-  for (const column of columns) refuseConflict(dataset, column, representatives)
+  const replaced = new Set(keys.map(foldName))
+  for (const column of columns) if (!replaced.has(foldName(column.name))) refuseConflict(dataset, column, representatives)
   return { columns, mixed: true }
 }
 

@@ -82,6 +82,17 @@ it.each(['never', 'always'] as const)('reads columns that have the names of what
   expect(segments.map(({ columnBytes }) => Object.values(columnBytes).every(Number.isInteger))).toEqual([true, true, true])
 })
 
+it.each(['never', 'always'] as const)('takes a key of the path for a column that some files have too: tree %s', async (tree) => {
+  const table = `keyed_${tree}`
+  await put(table, 'p=2024-01-01/a', 'SELECT i AS a FROM range(5) t(i)')
+  await put(table, 'p=2024-01-02/b', 'SELECT i AS a, 7::INTEGER AS "P" FROM range(5) t(i)')
+  for (const sql of ['SELECT * FROM $T ORDER BY ALL', `SELECT p, count(*) FROM $T WHERE p > DATE '2024-01-01' GROUP BY p`]) {
+    const { ours, plain } = await both(table, sql, { tree, reuse: false })
+    expect(plain.at(-1)).toContain('2024-01-02')
+    expect(ours).toEqual(plain)
+  }
+})
+
 it.each(['never', 'always'] as const)(
   'tells columns apart as DuckDB does, which folds ASCII letters only: tree %s',
   async (tree) => {
