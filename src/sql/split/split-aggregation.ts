@@ -1,6 +1,6 @@
 import { foldName } from '../../model/fold-name.js'
 import { partialsRelation } from '../../model/query.js'
-import { baseTable, columnRef, integer, select, withAlias } from '../ast.js'
+import { baseTable, columnRef, integer, select, star, subqueryTable, withAlias } from '../ast.js'
 import type { AstObject, AstValue } from '../ast-text.js'
 import { child, children, isObject, textOf, texts, walk } from '../ast-walk.js'
 import { isAggregateCall } from './aggregate-calls.js'
@@ -59,9 +59,7 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
   checkInexact(form, inexact, node)
   checkLimit(form, node)
   await checkSubqueries(block, form)
-  const partialItems = splits.flatMap((split, index) =>
-    (split?.leaf ?? []).map((item, at) => withAlias(item, columns[index]?.[at] ?? '')),
-  )
+  const leafItems = [...keys, ...splits.flatMap((split) => split?.leaf ?? [])]
   const merged = splits.flatMap((split, index) => {
     const names = columns[index] ?? []
     return (split?.merge(names.map((name) => columnRef(partialsRelation, name))) ?? []).map((item, at) =>
@@ -77,15 +75,18 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
   const from = computed.none ? baseTable(partialsRelation) : computed.over(merge)
   const root = rootOf(block, form, keyRefs.slice(0, form.keys.length), substitution, from)
   const one = keys.length === 0
+  const grouped = select({
+    items: leafItems.map(unnamed),
+    from: block.from,
+    where: child(node, 'where_clause') ?? null,
+    // By ordinal: a constant key, written out, would be read as one.
+    groupBy: keys.map((_, index) => integer(index + 1)),
+    ctes: block.ctes,
+  })
+  const names = [...keys.map((_, index) => `k${index}`), ...columns.flat()]
   return {
-    leaf: select({
-      items: [...keys.map((key, index) => withAlias(key, `k${index}`)), ...partialItems],
-      from: block.from,
-      where: child(node, 'where_clause') ?? null,
-      // By ordinal: a constant key, written out, would be read as one.
-      groupBy: keys.map((_, index) => integer(index + 1)),
-      ctes: block.ctes,
-    }),
+    // Named from outside: DuckDB lets WHERE call what the select list names, and the user's WHERE may call a column `k0`.
+    leaf: select({ items: [star()], from: subqueryTable(grouped, '__rows', names) }),
     merge,
     root,
     partial: one ? 'one' : 'groups',

@@ -216,3 +216,20 @@ describe('a large table in places where each row of it is not a row of FROM', ()
     expect(answer).toEqual(expected)
   })
 })
+
+describe('names and groups that are what DuckDB takes them for', () => {
+  async function answers(sql: string): Promise<'split' | 'whole'> {
+    const split = await oracle.split(sql)
+    if (split.shape === 'split') {
+      expect(await oracle.splitAnswer(split, { leaves: 3, fanIn: 2 })).toEqual(await oracle.whole(sql))
+    }
+    return split.shape
+  }
+
+  it.each([
+    'SELECT shop AS k1, item AS k2, count(*) FROM sales WHERE k1 = 1 GROUP BY ALL ORDER BY ALL',
+    'SELECT shop AS k1, id AS k0, count(*) FROM sales WHERE k0 > 900 GROUP BY shop, id ORDER BY ALL',
+  ])('leaves to WHERE the names that the user gave: %s', async (sql) => {
+    await answers(sql)
+  })
+})
