@@ -1,6 +1,7 @@
 import { foldName } from '../../model/fold-name.js'
 import type { AstObject, AstValue } from '../ast-text.js'
 import { child, children, isObject, textOf, texts } from '../ast-walk.js'
+import { isAggregateCall } from './aggregate-calls.js'
 import { NotSplit } from './not-split.js'
 import { resolveColumn, type Scope } from './scope.js'
 
@@ -53,6 +54,23 @@ export function qualify(expression: AstObject, scope: Scope, aliases: Aliases): 
     if (alias === undefined) throw new NotSplit(`${names.join('.')} is not a column here`)
     if (alias.class === 'AMBIGUOUS') throw new NotSplit(`two columns called ${first}`)
     return { ...alias, alias: textOf(node, 'alias') }
+  }
+}
+
+/** True where a qualified expression reads a column by itself: outside of aggregates and of subqueries. */
+export function readsColumns(expression: AstObject): boolean {
+  return visit(expression, new Set())
+
+  function visit(node: AstObject, parameters: ReadonlySet<string>): boolean {
+    if (node.class === 'COLUMN_REF') return !parameters.has(foldName(texts(node, 'column_names')[0] ?? ''))
+    if (isAggregateCall(node)) return false
+    const inner = node.class === 'LAMBDA' ? new Set([...parameters, ...lambdaParameters(node)]) : parameters
+    return Object.keys(node).some((key) => !(node.class === 'SUBQUERY' && key === 'subquery') && reads(node[key], inner))
+  }
+
+  function reads(part: AstValue | undefined, parameters: ReadonlySet<string>): boolean {
+    if (Array.isArray(part)) return part.some((item) => reads(item, parameters))
+    return isObject(part) && visit(part, parameters)
   }
 }
 

@@ -5,7 +5,7 @@ import { hasAggregate, isAggregateCall } from './aggregate-calls.js'
 import { canonical } from './canonical.js'
 import { ordersOf, ordinalOf } from './modifiers.js'
 import { NotSplit } from './not-split.js'
-import { qualify } from './qualify.js'
+import { qualify, readsColumns } from './qualify.js'
 import type { Scope } from './scope.js'
 
 /** A SELECT with groups or aggregates, every name in it resolved. */
@@ -36,17 +36,21 @@ export function readForm(node: AstObject, scope: Scope): SelectForm {
   const force = node.aggregate_handling === 'FORCE_AGGREGATES'
   const given = children(node, 'group_expressions')
   const keys = force
-    ? items.filter((candidate) => !hasAggregate(candidate))
+    ? // To DuckDB, what reads no column is no group: over no rows it is shown beside the aggregates all the same.
+      items.filter((candidate) => !hasAggregate(candidate) && readsColumns(candidate))
     : given.map((expression) => {
         const ordinal = ordinalOf(expression)
         return ordinal === undefined ? byName(expression) : item(ordinal)
       })
   for (const key of keys) if (hasAggregate(key)) throw new NotSplit('an aggregate as a group key')
-  const having = child(node, 'having')
+  const condition = child(node, 'having')
+  const having = condition === undefined ? undefined : byName(condition)
+  // There DuckDB takes an alias before a column, and makes a group of each column that it comes upon.
+  if (force && having !== undefined && readsColumns(having)) throw new NotSplit('columns in HAVING beside GROUP BY ALL')
   return {
     keys,
     items,
-    having: having === undefined ? undefined : byName(having),
+    having,
     orders: ordersOf(node).map((order) => orderKey(order)),
     explicitGroups: force || given.length > 0,
   }

@@ -60,6 +60,7 @@ export async function splitAggregation(block: Block): Promise<BlockSplit> {
   checkLimit(form, node)
   await checkSubqueries(block, form)
   const leafItems = [...keys, ...splits.flatMap((split) => split?.leaf ?? [])]
+  if (leafItems.length === 0) throw new NotSplit('neither groups nor aggregates')
   const merged = splits.flatMap((split, index) => {
     const names = columns[index] ?? []
     return (split?.merge(names.map((name) => columnRef(partialsRelation, name))) ?? []).map((item, at) =>

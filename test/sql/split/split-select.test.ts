@@ -232,4 +232,38 @@ describe('names and groups that are what DuckDB takes them for', () => {
   ])('leaves to WHERE the names that the user gave: %s', async (sql) => {
     await answers(sql)
   })
+
+  it.each([
+    "SELECT 'x' AS k, sum(id) FROM visits WHERE id < 0 GROUP BY ALL",
+    "SELECT 1 + 1, NULL, today() > DATE '2020-01-01', count(*) FROM visits WHERE id < 0 GROUP BY ALL",
+    'SELECT (SELECT max(shop) FROM shops) AS m, count(id) FROM visits WHERE id < 0 GROUP BY ALL',
+    'SELECT list_transform([1, 2], lambda id: id + 1) AS m, sum(id) FROM visits WHERE id < 0 GROUP BY ALL',
+    'SELECT 5 AS c, c + 1 AS d, avg(id), count(DISTINCT shop) FROM visits WHERE id < 0 GROUP BY ALL',
+    "SELECT q.* FROM (SELECT 'x' AS k, sum(id) AS s FROM visits WHERE id < 0 GROUP BY ALL) q",
+    "SELECT 'x' AS k, shop, sum(id) FROM visits GROUP BY ALL ORDER BY ALL LIMIT 3",
+    'SELECT list_transform([1, 2], lambda x: x + shop) AS m, sum(id) FROM visits GROUP BY ALL ORDER BY ALL',
+  ])('groups by ALL that reads a column, and by nothing else: %s', async (sql) => {
+    expect(await answers(sql)).toBe('split')
+  })
+
+  it('makes no group of constants alone', async () => {
+    expect(await reason("SELECT 'x' AS k FROM visits WHERE id < 3 GROUP BY ALL")).toBe('neither groups nor aggregates')
+  })
+
+  it.each([
+    'SELECT sum(id) AS shop, shop AS q FROM visits GROUP BY ALL HAVING shop > 3000',
+    "SELECT item AS shop, shop, count(*) FROM sales GROUP BY ALL HAVING shop = 'item 1'",
+    "SELECT date_trunc('month', day) AS mon, sum(id) FROM sales GROUP BY ALL HAVING mon >= '2024-02-01'",
+    'SELECT id % 3 AS m, count(*) FROM sales GROUP BY ALL HAVING id % 3 > 0',
+    'SELECT shop IN (1, 2) AS m, count(*) FROM sales GROUP BY ALL HAVING shop IN (1, 2)',
+  ])('leaves columns in HAVING beside GROUP BY ALL to DuckDB: %s', async (sql) => {
+    expect(await reason(sql)).toBe('columns in HAVING beside GROUP BY ALL')
+  })
+
+  it.each([
+    'SELECT shop, count(*) AS c, c * 2 AS d FROM sales GROUP BY ALL HAVING d > 285 AND max(id) > 3 ORDER BY ALL',
+    'SELECT shop, count(*) FROM sales GROUP BY ALL HAVING list_transform([1], lambda x: x + count(*))[1] > 143 ORDER BY ALL',
+  ])('splits GROUP BY ALL whose HAVING asks for aggregates: %s', async (sql) => {
+    expect(await answers(sql)).toBe('split')
+  })
 })
