@@ -29,6 +29,16 @@ describe('reuse', () => {
     expect(answer()).toMatchObject({ reused: true, transfer: { destination: 'client' } })
   })
 
+  it.each([
+    'SELECT k AS localtime, (SELECT max(localtime)::VARCHAR FROM log) AS at FROM log ORDER BY k LIMIT 1',
+    "SELECT n.at, m.localtimestamp FROM (SELECT max(v) AS localtimestamp FROM log) m, (SELECT count(*) || ' ' || max(localtimestamp)::VARCHAR AS at FROM log) n",
+  ])('asks the clock each time, also where a column elsewhere has its name: %s', async (sql) => {
+    const first = await under.query(sql)
+    const second = await under.query(sql)
+    expect(second.status.actual?.reused).toBe(false)
+    expect(second.rows).not.toEqual(first.rows)
+  })
+
   it('encodes a stored answer in another format', async () => {
     const sql = 'SELECT k, max(v) AS m FROM log GROUP BY k ORDER BY k'
     const first = await under.query(sql)

@@ -17,6 +17,9 @@ beforeAll(async () => {
     { ...dataset('cities', { city: 'VARCHAR', country: 'VARCHAR' }), written: true },
     dataset('odd "name"', { 'a b': 'INTEGER', select: 'INTEGER' }),
     { kind: 'broken', name: 'damaged', error: { code: 'FILE_UNREADABLE', message: 'file "x" is not readable: cut short' } },
+    dataset('clocks', { id: 'BIGINT', localtime: 'TIME' }),
+    view('today', 'select current_date, id from sales'),
+    view('doubles', 'select 1.5e0 as e'),
     view('big', 'select * from sales where amount > 1000'),
     view('bigger', 'select city, sum(amount) as total from BIG group by all'),
     view('loop', 'select * from loop'),
@@ -171,6 +174,42 @@ describe('values', () => {
     expect(await sqlOf('select age("at") from sales')).toContain(`age(CAST('2026-01-31' AS TIMESTAMP), "at")`)
   })
 
+  it.each([
+    ['select current_date, current_date + 1', `CAST('2026-01-31' AS DATE) AS current_date, (CAST('2026-01-31' AS DATE) + 1)`],
+    ['select CURRENT_DATE, count(*) from sales group by all', `SELECT CAST('2026-01-31' AS DATE) AS CURRENT_DATE, count_star()`],
+    ['select id from sales where Day < (select current_date)', `(SELECT CAST('2026-01-31' AS DATE) AS current_date)`],
+    ['create view w as select current_date, id from sales', `SELECT CAST('2026-01-31' AS DATE) AS current_date, id`],
+    [
+      'select current_time, current_timestamp, localtime, localtimestamp',
+      `CAST('23:30:00.25' AS TIME) AS localtime, CAST('2026-01-31 23:30:00.25' AS TIMESTAMP) AS localtimestamp`,
+    ],
+  ])('names the clock in a select list after its word: %s', async (sql, expected) => {
+    expect(await sqlOf(sql)).toContain(expected)
+  })
+
+  it.each([
+    [
+      'select id as localtime, (select max(localtime) from cities) as m from sales',
+      `SELECT id AS localtime, (SELECT max(CAST('23:30:00.25' AS TIME))`,
+    ],
+    ['select id as localtime from sales order by localtime', 'ORDER BY localtime'],
+    ['select localtime from clocks order by localtime', 'SELECT localtime FROM __fb0 AS clocks ORDER BY localtime'],
+    [
+      'select localtime, count(*) from clocks group by localtime',
+      'SELECT localtime, count_star() FROM __fb0 AS clocks GROUP BY localtime',
+    ],
+    [
+      'select s.id, current_date from sales s left join today t on s.id = t.id',
+      `SELECT s.id, current_date FROM __fb0 AS s LEFT JOIN (SELECT CAST('2026-01-31' AS DATE) AS current_date`,
+    ],
+    [
+      'select localtime from sales union all select localtime from clocks',
+      `(SELECT CAST('23:30:00.25' AS TIME) AS localtime FROM __fb0 AS sales) UNION ALL (SELECT localtime FROM __fb1 AS clocks)`,
+    ],
+  ])('takes the clock for a column only where such a column is in reach: %s', async (sql, expected) => {
+    expect(await sqlOf(sql)).toContain(expected)
+  })
+
   it('refuses an unknown time zone', async () => {
     await expect(planner.plan('select 1', { timeZone: "x'; select 1" })).rejects.toMatchObject({ code: 'PARAMETER_INVALID' })
   })
@@ -295,17 +334,26 @@ describe('metadata', () => {
       ['country', 'VARCHAR', 'YES', null, null, null],
     ])
     expect(await rows("describe select 1 as a, 'x' as b")).toHaveLength(2)
+    expect((await rows('describe select 1e3 as a, 1e18 as b, current_date')).map(([name, type]) => [name, type])).toEqual([
+      ['a', 'DOUBLE'],
+      ['b', 'DOUBLE'],
+      ['current_date', 'DATE'],
+    ])
+    expect((await rows('describe doubles')).map(([name, type]) => [name, type])).toEqual([['e', 'DOUBLE']])
     expect((await rows('show tables')).flat()).toEqual([
       'big',
       'bigger',
       'cities',
+      'clocks',
       'damaged',
+      'doubles',
       'loop',
       'meta',
       'odd "name"',
       'sales',
+      'today',
     ])
-    expect((await rows('show all tables')).length).toBe(8)
+    expect((await rows('show all tables')).length).toBe(11)
     expect(await rows('show databases')).toEqual([['forebay']])
     expect(await rows("select column_name from (describe sales) where column_type = 'DATE'")).toEqual([['Day']])
   })

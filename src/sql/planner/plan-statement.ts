@@ -16,7 +16,8 @@ import type { PlanRequest } from '../planner.js'
 import { Pruner } from '../prune/prune.js'
 import { bareExists } from '../resolve/bare-exists.js'
 import { bindValues, checkParameters, checkSessionColumns, columnNames } from '../resolve/bind-values.js'
-import { type Moment, readsClock } from '../resolve/clock-functions.js'
+import { countClockReads, freezeClock, type Moment, readsClock } from '../resolve/clock-functions.js'
+import { settleClockWords } from '../resolve/clock-words.js'
 import type { Definitions } from '../resolve/definitions.js'
 import { MetadataTables } from '../resolve/metadata-tables.js'
 import { unfoldMethodCalls } from '../resolve/method-calls.js'
@@ -148,17 +149,17 @@ export class StatementPlanner {
     const resolver = new NameResolver(this.#definitions, this.#views.trees, locate)
     const resolved = resolver.resolve(parsed)
     for (const { relation, snapshot } of resolver.relations) this.#session.standIn(relation, snapshot.columns)
-    const described = await this.#bind(() => this.#metadata.fill(resolved), resolved, body)
+    const bound = bindValues(resolved, request.params)
+    const described = await this.#bind(() => this.#metadata.fill(bound.node), resolved, body)
     const names = columnNames(
       described,
       resolver.relations.flatMap(({ snapshot }) => snapshot.columns.map((column) => column.name)),
     )
     const isColumn = (name: string): boolean => names.has(name)
     checkSessionColumns(described, isColumn, locate)
-    const clock = usesClock(described, isColumn)
-    const moment = clock ? await this.#moment(request.nowMs) : noMoment
-    const bound = bindValues(described, { params: request.params, moment, isColumn })
-    const settled = bareExists(bound.node)
+    await this.#bind(() => settleClockWords(described, isColumn, () => this.#clockReads(described)), described, body)
+    const clock = usesClock(described)
+    const settled = bareExists(clock ? freezeClock(described, await this.#moment(request.nowMs)) : described)
     const node = header?.kind === 'insert' ? await this.#insertNode(settled, header, body) : settled
     const [sql = '', template = '', bindingSql = ''] = await this.#session.print([node, shape.node, asBound(node)])
     return {
@@ -198,6 +199,11 @@ export class StatementPlanner {
     }
   }
 
+  async #clockReads(node: AstObject): Promise<number> {
+    const [sql = ''] = await this.#session.print([asBound(node)])
+    return countClockReads(await this.#session.boundPlan(sql))
+  }
+
   async #moment(nowMs: number): Promise<Moment> {
     const instant = `make_timestamptz(${Math.trunc(nowMs)}000)`
     const casts = ['TIMESTAMPTZ', 'TIMESTAMP', 'DATE', 'TIMESTAMP::TIME', 'TIMETZ'].map(
@@ -231,8 +237,6 @@ export class StatementPlanner {
     return (await this.#settle({ text: `SELECT * FROM ${quoteName(name)}`, offset: 0 }, request)).columns
   }
 }
-
-const noMoment: Moment = { timestampTz: '', timestamp: '', date: '', time: '', timeTz: '' }
 
 function withoutSelect(header: Header & { kind: 'drop-table' | 'drop-view' }, startedAt: number): PlannedStatement {
   const name = header.kind === 'drop-table' ? header.table : header.view
@@ -307,10 +311,10 @@ function findName(node: AstObject, name: string, locate: Locate): number | undef
   return position
 }
 
-function usesClock(node: AstObject, isColumn: (name: string) => boolean): boolean {
+function usesClock(node: AstObject): boolean {
   let found = false
   walk(node, (part) => {
-    found ||= readsClock(part, isColumn)
+    found ||= readsClock(part)
     return !found
   })
   return found

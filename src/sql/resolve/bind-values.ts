@@ -3,15 +3,9 @@ import { foldName } from '../../model/fold-name.js'
 import type { ParameterValue } from '../../model/query.js'
 import type { Locate } from '../allow/check-allowed.js'
 import { type AstObject, numberText } from '../ast-text.js'
-import { child, isClass, nullConstant, rewrite, textConstant, textOf, texts, typedConstant, walk } from '../ast-walk.js'
-import { frozen, type Moment, readsClock, sessionColumns } from './clock-functions.js'
-
-export interface Values {
-  readonly params: Readonly<Record<string, ParameterValue>>
-  readonly moment: Moment
-  /** True for names that the statement's tables, aliases or CTEs have as columns. */
-  readonly isColumn: (name: string) => boolean
-}
+import { child, children, isClass, nullConstant, rewrite, textConstant, textOf, texts, typedConstant, walk } from '../ast-walk.js'
+import { sessionColumns } from './clock-functions.js'
+import { isClockWord } from './clock-words.js'
 
 export interface BoundValues {
   readonly node: AstObject
@@ -20,19 +14,18 @@ export interface BoundValues {
 }
 
 /**
- * Replaces everything whose value is known before the query runs by a typed literal: parameters, the clock, and constants
- * that DuckDB would print as another type. Answers keep the column names that they would have had.
+ * Replaces parameters, and constants that DuckDB would print as another type, by typed literals. Answers keep the column names
+ * that they would have had.
  */
-export function bindValues(node: AstObject, values: Values): BoundValues {
+export function bindValues(node: AstObject, params: Readonly<Record<string, ParameterValue>>): BoundValues {
   const types = new Map<string, string>()
   const bound = rewrite(node, (part) => {
     if (isClass(part, 'PARAMETER')) {
       const name = textOf(part, 'identifier')
-      const literal = parameterLiteral(name, values.params[name] ?? null)
+      const literal = parameterLiteral(name, params[name] ?? null)
       types.set(name, literal.type)
       return { ...literal.node, alias: part.alias ?? '' }
     }
-    if (readsClock(part, values.isColumn)) return frozen(part, values.moment, values.isColumn)
     return isClass(part, 'CONSTANT') ? exactConstant(part) : undefined
   })
   return { node: bound as AstObject, parameterTypes: [...types.values()] }
@@ -84,6 +77,10 @@ export function columnNames(node: AstObject, columns: Iterable<string>): Readonl
   walk(node, (part) => {
     if (textOf(part, 'alias') !== '') names.add(foldName(textOf(part, 'alias')))
     for (const name of [...texts(part, 'column_name_alias'), ...texts(part, 'aliases')]) names.add(foldName(name))
+    // The clock in a subquery's select list is a column outside of it; the statement's own select list has no outside.
+    for (const item of part === node ? [] : children(part, 'select_list').filter(isClockWord)) {
+      for (const name of texts(item, 'column_names')) names.add(foldName(name))
+    }
     // The parameters of a lambda are columns in the tree too.
     const parameters = isClass(part, 'LAMBDA') ? child(part, 'lhs') : undefined
     if (parameters !== undefined) {

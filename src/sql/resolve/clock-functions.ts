@@ -1,6 +1,6 @@
 import { foldName } from '../../model/fold-name.js'
 import type { AstObject } from '../ast-text.js'
-import { children, isClass, textOf, texts, typedConstant } from '../ast-walk.js'
+import { children, isClass, rewrite, textOf, typedConstant, walk } from '../ast-walk.js'
 
 /** One moment in the words of one time zone, as DuckDB casts them from text. */
 export interface Moment {
@@ -29,15 +29,6 @@ const clockFunctions: ReadonlyMap<string, ClockType> = new Map([
   ['current_localtimestamp', timestamp],
 ])
 
-/** SQL's value functions: in the tree they are columns, and where a table has such a column they are. */
-const clockColumns: ReadonlyMap<string, ClockType> = new Map([
-  ['current_date', date],
-  ['current_time', timeTz],
-  ['current_timestamp', timestampTz],
-  ['localtime', time],
-  ['localtimestamp', timestamp],
-])
-
 /** Value functions that tell about the session or the catalogue. */
 export const sessionColumns: ReadonlySet<string> = new Set([
   'current_catalog',
@@ -49,32 +40,38 @@ export const sessionColumns: ReadonlySet<string> = new Set([
 ])
 
 /** True for an expression that means another moment each time it runs. */
-export function readsClock(node: AstObject, isColumn: (name: string) => boolean): boolean {
-  if (isClass(node, 'COLUMN_REF')) return clockColumn(node, isColumn) !== undefined
+export function readsClock(node: AstObject): boolean {
   if (!isClass(node, 'FUNCTION')) return false
   const name = foldName(textOf(node, 'function_name'))
   const argumentCount = children(node).length
   return (clockFunctions.has(name) && argumentCount === 0) || ((name === 'age' || name === 'ago') && argumentCount === 1)
 }
 
-/** The literal that stands for such an expression during one query. Only for nodes of which `readsClock` is true. */
-export function frozen(node: AstObject, moment: Moment, isColumn: (name: string) => boolean): AstObject {
-  const name = isClass(node, 'COLUMN_REF') ? '' : foldName(textOf(node, 'function_name'))
+/** A copy in which each such expression is the literal that stands for it during one query. */
+export function freezeClock(node: AstObject, moment: Moment): AstObject {
+  return rewrite(node, (part) => (readsClock(part) ? frozen(part, moment) : undefined)) as AstObject
+}
+
+/** How many expressions of a bound plan read the clock. */
+export function countClockReads(root: AstObject): number {
+  let count = 0
+  walk(root, (part) => {
+    if (part.expression_class === 'BOUND_FUNCTION' && clockFunctions.has(textOf(part, 'name'))) count++
+    return true
+  })
+  return count
+}
+
+function frozen(node: AstObject, moment: Moment): AstObject {
+  const name = foldName(textOf(node, 'function_name'))
   // DuckDB defines age(t) as the age at today's midnight, and ago(i) as now() - i.
   if (name === 'age') return { ...node, children: [literal(moment, date, 'TIMESTAMP'), ...children(node)] }
   if (name === 'ago') {
     return { ...node, function_name: '-', is_operator: true, children: [literal(moment, timestampTz), ...children(node)] }
   }
-  const kind = name === '' ? clockColumn(node, isColumn) : clockFunctions.get(name)
-  return { ...literal(moment, kind ?? timestampTz), alias: node.alias ?? '' }
+  return { ...literal(moment, clockFunctions.get(name) ?? timestampTz), alias: node.alias ?? '' }
 }
 
 function literal(moment: Moment, [field, type]: ClockType, castTo = type): AstObject {
   return typedConstant(moment[field], castTo)
-}
-
-function clockColumn(node: AstObject, isColumn: (name: string) => boolean): ClockType | undefined {
-  const [name, ...more] = texts(node, 'column_names').map(foldName)
-  if (name === undefined || more.length > 0 || isColumn(name)) return undefined
-  return clockColumns.get(name)
 }

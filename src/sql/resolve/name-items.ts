@@ -2,6 +2,7 @@ import type { AstObject, AstValue } from '../ast-text.js'
 import { child, children, emptySelect, isClass, rewrite, textOf, texts, walk } from '../ast-walk.js'
 import { printsAsAnotherType } from './bind-values.js'
 import { readsClock } from './clock-functions.js'
+import { isClockWord } from './clock-words.js'
 import { isMethodCall } from './method-calls.js'
 
 /**
@@ -14,19 +15,17 @@ export async function nameItems(
   print: (nodes: readonly AstObject[]) => Promise<readonly string[]>,
 ): Promise<void> {
   const items = itemsToName(node)
-  const computed = items.filter((item) => !isClass(item, 'COLUMN_REF'))
-  const selects = computed.map((item) => ({ ...emptySelect, select_list: [asWritten(item)] }))
+  const selects = items.map((item) => ({ ...emptySelect, select_list: [asWritten(item)] }))
   // What cannot be printed (the constant 1e400) is left to be named after what takes its place.
   const printed = selects.length === 0 ? [] : await print(selects).catch(() => [])
-  for (const [index, item] of computed.entries()) item.alias = printed[index]?.replace(/^SELECT /, '') ?? ''
-  for (const item of items) if (isClass(item, 'COLUMN_REF')) item.alias = texts(item, 'column_names').at(-1) ?? ''
+  for (const [index, item] of items.entries()) item.alias = printed[index]?.replace(/^SELECT /, '') ?? ''
 }
 
 function itemsToName(node: AstObject): readonly AstObject[] {
   const items: AstObject[] = []
   walk(node, (query) => {
     for (const item of children(query, 'select_list')) {
-      const keepsName = isClass(item, 'STAR') || (isClass(item, 'COLUMN_REF') && texts(item, 'column_names').length > 1)
+      const keepsName = isClass(item, 'STAR') || isClass(item, 'COLUMN_REF')
       if (keepsName || textOf(item, 'alias') !== '') continue
       let found = false
       walk(item, (part) => {
@@ -44,7 +43,7 @@ function itemsToName(node: AstObject): readonly AstObject[] {
 function willChange(part: AstObject): boolean {
   if (isClass(part, 'COLUMN_REF') && texts(part, 'column_names').length > 2) return true
   if (isClass(part, 'SUBQUERY') || isClass(part, 'PARAMETER') || isMethodCall(part)) return true
-  return readsClock(part, () => false) || (isClass(part, 'CONSTANT') && printsAsAnotherType(part))
+  return readsClock(part) || isClockWord(part) || (isClass(part, 'CONSTANT') && printsAsAnotherType(part))
 }
 
 /**
