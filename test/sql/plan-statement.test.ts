@@ -73,6 +73,16 @@ describe('names', () => {
     await expect(planner.plan('select * from (with x as (select 1) from x), x')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
   })
 
+  it.each([
+    'with __fb0 as (select 42 as id) select * from sales, __fb0',
+    'select * from (with recursive __FB12 as (select 1 as n union select n + 1 from __fb12 where n < 3) from __fb12)',
+  ])('refuses a CTE with the name of a placeholder: %s', async (sql) => {
+    await expect(planner.plan(sql)).rejects.toMatchObject({
+      code: 'NOT_SUPPORTED',
+      message: expect.stringMatching(/^a CTE cannot be named "__fb\d+"$/),
+    })
+  })
+
   it('puts views in place, views of views too', async () => {
     const plan = await planner.plan("select * from bigger where city = 'Rome'")
     expect(plan.reads).toMatchObject(
@@ -224,7 +234,8 @@ describe('values', () => {
     expect(await planner.plan(`select ${call}, id from sales`)).toMatchObject({ repeatable: false, work: { shape: 'whole' } })
   })
 
-  it('does not repeat samples', async () => {
+  it('does not repeat what depends on the day, or samples', async () => {
+    expect((await planner.plan('select name, is_dst from pg_timezone_names()')).repeatable).toBe(false)
     expect((await planner.plan('select id from sales tablesample 10%')).repeatable).toBe(false)
     expect((await planner.plan('select id from sales using sample 3')).repeatable).toBe(false)
     expect((await planner.plan('select id from sales')).repeatable).toBe(true)

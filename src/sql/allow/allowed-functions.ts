@@ -145,6 +145,8 @@ export const allowedTableFunctions: ReadonlySet<string> = new Set([
 /** Functions whose answer differs from call to call: such a query runs whole and is never reused. */
 export const volatileFunctions: ReadonlySet<string> = new Set([
   'gen_random_uuid',
+  // It tells whether daylight saving time is on now.
+  'pg_timezone_names',
   'random',
   'reservoir_quantile',
   'setseed',

@@ -15,6 +15,7 @@ export interface Relation {
 /** What stands in for a reference to `information_schema` or to a SHOW; the caller replaces it by literal rows. */
 export const metadataReference = 'FOREBAY_METADATA'
 
+const placeholder = /^__fb\d+$/
 const viewDepthMax = 32
 /** A view of a view joined with itself, and so on, doubles at every level. */
 const tableReferencesMax = 2_000
@@ -68,8 +69,11 @@ export class NameResolver {
     if (node.type === 'RECURSIVE_CTE_NODE') scope.add(foldName(textOf(node, 'cte_name')))
     const map: AstValue[] = []
     for (const entry of children(child(node, 'cte_map') ?? {}, 'map')) {
+      const name = foldName(textOf(entry, 'key'))
+      // It would stand before the dataset of that placeholder.
+      if (placeholder.test(name)) throw new ForebayError('NOT_SUPPORTED', `a CTE cannot be named "${name}"`)
       map.push({ ...entry, value: this.#value(entry.value ?? null, scope) })
-      scope.add(foldName(textOf(entry, 'key')))
+      scope.add(name)
     }
     const copy: AstObject = {}
     for (const key in node) copy[key] = key === 'cte_map' ? { map } : this.#value(node[key] as AstValue, scope)
