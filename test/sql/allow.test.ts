@@ -150,7 +150,7 @@ describe('what a statement may call', () => {
 
   it('takes such a name as a column where there is one', async () => {
     const plan = await planner.plan('select user, current_date from people')
-    expect(plan.work.whole.sql).toBe('SELECT "user", current_date AS current_date FROM __fb0 AS people')
+    expect(plan.work.whole.sql).toBe('SELECT "user", current_date FROM __fb0 AS people')
     expect(plan.reads[0]?.columns.map((column) => column.name)).toEqual(['user', 'current_date'])
   })
 
