@@ -15,7 +15,7 @@ const mark = `number:${randomUUID()}:`
  * Numbers after a key that may lose something: 16 digits or more, a fraction or exponent, or no number of JSON's at all. Inside
  * a string a quotation mark is always escaped, so `":` without a backslash before it ends a key.
  */
-const riskyNumber = /(?<!\\)":(-?\d{16,}|-?\d+[.eE][\d.eE+-]*|-?Infinity|NaN)/g
+const riskyNumber = /(?<!\\)":(-?\d+[.eE][\d.eE+-]*|-?\d{16,}|-?Infinity|NaN)/g
 const marked = new RegExp(`"${mark}([^"]*)"`, 'g')
 
 /** Reads DuckDB's JSON. */

@@ -496,6 +496,21 @@ describe('names of computed columns', () => {
   })
 })
 
+describe('names and types of columns', () => {
+  it.each([
+    "date '2026-01-31' + interval 1 month, interval (2 + 1) day, interval 3 second, interval '2 days'",
+    "1::double, cast(2 as double), to_seconds(cast(1 as double)), to_seconds('1'::double)",
+    'list_filter([1, 2], lambda x: x > 1), list_reduce([1, 2], lambda x, y: x + y), list_filter([1, 2], x -> x > 1)',
+    'list_filter([1], lambda x: len(list_filter([2], lambda "Y y": "Y y" > x)) > 0), [x + 1 for x in [1, 2] if x > 1]',
+    '1e3, 1e15, 1e16, 1e18, -1e18, 123456789012345678e0, 1e18 + 1, 1e400, 2 + 1e400, -1e400, 2 * 1e2',
+    "1::decimal(10,2) * 1e2, (select null::hugeint[]), (select '1'::enum('a', '1')), (select {'x': 1}::struct(x decimal(4,1)))",
+    '00.5, 01.5, 000.25, -00.5, 00.50 + 1, 0.5, .5, 0.00, 0.05, 1.50, 5., 01., 12345678901234567.5',
+  ])('are those that DuckDB gives: %s', async (items) => {
+    const sql = `select ${items}`
+    expect((await planner.plan(sql)).columns).toEqual(await planner.session.describe(sql))
+  })
+})
+
 describe('a statement that is planned again', () => {
   const sql = 'select city, sum(amount), avg(id) from facts where id > 3 and city <> upper($p) group by all order by 1'
   const parts = (count: number) => Array.from({ length: count }, () => ({ bytes: 5e6, rows: 100_000 }))

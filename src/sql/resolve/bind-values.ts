@@ -4,6 +4,7 @@ import type { ParameterValue } from '../../model/query.js'
 import type { Locate } from '../allow/check-allowed.js'
 import { type AstObject, numberText } from '../ast-text.js'
 import { child, children, isClass, nullConstant, rewrite, textConstant, textOf, texts, typedConstant, walk } from '../ast-walk.js'
+import { literalText } from '../template.js'
 import { sessionColumns } from './clock-functions.js'
 import { isClockWord } from './clock-words.js'
 
@@ -120,20 +121,26 @@ function typed(text: string, type: string): { readonly node: AstObject; readonly
   return { node: typedConstant(text, type), type }
 }
 
-/** True for constants that DuckDB prints as text of another type: the DOUBLE 1e3 as the DECIMAL `1000.0`, the DECIMAL `5.` as `5`. */
+/**
+ * True for constants that DuckDB prints as text of another type: the DOUBLE 1e3 as the DECIMAL `1000.0`, the DECIMAL `5.` as `5`,
+ * the DECIMAL(3,1) `00.5` as `0.5`.
+ */
 export function printsAsAnotherType(node: AstObject): boolean {
-  const type = child(child(node, 'value') ?? {}, 'type')
-  if (type?.id === 'DECIMAL') return child(type, 'type_info')?.scale === 0
-  return type?.id === 'DOUBLE' || type?.id === 'FLOAT'
+  const value = child(node, 'value') ?? {}
+  const type = child(value, 'type') ?? {}
+  if (type.id !== 'DECIMAL') return type.id === 'DOUBLE' || type.id === 'FLOAT'
+  const { width, scale } = child(type, 'type_info') ?? {}
+  const digits = numberText(value.value)?.replace('-', '').length
+  // As many digits before the point as there are, but one where the type has a place for it.
+  const printedWidth = digits === undefined ? width : Math.max(digits, Number(scale) + (width === scale ? 0 : 1))
+  return scale === 0 || printedWidth !== width
 }
 
 function exactConstant(node: AstObject): AstObject | undefined {
   if (!printsAsAnotherType(node)) return undefined
-  const value = child(node, 'value') ?? {}
-  const text = numberText(value.value)
-  const type = child(value, 'type')
-  if (text === undefined || type === undefined) return undefined
-  return { ...typedConstant(text, textOf(type, 'id'), node.alias ?? ''), cast_type: type }
+  const type = child(child(node, 'value') ?? {}, 'type')
+  if (type === undefined) return undefined
+  return { ...typedConstant(literalText(node), textOf(type, 'id'), node.alias ?? ''), cast_type: type }
 }
 
 function doubleText(value: number): string {
