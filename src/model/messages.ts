@@ -74,7 +74,7 @@ export type TaskOutput =
    * A new pack under its final path (temp name, close, fsync, rename). The one base input's relation has the pack's ordinal
    * column besides its own, so the SQL selects the columns and `pack.ordinalColumn` from it.
    */
-  | { readonly to: 'pack'; readonly pack: Omit<Pack, 'rows' | 'bytes' | 'createdAt' | 'storageVersion'> }
+  | { readonly to: 'pack'; readonly pack: Omit<Pack, 'signedColumns' | 'rows' | 'bytes' | 'createdAt' | 'storageVersion'> }
   /** Parquet files of a written table, in a folder made by the coordinator; not visible until its manifest is renamed. */
   | { readonly to: 'table'; readonly folder: string; readonly table: string; readonly rowGroupRows: number }
 

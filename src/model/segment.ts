@@ -90,6 +90,8 @@ export interface Pack {
   readonly columns: readonly string[]
   /** DuckDB types, in the order of `columns`: with other files beside it a column may get another one, and then the pack is of no use. */
   readonly types: readonly string[]
+  /** Those of `columns` that have negative zeros, and a form that keeps them. */
+  readonly signedColumns: readonly string[]
   /** Name of the column that holds each row's segment ordinal index into `segments`. */
   readonly ordinalColumn: string
   /** Segment ids by the value of the ordinal column. */

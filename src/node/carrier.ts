@@ -3,12 +3,16 @@
  * there are few rows (1.3 against 8 ms), but it has no HUGEINT, no INTERVAL in microseconds, no ENUM and so on. So: Parquet where
  * every type comes back as it went, 128-bit integers as text inside Parquet (they are what `sum(int)` gives, so frequent), and a
  * DuckDB file with table `t` for the rest. The lists below were measured: test/node/carrier.test.ts holds them.
+ *
+ * DuckDB compresses by value: a dictionary of Parquet, and Constant and RLE in its own files, keep one zero for `-0.0` and `0.0`, and
+ * all of them come back with its sign. Parquet can be told to have no dictionaries. No setting keeps Constant away from a DuckDB file,
+ * so floats stand in it as their bits.
  */
 
 import { foldName } from '../model/fold-name.js'
 import { quoteName } from '../model/quote.js'
 import { type Carrier, type Column, distinctNames } from '../model/segment.js'
-import { parseType, printType, type TypeTree } from './type-tree.js'
+import { hasPart, parseType, printType, type TypeTree } from './type-tree.js'
 
 const keptByParquet = new Set([
   'BOOLEAN',
@@ -58,7 +62,8 @@ export function storeSql(sql: string, columns: readonly Column[], carrier: Carri
   const list = columns.map(({ type }, index) => {
     const name = names[index] ?? ''
     if (type === untyped) return `CAST(NULL AS INTEGER) AS ${name}`
-    return carrier === 'parquet' && carriedAsText.has(type) ? `CAST(${name} AS VARCHAR) AS ${name}` : name
+    const carried = carriedType(type, carrier)
+    return carried === undefined ? name : `CAST(${name} AS ${carried}) AS ${name}`
   })
   return `SELECT ${list.join(', ')} FROM (${sql}) AS __stored(${names.join(', ')})`
 }
@@ -70,10 +75,31 @@ export function restoreSql(from: string, columns: readonly Column[], carrier: Ca
   const list = columns.map(({ type }, index) => {
     const name = physical[index] ?? ''
     if (type === untyped) return `NULL AS ${logical[index] ?? ''}`
-    const value = carrier === 'parquet' && carriedAsText.has(type) ? `CAST(${name} AS ${type})` : name
+    const value = carriedType(type, carrier) === undefined ? name : `CAST(${name} AS ${type})`
     return `${value} AS ${logical[index] ?? ''}`
   })
   return `SELECT ${list.join(', ')} FROM ${from}`
+}
+
+/** The type as which a column's values stand in the file; undefined where it is their own. */
+function carriedType(type: string, carrier: Carrier): string | undefined {
+  if (carrier === 'duckdb') return bitsType(type)
+  return carriedAsText.has(type) ? 'VARCHAR' : undefined
+}
+
+/** The type with bits in the place of its floats; undefined where it has none, or is not one that DuckDB can cast back to. */
+export function bitsType(type: string): string | undefined {
+  const tree = parseType(type)
+  if (!holdsFloat(tree) || unkeptHint(tree) !== undefined) return undefined
+  return printType(tree, (part) => (isFloat(part) ? 'BIT' : undefined))
+}
+
+export function holdsFloat(tree: TypeTree): boolean {
+  return hasPart(tree, isFloat)
+}
+
+export function isFloat(tree: TypeTree): boolean {
+  return tree.kind === 'scalar' && (tree.name === 'FLOAT' || tree.name === 'DOUBLE')
 }
 
 /** True where Parquet gives every value of the type back as it was, and the type with it. */
@@ -128,18 +154,5 @@ function firstHint(fields: readonly { readonly type: TypeTree }[]): string | und
 }
 
 function holdsUnion(tree: TypeTree): boolean {
-  switch (tree.kind) {
-    case 'scalar':
-    case 'enum':
-      return false
-    case 'list':
-    case 'array':
-      return holdsUnion(tree.element)
-    case 'map':
-      return holdsUnion(tree.key) || holdsUnion(tree.value)
-    case 'struct':
-      return tree.fields.some((field) => holdsUnion(field.type))
-    case 'union':
-      return true
-  }
+  return hasPart(tree, (part) => part.kind === 'union')
 }

@@ -7,6 +7,7 @@ import { quoteName, quoteText } from '../model/quote.js'
 import type { BaseSegment, Pack } from '../model/segment.js'
 import { publishDurably } from './durable-file.js'
 import { fileBytes } from './file-bytes.js'
+import { hasNegativeZero, withSigns } from './negative-zeros.js'
 import type { PackOrdinal } from './relations.js'
 import type { Session } from './session.js'
 
@@ -37,11 +38,12 @@ export async function publishPack(session: Session, output: PackOutput, sql: str
   const alias = quoteName(`p_${pack.id}`)
   await rm(temporary, { force: true })
   try {
+    const signedColumns = await columnsWithSigns(session, pack, sql)
     await session.run(`ATTACH ${quoteText(temporary)} AS ${alias} (STORAGE_VERSION 'latest')`)
     let rows = 0
     let storageVersion = ''
     try {
-      const [created] = await session.rows(`CREATE TABLE ${alias}.main.pack AS ${sql}`)
+      const [created] = await session.rows(`CREATE TABLE ${alias}.main.pack AS ${packSql(sql, pack, signedColumns)}`)
       rows = Number(created?.[0] ?? 0)
       storageVersion = await checkPack(session, pack)
     } finally {
@@ -49,11 +51,32 @@ export async function publishPack(session: Session, output: PackOutput, sql: str
       await session.run(`DETACH ${alias}`)
     }
     await publishDurably(temporary, pack.path)
-    return { ...pack, rows, bytes: await fileBytes(pack.path), storageVersion, createdAt: Date.now() }
+    return { ...pack, signedColumns, rows, bytes: await fileBytes(pack.path), storageVersion, createdAt: Date.now() }
   } finally {
     await rm(temporary, { force: true })
     await rm(`${temporary}.wal`, { force: true })
   }
+}
+
+/** The columns that have a negative zero. */
+async function columnsWithSigns(session: Session, pack: PackOutput['pack'], sql: string): Promise<readonly string[]> {
+  const tests = pack.columns.flatMap((name, index) => {
+    const condition = hasNegativeZero(quoteName(name), pack.types[index] ?? '')
+    return condition === undefined ? [] : [{ name, condition }]
+  })
+  if (tests.length === 0) return []
+  const list = tests.map(({ condition }) => `bool_or(${condition})`)
+  const [found = []] = await session.rows(`SELECT ${list.join(', ')} FROM (${sql})`)
+  return tests.flatMap(({ name }, index) => (found[index] === true ? [name] : []))
+}
+
+function packSql(sql: string, pack: PackOutput['pack'], signed: readonly string[]): string {
+  if (signed.length === 0) return sql
+  const replaced = pack.columns.flatMap((name, index) => {
+    const value = quoteName(name)
+    return signed.includes(name) ? [`${withSigns(value, pack.types[index] ?? '')} AS ${value}`] : []
+  })
+  return `SELECT * REPLACE (${replaced.join(', ')}) FROM (${sql})`
 }
 
 /** The storage version of the file; rejects when the columns are not those that were asked for. */

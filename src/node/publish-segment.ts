@@ -4,9 +4,10 @@ import { quoteName, quoteText } from '../model/quote.js'
 import type { Column, SegmentId, StoredSegment } from '../model/segment.js'
 import { segmentCrc32 } from '../transfer/crc32.js'
 import { boundedWrite } from './bounded-write.js'
-import { carrierOf, storeSql } from './carrier.js'
+import { carrierOf, holdsFloat, storeSql } from './carrier.js'
 import type { Session } from './session.js'
 import type { Spool } from './spool.js'
+import { parseType } from './type-tree.js'
 
 /** Runs a SELECT and publishes its rows in the spool as a derived segment. */
 export async function publishSegment(
@@ -27,7 +28,7 @@ export async function publishSegment(
         `segment "${segment}" is larger than ${spool.segmentBytesMax} bytes, which is all it may be`,
       )
     const rows = await boundedWrite(session, temporary, spool.segmentBytesMax, tooLarge, () =>
-      write(session, storeSql(sql, columns, carrier), temporary),
+      write(session, storeSql(sql, columns, carrier), temporary, columns),
     )
     const { crc32, bytes } = await segmentCrc32(temporary)
     const path = spool.publish(segment, temporary, carrier)
@@ -38,8 +39,11 @@ export async function publishSegment(
   }
 }
 
-async function writeParquet(session: Session, sql: string, path: string): Promise<number> {
-  const [row] = await session.rows(`COPY (${sql}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION snappy)`)
+async function writeParquet(session: Session, sql: string, path: string, columns: readonly Column[]): Promise<number> {
+  const options = ['FORMAT parquet', 'COMPRESSION snappy']
+  // A dictionary has one zero for both signs.
+  if (columns.some(({ type }) => holdsFloat(parseType(type)))) options.push('DICTIONARY_SIZE_LIMIT 0')
+  const [row] = await session.rows(`COPY (${sql}) TO ${quoteText(path)} (${options.join(', ')})`)
   return Number(row?.[0] ?? 0)
 }
 

@@ -9,6 +9,7 @@ import type { BasePart, TaskInput } from '../model/messages.js'
 import { quoteName, quotePaths, quoteText } from '../model/quote.js'
 import type { BaseSegment, Column, Pack, StoredSegment } from '../model/segment.js'
 import { restoreSql } from './carrier.js'
+import { fromSigned } from './negative-zeros.js'
 
 export type BaseInput = Extract<TaskInput, { kind: 'base' }>
 export type DerivedInput = Extract<TaskInput, { kind: 'derived' }>
@@ -87,6 +88,7 @@ function packSelect(input: BaseInput, part: Extract<BasePart, { from: 'pack' }>,
   const packed = new Set(part.pack.columns.map(foldName))
   const list = input.columns.map((column) => {
     const name = quoteName(column.name)
+    if (part.pack.signedColumns.includes(column.name)) return `${fromSigned(name, column.type)} AS ${name}`
     return packed.has(foldName(column.name)) ? name : `${partitionLiteral(column, part.segments[0])} AS ${name}`
   })
   const from = `${quoteName(context.packAlias(part.pack))}.main.pack`

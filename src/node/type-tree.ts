@@ -58,6 +58,24 @@ export function printType(tree: TypeTree, replaced: (part: TypeTree) => string |
   }
 }
 
+/** True where the test holds for the type or for a part of it. */
+export function hasPart(tree: TypeTree, test: (part: TypeTree) => boolean): boolean {
+  if (test(tree)) return true
+  switch (tree.kind) {
+    case 'scalar':
+    case 'enum':
+      return false
+    case 'list':
+    case 'array':
+      return hasPart(tree.element, test)
+    case 'map':
+      return hasPart(tree.key, test) || hasPart(tree.value, test)
+    case 'struct':
+    case 'union':
+      return tree.fields.some((field) => hasPart(field.type, test))
+  }
+}
+
 function parseField(text: string): { readonly name: string; readonly type: TypeTree } {
   const quoted = /^"((?:[^"]|"")*)"\s+(.*)$/s.exec(text)
   if (quoted !== null) return { name: (quoted[1] ?? '').replaceAll('""', '"'), type: parseType(quoted[2] ?? '') }

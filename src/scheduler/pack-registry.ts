@@ -51,7 +51,7 @@ export class PackRegistry {
         .then((text) => JSON.parse(text) as Pack)
         .catch(() => undefined)
       const fileName = `${name.slice(0, -'.json'.length)}.duckdb`
-      const stale = pack?.types === undefined || (storageVersion !== undefined && pack.storageVersion !== storageVersion)
+      const stale = pack?.signedColumns === undefined || (storageVersion !== undefined && pack.storageVersion !== storageVersion)
       if (stale || !names.includes(fileName)) continue
       described.add(name).add(fileName)
       for (const id of this.#register({ ...pack, path: join(folder, fileName) }, pack.bytes / 1e6)) beyondBudget.add(id)

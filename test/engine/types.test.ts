@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { QueryRequest } from '../../src/model/query.js'
-import { openUnderTest, type UnderTest, until } from './engine-under-test.js'
+import { openUnderTest, requestOf, type UnderTest, until } from './engine-under-test.js'
 
 /** Tables whose columns have other types with each file. */
 let under: UnderTest
@@ -112,3 +112,43 @@ it.each(['never', 'always'] as const)(
     }
   },
 )
+
+const zero = "(CASE WHEN i % 2 = 0 THEN '-0.0' ELSE '0.0' END)::DOUBLE"
+
+it.each([
+  ['a product', 'round((i - 30) * 0.001::DOUBLE, 0)'],
+  ['a list', `[${zero}]`],
+  ['a column beside an interval', `${zero} AS r, to_days(1)`],
+])('keeps the sign of each zero, in partials and in stored answers: %s', async (name, value) => {
+  const table = `signed_${name.replaceAll(' ', '_')}`
+  for (const file of ['a', 'b']) await put(table, file, 'SELECT i FROM range(60) t(i)')
+  const sql = `SELECT i, ${value} AS r FROM ${table} WHERE i < 60 ORDER BY i`
+  const signs = (rows: readonly (readonly unknown[])[]) => rows.map((row) => Object.is([row[1]].flat()[0], -0))
+  const plain = signs(await under.duckdb(sql.replace(table, `read_parquet('$DATA/${table}/*.parquet')`)))
+  expect(plain.filter(Boolean)).toHaveLength(60)
+  const first = await under.query(sql, { tree: 'never' })
+  expect(signs(first.rows)).toEqual(plain)
+  // A node says that an answer is stored before it sends the task's lineage.
+  await until(() => under.recorder.tasks(first.status.queryId).length > 0, 'the stored answer')
+  const { body } = await under.engine.submit(table, requestOf(sql, { format: 'ndjson' })).result
+  let text = ''
+  for await (const piece of body) text += Buffer.from(piece).toString()
+  const lines = text.trim().split('\n')
+  expect(signs(lines.map((line) => Object.values(JSON.parse(line) as object)))).toEqual(plain)
+  await until(() => under.recorder.tasks(table).length > 0, 'its lineage')
+  expect(under.recorder.tasks(table)[0]?.derivedReads[0]?.tier).toBe('reused')
+  const split = await under.query(sql, { tree: 'always', reuse: false })
+  expect(split.status.actual?.tasks).toBeGreaterThan(2)
+  expect(signs(split.rows)).toEqual(plain)
+})
+
+it('keeps the sign of each zero in packs', async () => {
+  await put('zeros', 'a', "SELECT i % 5 AS k, '-0.0'::DOUBLE AS x FROM range(2000) t(i)")
+  await put('zeros', 'b', 'SELECT 5 + i % 5 AS k, 0::DOUBLE AS x FROM range(2000) t(i)')
+  const sql = 'SELECT DISTINCT k, x::VARCHAR AS s, (1 / x)::VARCHAR AS r FROM $T WHERE k IN (4, 9) ORDER BY k'
+  for (let round = 0; round < 3; round++) await both('zeros', sql, { reuse: false })
+  await until(() => under.engine.packs().some(({ dataset }) => dataset === 'zeros'), 'a pack')
+  const { ours, plain } = await both('zeros', sql, { reuse: false })
+  expect(plain.map(([, text]) => text)).toEqual(['-0.0', '0.0'])
+  expect(ours).toEqual(plain)
+})

@@ -111,6 +111,30 @@ describe('a derived segment', () => {
     }
   })
 
+  it.each([
+    ['FLOAT', '$', 'parquet'],
+    ['DOUBLE', '$', 'parquet'],
+    ['DOUBLE[]', '[1, $]', 'parquet'],
+    ['STRUCT(a FLOAT, b VARCHAR)', "{'a': $, 'b': 'x'}", 'parquet'],
+    ['MAP(INTEGER, DOUBLE)', 'MAP {1: $}', 'parquet'],
+    ['FLOAT[2]', '[$, $]', 'duckdb'],
+    ['STRUCT(a DOUBLE, b INTERVAL)', "{'a': $, 'b': INTERVAL 1 DAY}", 'duckdb'],
+    ['MAP(DOUBLE, TIMESTAMP_S)', 'MAP {$: NULL}', 'duckdb'],
+    ["STRUCT(a FLOAT[][], b ENUM('x'))", "{'a': [[$]], 'b': 'x'}", 'duckdb'],
+    ['UNION(d DOUBLE, s VARCHAR)', 'union_value(d := $)', 'duckdb'],
+  ])('keeps the sign of each zero in %s', async (type, value, carrier) => {
+    const columns = [{ name: 'c0', type }]
+    const zero = "(CASE WHEN i % 2 = 0 THEN '-0.0' ELSE '0.0' END)::DOUBLE"
+    const select = `SELECT CAST(${value.replaceAll('$', zero)} AS ${type}) AS c0 FROM range(3000) t(i)`
+    const stored = await publish(select, columns)
+    expect(stored).toMatchObject({ rows: 3000, carrier })
+    const counts = 'SELECT typeof(c0), CAST(c0 AS VARCHAR) AS text, count(*)::INTEGER FROM __partials GROUP BY ALL ORDER BY text'
+    const expected = await duckdb(counts.replace('__partials', `(${select})`))
+    expect(expected).toHaveLength(2)
+    const outcome = await two.finished(task(counts, toClient([]), [partials(columns, [source(stored, 'network')])]))
+    expect(jsonRowsOf(outcome)).toEqual(expected)
+  })
+
   it('keeps no rows at all, whatever the types', async () => {
     const columns = [
       { name: 'a', type: 'INTEGER' },

@@ -157,6 +157,42 @@ describe('a pack', () => {
     expect(found).toEqual([[true, 'USMALLINT']])
   })
 
+  it('keeps the sign of each zero, and floats as they are where none is negative', async () => {
+    const floats = [
+      ['x', 'DOUBLE'],
+      ['y', 'FLOAT'],
+      ['z', 'DOUBLE'],
+      ['l', 'DOUBLE[]'],
+      ['m', 'MAP(VARCHAR, STRUCT(a FLOAT, b INTEGER)[])'],
+    ].map(([name = '', type = '']) => ({ name, type }))
+    const files = ['0.0', '-0.0'].map((zero) => ({ path: join(folder.path, 'lake', `zero${zero}.parquet`), zero: `'${zero}'` }))
+    for (const { path, zero } of files) {
+      await duckdb(`COPY (SELECT v AS x, v::FLOAT AS y, abs(v) AS z, [1, v] AS l, MAP {'k': [{'a': v::FLOAT, 'b': 1}]} AS m
+        FROM (SELECT unnest([${zero}, NULL, 'NaN', '-inf', '-1.5']::DOUBLE[]) AS v FROM range(2000))) TO '${path}'`)
+    }
+    const of = files.map(({ path }, ordinal) => baseSegment(path, 10_000, { ordinal }))
+    const pack = {
+      id: 'p-zeros',
+      path: join(folder.path, 'packs', 'zeros.duckdb'),
+      dataset: 'data',
+      columns: floats.map(({ name }) => name),
+      types: floats.map(({ type }) => type),
+      ordinalColumn: 'o',
+      segments: of.map(({ id }) => id),
+    }
+    const { result } = await builder.finished(task('SELECT * FROM __fb0', { to: 'pack', pack }, [baseInput('__fb0', floats, of)]))
+    if (result.to !== 'pack') throw new Error('no pack')
+    expect(result.pack.signedColumns).toEqual(['x', 'y', 'l', 'm'])
+    const parts: readonly BasePart[] = [{ from: 'pack', pack: result.pack, ordinals: [0, 1], segments: of }]
+    const texts =
+      'SELECT x::VARCHAR, y::VARCHAR, z::VARCHAR, l::VARCHAR, m::VARCHAR, typeof((x, y, m)), count(*)::INTEGER FROM __fb0'
+    const counts = `${texts} GROUP BY ALL ORDER BY ALL`
+    const found = await reader.finished(task(counts, toClient([]), [baseInput('__fb0', floats, [], { parts })]))
+    const plain = await duckdb(counts.replace('__fb0', `read_parquet([${files.map(({ path }) => `'${path}'`).join(', ')}])`))
+    expect(plain).toHaveLength(6)
+    expect(jsonRowsOf(found)).toEqual(plain)
+  })
+
   it('leaves nothing behind when its build fails', async () => {
     const pack = {
       id: 'p-bad',

@@ -29,6 +29,7 @@ async function setUp(bytesMax = 1e9, folder = mkdtempSync(join(tmpdir(), 'packs-
       dataset: 'orders',
       columns,
       types: columns.map(() => 'INTEGER'),
+      signedColumns: [],
       ordinalColumn: '__ordinal',
       segments,
       rows: 1,
@@ -75,6 +76,8 @@ test('takes up the packs of a former run and removes leftovers', async () => {
   const first = await setUp()
   await first.build('p-1', ['a'], ['s1'])
   await first.build('p-old', ['a'], ['s1'], 100, 'v0')
+  const { signedColumns: _, ...former } = await first.build('p-former', ['a'], ['s1'])
+  writeFileSync(join(first.folder, 'p-former.json'), JSON.stringify(former))
   writeFileSync(join(first.folder, 'p-half.duckdb'), 'no description')
   writeFileSync(join(first.folder, 'p-torn.json'), '{"id":')
   const second = await setUp(1e9, first.folder)
