@@ -56,6 +56,11 @@ export class Budget {
     this.#spent.push({ at: now, cost })
     return true
   }
+
+  /** Puts back what was taken for something that is not done. */
+  giveBack(cost: HeldResources): void {
+    this.#spent = this.#spent.filter((item) => item.cost !== cost)
+  }
 }
 
 /** Nobody notices less. */

@@ -77,8 +77,8 @@ interface Prepared {
   datasets: readonly string[]
   predictedWaitMs: number
   taken: Taken[]
-  /** Ends when its query has come. */
-  readonly over: AbortController
+  /** Aborted when its query has come. */
+  readonly arrived: AbortController
 }
 interface Taken {
   readonly id: string
@@ -95,6 +95,8 @@ const woken = new Error('woken')
 
 /** The longest sleep: forecasts are asked for anew at least this often. */
 const napMsMax = 5 * 60_000
+/** The first rest of a forecast that could not be judged; each further one is twice as long, up to the longest sleep. */
+const restMsMin = 5_000
 const rememberedMax = 10_000
 
 export class ProactiveLoop {
@@ -105,8 +107,8 @@ export class ProactiveLoop {
   readonly #heldOutEntries = new Map<string, string[]>()
   /** Forecasts that are over, met or missed, so that they are not prepared again. */
   readonly #over = new Set<string>()
-  /** When to look again at forecasts that could not be judged, epoch milliseconds. */
-  readonly #notBefore = new Map<string, number>()
+  /** When to look again at forecasts that could not be judged, epoch milliseconds, and for how long they rest. */
+  readonly #resting = new Map<string, { readonly until: number; readonly ms: number }>()
   /** The last arrival of each tenant's template, epoch milliseconds. */
   readonly #lastArrivals = new Map<string, number>()
   #abort = new AbortController()
@@ -150,6 +152,8 @@ export class ProactiveLoop {
     for (const prepared of this.#prepared.values()) {
       if (prepared.datasets.includes(dataset)) prepared.version = undefined
     }
+    // It may be what they could not be judged for.
+    this.#resting.clear()
     this.wake()
   }
 
@@ -167,7 +171,7 @@ export class ProactiveLoop {
     )
     if (met === undefined) return
     this.#prepared.delete(met.forecast.id)
-    met.over.abort(new Error('its query has come'))
+    met.arrived.abort(new Error('its query has come'))
     this.#options.record.ended(met.forecast, true)
     this.#running.set(arrival.queryId, met)
     this.#options.onForecast?.(met.forecast, 'met', arrival.queryId)
@@ -234,17 +238,20 @@ export class ProactiveLoop {
   /** One that cannot be judged, such as one of a table that is gone, keeps no other from being prepared. */
   async #considerSafely(forecast: Forecast, signal: AbortSignal): Promise<number> {
     const { clock, onError } = this.#options
-    const notBefore = this.#notBefore.get(forecast.id) ?? 0
-    if (clock.now() < notBefore) return notBefore
+    const rest = this.#resting.get(forecast.id)
+    if (rest !== undefined && clock.now() < rest.until) return rest.until
     try {
-      return await this.#consider(forecast, signal)
+      const again = await this.#consider(forecast, signal)
+      this.#resting.delete(forecast.id)
+      return again
     } catch (error) {
       if (signal.aborted) throw error
       onError(error)
-      const again = clock.now() + napMsMax
-      this.#notBefore.set(forecast.id, again)
-      boundBy(this.#notBefore, rememberedMax)
-      return again
+      const ms = Math.min(napMsMax, rest === undefined ? restMsMin : 2 * rest.ms)
+      const until = clock.now() + ms
+      this.#resting.set(forecast.id, { until, ms })
+      boundBy(this.#resting, rememberedMax)
+      return until
     }
   }
 
@@ -270,7 +277,7 @@ export class ProactiveLoop {
       datasets: [],
       predictedWaitMs,
       taken: [],
-      over: new AbortController(),
+      arrived: new AbortController(),
     }
     this.#discardStale(prepared)
     prepared.version = readiness.version
@@ -341,8 +348,11 @@ export class ProactiveLoop {
     const rest = worthwhile.filter((action) => action.kind !== 'start-node')
     const runs = readiness.absentNodes.length === 0 || worthwhile.some(({ kind }) => kind === 'start-node')
     const chosen = [...starts, ...rest.filter((action) => runs || action.kind !== 'warm-pack')]
-    for (const action of chosen) {
-      if (!this.#isAwaited(prepared)) return
+    for (const [index, action] of chosen.entries()) {
+      if (!this.#isAwaited(prepared)) {
+        for (const { expectedCost } of chosen.slice(index)) budget.giveBack(expectedCost)
+        return
+      }
       const id = `a-${forecast.id}-${this.#nextId++}`
       ledger.open(entryFor(id, action, forecast, readiness, now))
       if (prepared.heldOut) {
@@ -378,7 +388,7 @@ export class ProactiveLoop {
       () => late.abort(new Error('the query did not come in time')),
       () => {},
     )
-    const ends = [signal, late.signal, ...(action.kind === 'precompute' ? [prepared.over.signal] : [])]
+    const ends = [signal, late.signal, ...(action.kind === 'precompute' ? [prepared.arrived.signal] : [])]
     try {
       return await underEither(ends, (either) => action.run(actuator, either))
     } finally {
@@ -459,7 +469,7 @@ function keyOf(of: { readonly tenant: string; readonly template: string }): stri
   return `${of.tenant} ${of.template}`
 }
 
-function boundBy(kept: Set<string> | Map<string, number>, most: number): void {
+function boundBy(kept: Set<string> | Map<string, unknown>, most: number): void {
   for (const oldest of kept.keys()) {
     if (kept.size <= most) return
     kept.delete(oldest)

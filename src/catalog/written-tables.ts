@@ -174,7 +174,8 @@ export class WrittenTables {
 
   /** Looks anew at the files of these tables. */
   async lookAgain(names: readonly string[], signal: AbortSignal): Promise<void> {
-    const wanted = new Set(names.map((name) => name.toLowerCase()))
+    const wanted = new Set(names.filter((name) => this.get(name) !== undefined).map((name) => name.toLowerCase()))
+    if (wanted.size === 0) return
     await this.#exclusive(async () => {
       await this.#settle()
       await this.#lookAt((table) => wanted.has(table.name.toLowerCase()), signal)

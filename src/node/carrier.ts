@@ -8,7 +8,6 @@
  * all of them come back with its sign. Parquet can be told to have no dictionaries. No setting keeps Constant away from a DuckDB file,
  * so floats stand in it as their bits.
  */
-
 import { foldName } from '../model/fold-name.js'
 import { quoteName } from '../model/quote.js'
 import { type Carrier, type Column, distinctNames } from '../model/segment.js'

@@ -6,7 +6,6 @@
  * One JSON file per version of a Parquet file: `{"path","size","mtimeNs","inode","columns":{"a":[[offset,length,crc],…]}}`, with
  * the chunks in the order of the row groups. The footer is a column too, under the empty name: it says what the bytes mean.
  */
-
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ByName, byName, valueOf } from '../model/by-name.js'

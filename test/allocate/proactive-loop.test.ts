@@ -142,6 +142,9 @@ test('prepares the others when one forecast cannot be judged, and looks at that 
   clock.skipTo(next)
   await loop.runOnce()
   expect(judged).toBe(2)
+  loop.datasetChanged('gone')
+  await loop.runOnce()
+  expect(judged).toBe(3)
 })
 
 test('gives up what is not ready when its query can no longer come, and goes on with the others', async () => {

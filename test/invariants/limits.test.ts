@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -42,6 +44,21 @@ describe('reaching a limit gives an error that names it', () => {
     const { body } = await server.call('/v1/tables/big/import', { body: csv, headers: { 'content-type': 'text/csv' } })
     expect([body.error.code, body.error.message]).toEqual(['REQUEST_TOO_LARGE', expect.stringContaining('10000')])
     expect(stopwatch()).toBeLessThan(2_000)
+  })
+
+  it('of an import without end, whose connection ends with the answer', async () => {
+    const headers = { 'content-type': 'text/csv', 'content-length': 1e12 }
+    const upload = request(`${server.url}/v1/tables/endless/import`, { method: 'POST', headers })
+    const lines = Buffer.from('1\n'.repeat(500_000))
+    const send = (): void => void (upload.write(lines) ? setImmediate(send) : upload.once('drain', send))
+    const answer = once(upload, 'response') as Promise<[IncomingMessage]>
+    const closed = new Promise((resolve) => upload.on('close', resolve))
+    upload.on('error', () => {})
+    send()
+    const [response] = await answer
+    expect([response.statusCode, response.headers.connection]).toEqual([413, 'close'])
+    response.resume()
+    await closed
   })
 
   it('of an answer', async () => {

@@ -34,7 +34,8 @@ export interface StatementAnswer {
 export async function answerStatement(parts: EngineParts, query: QueryRun, onPlanned: OnPlanned): Promise<StatementAnswer> {
   parts.quarantine.check(query.request.sql)
   const keyed = keyedWrite(query)
-  const before = keyed && (await answerBefore<WriteAnswer>(parts.catalog, keyed))
+  // Where the catalogue cannot tell, a write asks again, and nothing else needs to know.
+  const before = keyed && (await answerBefore<WriteAnswer>(parts.catalog, keyed).catch(() => undefined))
   if (before !== undefined) return answerCount(parts, query, unplanned, before, onPlanned)
   const plan = await confirmedPlan(parts, query.request, query.signal)
   onPlanned(plan)

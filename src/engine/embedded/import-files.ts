@@ -7,6 +7,7 @@ import { type Column, type Snapshot, type SnapshotId, stableHash } from '../../m
 import { elsewhere, runTask, type TaskDraft } from '../../scheduler/run-task.js'
 import type { EngineParts } from './engine-parts.js'
 import { type KeyedWrite, type Remember, writeOnce } from './keyed-writes.js'
+import { plansMax } from './run-rounds.js'
 import { rowGroupRows } from './run-write.js'
 import { transformationOf } from './transformation-of.js'
 
@@ -50,10 +51,7 @@ async function readFiles(
   const given = await describeChecked(parts, importPlan, signal).catch((error: unknown) => {
     throw kind === 'parquet' ? parquetError(error, paths) : error
   })
-  const existing = parts.catalog.current(table) !== undefined
-  const mode = request.mode === 'auto' ? (existing ? 'insert' : 'create') : request.mode
-  const columns = mode === 'insert' ? (parts.catalog.current(table)?.columns ?? given) : given
-  const pending = await parts.catalog.beginWrite(table, mode, columns)
+  const { mode, pending } = await begin(parts, request, given)
   let committed = false
   try {
     const output: TaskOutput = { to: 'table', folder: pending.folder, table, rowGroupRows }
@@ -69,6 +67,21 @@ async function readFiles(
   } catch (error) {
     if (!committed) await pending.abort().catch(parts.onError)
     throw kind === 'parquet' ? parquetError(error, paths) : error
+  }
+}
+
+/** Begins with the table as it is: a commit that was under way may have changed it. */
+async function begin(parts: EngineParts, { table, mode: wanted }: ImportRequest, given: readonly Column[]) {
+  for (let attempt = 1; ; attempt++) {
+    const existing = parts.catalog.current(table)
+    const mode = wanted === 'auto' ? (existing === undefined ? 'create' : 'insert') : wanted
+    const columns = mode === 'insert' ? (existing?.columns ?? given) : given
+    try {
+      return { mode, pending: await parts.catalog.beginWrite(table, mode, columns) }
+    } catch (error) {
+      const stale = error instanceof ForebayError && error.code === 'WRITE_CONFLICT'
+      if (!stale || attempt >= plansMax) throw error
+    }
   }
 }
 

@@ -71,7 +71,11 @@ async function unlessDone<A extends object>(
 }
 
 async function rememberedOf<A>(catalog: EngineCatalog, write: KeyedWrite): Promise<Remembered<A> | undefined> {
-  return (await catalog.rememberedResult(storedKey(write))) as Remembered<A> | undefined
+  const { tenant, key } = write
+  const result = await catalog.rememberedResult(storedKey(write))
+  // Earlier versions wrote every tenant as it is.
+  const former = result === undefined && !tenant.includes(':') ? await catalog.rememberedResult(`${tenant}:${key}`) : undefined
+  return (result ?? former) as Remembered<A> | undefined
 }
 
 function answerOf<A extends object>(remembered: Remembered<A>): A {

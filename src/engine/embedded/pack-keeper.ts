@@ -5,7 +5,6 @@
  * end where queries leave only short gaps, one that gave way is begun again over half as many bytes, down to one segment, and
  * each that was finished allows twice as many for the next; the small packs of busy times are merged in quiet ones.
  */
-
 import { randomBytes } from 'node:crypto'
 import { valueOf } from '../../model/by-name.js'
 import { systemClock } from '../../model/clock.js'

@@ -1,5 +1,4 @@
 /** Turns a plan into tasks: what each relation is read from, which node reads which segments, and the statement of each task. */
-
 import assert from 'node:assert/strict'
 import { valueOf } from '../../model/by-name.js'
 import type { BasePart, DerivedSource, TaskInput, TaskOutput } from '../../model/messages.js'

@@ -3,7 +3,6 @@
  * keeps the value: left alone, DuckDB would write 128-bit integers, which `sum` of integers gives, as DOUBLE and lose digits, would
  * cut INTERVAL to milliseconds and refuse negative ones, and would drop the zone of TIME WITH TIME ZONE.
  */
-
 import { quoteName } from '../../model/quote.js'
 import { type Column, distinctNames } from '../../model/segment.js'
 import { parseType, printType, type TypeTree } from '../type-tree.js'

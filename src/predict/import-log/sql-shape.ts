@@ -55,7 +55,9 @@ function tokens(string: string): RegExp {
   return new RegExp(String.raw`--[^\n]*|\/\*[\s\S]*?\*\/|${strings}|${names}|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\s+|[\s\S]`, 'g')
 }
 
+const beforeValue = /^(?:[(,=<>+*/%-]|between|and|or|not|when|then|else|select|limit|offset|by|return)$/
+
 /** Whether a minus that a number follows is its sign: no value stands before it. */
 function endsWithSign(words: readonly string[]): boolean {
-  return words.at(-1) === '-' && /^[(,=<>+*/%-]$/.test(words.at(-2) ?? '')
+  return words.at(-1) === '-' && beforeValue.test(words.at(-2) ?? '')
 }

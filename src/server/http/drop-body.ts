@@ -5,7 +5,7 @@ const msMax = 5_000
 
 /**
  * Reads what is left of a request's body, and drops it. A connection that ends while its client still writes is reset, and the
- * answer on its way is lost with it. Not for ever: who sends without end, or hardly, gets no answer.
+ * answer on its way is lost with it. Not for ever: who sends without end, or hardly, may get none.
  */
 export function dropBody(request: IncomingMessage): Promise<void> {
   return new Promise((resolve) => {
