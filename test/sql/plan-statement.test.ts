@@ -504,6 +504,8 @@ describe('names and types of columns', () => {
     'list_filter([1], lambda x: len(list_filter([2], lambda "Y y": "Y y" > x)) > 0), [x + 1 for x in [1, 2] if x > 1]',
     '1e3, 1e15, 1e16, 1e18, -1e18, 123456789012345678e0, 1e18 + 1, 1e400, 2 + 1e400, -1e400, 2 * 1e2',
     "1::decimal(10,2) * 1e2, (select null::hugeint[]), (select '1'::enum('a', '1')), (select {'x': 1}::struct(x decimal(4,1)))",
+    "* from unnest(['a', 'b']) with ordinality order by ordinality desc",
+    '* from range(3) with ordinality as r(n, o)',
     '00.5, 01.5, 000.25, -00.5, 00.50 + 1, 0.5, .5, 0.00, 0.05, 1.50, 5., 01., 12345678901234567.5',
   ])('are those that DuckDB gives: %s', async (items) => {
     const sql = `select ${items}`

@@ -94,7 +94,7 @@ export class StatementPlanner {
   async #planHeader(header: Header, request: PlanRequest, startedAt: number, wantsForm: boolean): Promise<PlannedStatement> {
     if (header.kind === 'drop-table' || header.kind === 'drop-view') return withoutSelect(header, startedAt)
     const select = await this.#settle(header.body, request, header)
-    const root = await this.#bind(() => this.#session.boundPlan(select.bindingSql), select.node, header.body)
+    const root = await this.#bind(() => this.#root(select), select.node, header.body)
     const reads = planReads(root, select.node, select.relations, await this.#pruner.prune(select.node, select.relations))
     const { work, trees } = await planWork(this.#session, select, reads, request)
     const datasets = new Map(reads.map((read) => [read.relation, read.dataset]))
@@ -197,6 +197,11 @@ export class StatementPlanner {
     } catch (error) {
       throw planningError(error, (name) => findName(node, name, locator(body)))
     }
+  }
+
+  /** What reads no dataset comes from nothing, and of some of it DuckDB gives no plan: `FROM range(3) WITH ORDINALITY`. */
+  async #root({ relations, bindingSql }: SettledSelect): Promise<AstObject> {
+    return relations.length === 0 ? {} : this.#session.boundPlan(bindingSql)
   }
 
   async #clockReads(node: AstObject): Promise<number> {
