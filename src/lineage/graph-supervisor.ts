@@ -7,6 +7,7 @@ import type { FromGraph, GraphThreadData, ToGraph } from './graph-messages.js'
 export class GraphSupervisor {
   readonly #worker: Worker
   readonly #exited: Promise<unknown>
+  #failure: Error | undefined
   #closed = false
 
   constructor(data: GraphThreadData, receive: (message: FromGraph) => void) {
@@ -17,10 +18,12 @@ export class GraphSupervisor {
       if (message.type === 'not-opened') this.#closed = true
       receive(message)
     })
+    // Node tells of a thread without memory and of its end in one go: what is thrown at the first keeps the second from everybody.
     this.#worker.on('error', (error) => {
-      throw error
+      this.#failure = error
     })
     this.#worker.on('exit', (code) => {
+      if (this.#failure !== undefined) throw this.#failure
       if (!this.#closed) throw new Error(`the graph's thread ended with code ${code}`)
     })
   }

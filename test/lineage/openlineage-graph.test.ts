@@ -310,3 +310,30 @@ describe('the catalogue', () => {
     }
   })
 })
+
+describe('a run with too many edges', () => {
+  const numbered = (prefix: string, count: number) => [...Array(count).keys()].map((index) => dataset(`${prefix}${index}`))
+
+  it('is set aside with the reason, and the events beside it are taken', () => {
+    const events = logged(
+      runEvent({ run: uuid(1), inputs: numbered('a', 400), outputs: numbered('b', 400) }),
+      runEvent({ run: uuid(2), inputs: [dataset('a')], outputs: [dataset('b')] }),
+    )
+    const { graph, edges } = open(events)
+    expect(graph.database.prepare('SELECT * FROM set_aside').all()).toEqual([
+      { offset: 0, reason: 'its run would have 160800 edges, more than the 100000 that one may have' },
+    ])
+    expect(edges).toHaveLength(3)
+  })
+
+  it('keeps what its events said before', () => {
+    const events = logged(
+      runEvent({ type: 'START', inputs: numbered('a', 400), outputs: numbered('b', 2) }),
+      runEvent({ type: 'RUNNING', time: '2026-01-31T10:01:00Z', outputs: numbered('b', 400) }),
+      runEvent({ time: '2026-01-31T10:02:00Z', outputs: numbered('c', 1) }),
+    )
+    const { graph, edges } = open(events)
+    expect(graph.setAside()).toBe(1)
+    expect(edges).toHaveLength(400 + 3 + 3 * 400)
+  })
+})

@@ -15,6 +15,9 @@ import { type DatasetReference, type EventDataset, type Facets, facetOf, type Op
 
 const microsPerDay = 86_400_000_000
 
+/** Most edges of one run: every input with every output of a large event would be more than a thread's memory holds. */
+const runEdgesMax = 100_000
+
 type Statistics = readonly [rows: number, bytes: number]
 
 /** What the graph holds of one run, as plain data. */
@@ -86,7 +89,15 @@ function joinTo(event: OpenLineageEvent, at: number, known: RunGraph): JoinedRun
     plain: united(known.plain, said.plain),
     explicit: united(known.explicit, said.explicit),
   }
+  refuseTooMany(run)
   return { run, change: difference(known, run, event.run === undefined ? 0 : 1) }
+}
+
+/** Throws where a run has more edges than the graph takes. Pairs that are named twice count twice. */
+function refuseTooMany({ inputs, outputs, plain, explicit }: RunGraph): void {
+  const read = Object.keys(inputs).length
+  const edges = read + Object.keys(outputs).length + read * plain.length + explicit.length
+  if (edges > runEdgesMax) throw new Error(`its run would have ${edges} edges, more than the ${runEdgesMax} that one may have`)
 }
 
 /** Adds the vertices that an event names, and a change to the edges of its run. */
