@@ -43,9 +43,12 @@ export function* checkpointAndTruncate(
   queriesMax: number,
 ): Chore<{ readonly offset: number; readonly truncated: number }> {
   yield* catchUpWithCheckpoint(log, graph)
-  graph.change(() => graph.index.keepResults(queriesMax))
-  const offset = yield* writeCheckpoint(log, graphPath)
   const from = log.from()
+  graph.change(() => {
+    graph.index.keepResults(queriesMax)
+    graph.index.forgetWaiting(from)
+  })
+  const offset = yield* writeCheckpoint(log, graphPath)
   const end = Math.min(upTo, offset)
   for (let next = from; next < end; ) {
     next = Math.min(next + rowsPerSlice, end)

@@ -95,6 +95,7 @@ export class DerivedSegments {
          WHERE segment IN (SELECT id FROM derived WHERE folded IS NOT NULL AND seen < ?)`,
       offset,
     )
+    this.#bequeath(offset)
     this.#sql.run('DELETE FROM derived WHERE folded IS NOT NULL AND seen < ?', offset)
   }
 
@@ -105,6 +106,26 @@ export class DerivedSegments {
          (SELECT max(seen) AS latest FROM results GROUP BY query ORDER BY latest DESC LIMIT 1 OFFSET ?)`,
       queries,
     )
+  }
+
+  /** What is forgotten leaves its snapshots to the segments that were made of it: they fold later, and must know theirs. */
+  #bequeath(offset: LogOffset): void {
+    const forgotten = this.#sql.all<[SegmentId, string, string, string]>(
+      `SELECT child.id, child.snapshots, child.parents, json_group_array(json_array(parent.id, json(parent.snapshots)))
+         FROM derived child, json_each(child.parents) named JOIN derived parent ON parent.id = named.value
+         WHERE parent.folded IS NOT NULL AND parent.seen < ? GROUP BY child.id`,
+      offset,
+    )
+    for (const [child, snapshots, parents, gone] of forgotten) {
+      const left = new Map(JSON.parse(gone) as [SegmentId, SnapshotId[]][])
+      const joined = new Set([...(JSON.parse(snapshots) as SnapshotId[]), ...[...left.values()].flat()])
+      this.#sql.run(
+        'UPDATE derived SET snapshots = ?, parents = ? WHERE id = ?',
+        JSON.stringify([...joined].sort()),
+        JSON.stringify((JSON.parse(parents) as SegmentId[]).filter((parent) => !left.has(parent))),
+        child,
+      )
+    }
   }
 
   /** Collects the snapshots behind a segment; gives the first ancestor whose origin is not known. */

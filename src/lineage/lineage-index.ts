@@ -118,6 +118,11 @@ export class LineageIndex {
     this.#derived.keepResults(queries)
   }
 
+  /** Forgets what has waited in vain since before an offset. What comes later depends on it: no checkpoint may carry it any more. */
+  forgetWaiting(before: LogOffset): void {
+    this.#sql.run('DELETE FROM waiting WHERE offset < ?', before)
+  }
+
   readonly #lookup = (id: string) => this.snapshots.segments(id)
 
   #takeTask(offset: LogOffset, event: TaskEvent, marks: Marks): void {

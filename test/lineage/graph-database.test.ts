@@ -1,8 +1,53 @@
 import { join } from 'node:path'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
+import { type Chore, checkpointAndTruncate, verifyGraph } from '../../src/lineage/chores.js'
 import { GraphDatabase } from '../../src/lineage/graph-database.js'
 import { LineageLog } from '../../src/lineage/lineage-log.js'
-import { baseRead, brokenEvent, snapshotEvent, taskEvent, temporaryFolder } from './lineage-fixtures.js'
+import type { LineageEvent } from '../../src/model/lineage-event.js'
+import {
+  baseRead,
+  brokenEvent,
+  derivedRead,
+  evictionEvent,
+  noon,
+  output,
+  snapshotEvent,
+  taskEvent,
+  temporaryFolder,
+} from './lineage-fixtures.js'
+
+/** A log and its graph in files, with what a recorder does to them. */
+function openBoth() {
+  const folder = temporaryFolder()
+  const path = join(folder, 'graph.sqlite')
+  const log = LineageLog.open(join(folder, 'log.sqlite'), 1 << 26)
+  const graph = new GraphDatabase(path, log)
+  onTestFinished(() => {
+    graph.close()
+    log.close()
+  })
+  return {
+    graph,
+    record: (...events: readonly LineageEvent[]): void => {
+      log.append(
+        events.map(({ id }) => id),
+        events.map((event) => JSON.stringify(event)),
+        0,
+      )
+      graph.advance(events.length)
+    },
+    truncate: () => done(checkpointAndTruncate(log, graph, path, log.next(), 100)),
+    verify: () => done(verifyGraph(log, path)),
+    waiting: () => graph.database.prepare('SELECT key FROM waiting').all(),
+  }
+}
+
+function done<T>(chore: Chore<T>): T {
+  for (;;) {
+    const step = chore.next()
+    if (step.done === true) return step.value
+  }
+}
 
 it('is at its old offset again after a transaction that failed, and at none after it was cleared', () => {
   const log = LineageLog.open(join(temporaryFolder(), 'log.sqlite'), 1 << 20)
@@ -45,4 +90,44 @@ it('sets nothing aside for want of room, and tries an event that was set aside a
   expect(log.read(1, 1)).toMatchObject([{ marks: {} }])
   graph.close()
   log.close()
+})
+
+it('folds a result whose parts were folded and have left the log', () => {
+  const { graph, record, truncate, verify, waiting } = openBoth()
+  record(
+    snapshotEvent('S1', 't', 2),
+    snapshotEvent('S2', 'u', 2),
+    taskEvent('leaf', { base: [baseRead('S1', 't', [1])], output: output('d-part') }),
+    taskEvent('root', {
+      role: 'root',
+      base: [baseRead('S2', 'u', [1])],
+      derived: [derivedRead('d-part', 'n1')],
+      output: output('d-root'),
+    }),
+    evictionEvent('e1', ['d-part'], noon + 1),
+  )
+  truncate()
+  expect(graph.existing()).toEqual(['d-root'])
+  record(evictionEvent('e2', ['d-root'], noon + 2))
+  expect(graph.existing()).toEqual([])
+  expect(waiting()).toEqual([])
+  const folded = graph.database.prepare("SELECT snapshots FROM derived WHERE id = 'd-root'").all()
+  expect(folded).toEqual([{ snapshots: '["S1","S2"]' }])
+  expect(verify()).toMatchObject({ identical: true })
+  truncate()
+  expect(verify()).toMatchObject({ identical: true })
+})
+
+it('forgets an eviction that waited for an origin until its event had left the log', () => {
+  const { record, truncate, verify, waiting } = openBoth()
+  record(evictionEvent('e1', ['d-unknown']))
+  truncate()
+  expect(waiting()).toHaveLength(1)
+  truncate()
+  expect(waiting()).toEqual([])
+  record(
+    snapshotEvent('S1', 't', 2),
+    taskEvent('late', { base: [baseRead('S1', 't', [1])], at: noon - 1, output: output('d-unknown') }),
+  )
+  expect(verify()).toMatchObject({ identical: true })
 })
