@@ -1,10 +1,12 @@
 import * as fc from 'fast-check'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { Statements } from '../../src/lineage/database.js'
 import { GraphDatabase } from '../../src/lineage/graph-database.js'
 import { LineageLog } from '../../src/lineage/lineage-log.js'
 import { logBody } from '../../src/lineage/log-body.js'
 import { CatalogueReader } from '../../src/lineage/openlineage/catalogue-reader.js'
 import type { CatalogueRequest } from '../../src/lineage/openlineage/catalogue-request.js'
+import { FlowGraph } from '../../src/lineage/openlineage/flow-graph.js'
 import { SqliteExport } from '../../src/lineage/sqlite/sqlite-export.js'
 import type { LineageEvent } from '../../src/model/lineage-event.js'
 import { dataset, facet, logged, runEvent, uuid } from './openlineage-fixtures.js'
@@ -229,6 +231,20 @@ describe('the catalogue', () => {
     expect(ids('dataset:db:d0', 3).filter((id: string) => id.startsWith('job'))).toHaveLength(4)
     expect(() => ask({ what: 'lineage', nodeId: 'job:ns:nobody', depth: 1 })).toThrow('no lineage is known')
     expect(() => ask({ what: 'lineage', nodeId: 'nonsense', depth: 1 })).toThrow('is none of')
+  })
+
+  it('takes datasets that share an alias for one, each of them moved a few times at most', () => {
+    const symlinks = facet({ identifiers: [{ namespace: 'hive', name: 'shared', type: 'TABLE' }] })
+    const opened = open(
+      logged(runEvent({ outputs: [...Array(1000).keys()].map((index) => dataset(`d${index}`, { facets: { symlinks } })) })),
+    )
+    const set = vi.spyOn(Map.prototype, 'set')
+    const flows = new FlowGraph(new Statements(opened.graph.database))
+    flows.refresh()
+    const calls = set.mock.calls.length
+    set.mockRestore()
+    expect(new Set([...Array(1001).keys()].map((index) => flows.head(index + 1))).size).toBeLessThan(4)
+    expect(calls).toBeLessThan(20_000)
   })
 
   it('takes datasets that are called one for one', () => {

@@ -144,12 +144,21 @@ export class FlowGraph {
       `SELECT s.dataset, s.alias, d.namespace || char(10) || d.name FROM ol_symlinks s JOIN ol_datasets d ON d.id = s.dataset`,
     )) {
       holders.set(dataset, name)
-      const joined = new Set([...(groups.get(dataset) ?? [dataset]), ...(groups.get(alias) ?? [alias])])
-      for (const member of joined) groups.set(member, joined)
+      const one = groups.get(dataset) ?? new Set([dataset])
+      const other = groups.get(alias) ?? new Set([alias])
+      // The smaller group moves: each member does so a few times at most, however many datasets share an alias.
+      const [from, into] = one.size < other.size ? [one, other] : [other, one]
+      for (const member of from) {
+        into.add(member)
+        groups.set(member, into)
+      }
+      groups.set(dataset, into)
+      groups.set(alias, into)
     }
-    for (const [dataset, group] of groups) {
+    for (const group of new Set(groups.values())) {
       const [head] = [...group].filter((member) => holders.has(member)).sort((a, b) => order(holders, a, b))
-      if (head !== undefined && head !== dataset) this.#heads.set(dataset, head)
+      if (head === undefined) continue
+      for (const member of group) if (member !== head) this.#heads.set(member, head)
     }
   }
 }
