@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { ForebayError } from '../../model/errors.js'
 import { openReadOnly } from '../database.js'
 import { SqliteExport } from '../sqlite/sqlite-export.js'
@@ -10,7 +11,6 @@ const rowsPerPiece = 500
 export class GraphExports {
   readonly #path: string
   readonly #open = new Map<number, Iterator<string>>()
-  #last = 0
 
   constructor(graphPath: string) {
     this.#path = graphPath
@@ -18,15 +18,19 @@ export class GraphExports {
 
   open(format: ExportFormat): number {
     if (this.#open.size >= openMax) throw new ForebayError('QUEUE_FULL', `${openMax} exports of the lineage graph are under way`)
-    this.#open.set(++this.#last, pieces(this.#path, format))
-    return this.#last
+    // A number that the next thread will not give: who goes on after this one has died must not get the pieces of another export.
+    const id = randomInt(2 ** 47)
+    this.#open.set(id, pieces(this.#path, format))
+    return id
   }
 
-  /** The next piece of text; undefined after the last. */
+  /** The next piece of text; undefined after the last. Throws UNAVAILABLE for an export that is not open: its thread has died. */
   next(id: number): string | undefined {
-    const step = this.#open.get(id)?.next()
-    if (step === undefined || step.done === true) return undefined
-    return step.value
+    const open = this.#open.get(id)
+    if (open === undefined) {
+      throw new ForebayError('UNAVAILABLE', 'the export of the lineage graph was cut off', { hint: 'ask again' })
+    }
+    return open.next().value
   }
 
   close(id: number): undefined {

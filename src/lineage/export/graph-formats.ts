@@ -171,13 +171,13 @@ function xmlData(of: string, values: Readonly<Record<string, Value>>): string {
     .join('')
 }
 
-/** XML 1.0 cannot hold most control characters, not even escaped; they become U+FFFD. */
+/** XML 1.0 cannot hold most control characters, not even escaped; they become U+FFFD. Readers take others for spaces unless escaped. */
 function xml(text: string): string {
   return (
     text
       // oxlint-disable-next-line no-control-regex -- they are what is looked for
       .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd')
-      .replace(/[<>&"]/g, (sign) => `&#${sign.charCodeAt(0)};`)
+      .replace(/[<>&"\t\n\r]/g, (sign) => `&#${sign.charCodeAt(0)};`)
   )
 }
 
