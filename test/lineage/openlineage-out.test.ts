@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { EventSender, type Transport, TransportError } from '../../src/lineage/openlineage/out/event-sender.js'
@@ -59,6 +60,40 @@ describe('the sender of events', () => {
     expect(sending.stats()).toMatchObject({ dropped: 7, waiting: 3 })
     await sending.close(1)
     expect(sending.stats()).toMatchObject({ sent: 0, waiting: 3 })
+  })
+
+  it('drops none that is on its way, and counts each event once', async () => {
+    let arrive = (): void => {}
+    const arrived = new Promise<void>((resolve) => {
+      arrive = resolve
+    })
+    const got: object[] = []
+    const slow: Transport = { send: (event) => arrived.then(() => void got.push(event)), close: async () => {} }
+    const sending = sender(slow, 2)
+    for (const n of [1, 2, 3]) sending.offer({ n })
+    arrive()
+    await sending.close(5_000)
+    expect(got).toEqual([{ n: 1 }, { n: 3 }])
+    expect(sending.stats()).toEqual({ sent: 2, dropped: 1, waiting: 0 })
+  })
+
+  it('begins a new line in a file where a part of an event was written', async () => {
+    const path = join(temporaryFolder(), 'events.ndjson')
+    const to = new FileTransport(path)
+    await to.send({ n: 1 })
+    // A full disk takes a part.
+    const file = await open(path)
+    const proto = Object.getPrototypeOf(file) as FileHandle
+    await file.close()
+    vi.spyOn(proto, 'appendFile').mockImplementationOnce(() => {
+      appendFileSync(path, '{"n"')
+      return Promise.reject(new Error('ENOSPC'))
+    })
+    await expect(to.send({ n: 2 })).rejects.toThrow('ENOSPC')
+    for (const n of [2, 3]) await to.send({ n })
+    await to.close()
+    expect(readFileSync(path, 'utf8')).toBe('{"n":1}\n{"n"\n{"n":2}\n{"n":3}\n')
+    vi.restoreAllMocks()
   })
 
   it('appends to a file, one event a line', async () => {

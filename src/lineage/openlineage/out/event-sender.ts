@@ -43,6 +43,8 @@ export class EventSender {
   #sent = 0
   #dropped = 0
   #complainedAt = Number.NEGATIVE_INFINITY
+  /** The event that the transport has: it is not dropped any more. */
+  #underWay: object | undefined
   #running: Promise<void> | undefined
   #wake: () => void = () => {}
 
@@ -53,7 +55,7 @@ export class EventSender {
   offer(event: object): void {
     this.#waiting.push(event)
     if (this.#waiting.length > this.#options.bufferMax) {
-      this.#waiting.shift()
+      this.#waiting.splice(this.#waiting[0] === this.#underWay ? 1 : 0, 1)
       this.#dropped++
     }
     this.#running ??= this.#run().finally(() => {
@@ -82,28 +84,25 @@ export class EventSender {
   async #run(): Promise<void> {
     let retryMs = retryMsMin
     for (let event = this.#waiting[0]; event !== undefined && !this.#closing.signal.aborted; event = this.#waiting[0]) {
+      this.#underWay = event
       try {
         const limit = AbortSignal.timeout(this.#options.timeoutMs)
         await underEither([this.#closing.signal, limit], (signal) => this.#options.transport.send(event, signal))
         this.#sent++
-        this.#take(event)
+        this.#waiting.shift()
         retryMs = retryMsMin
       } catch (error) {
         this.#complain(error)
         if (error instanceof TransportError && !error.retriable) {
           this.#dropped++
-          this.#take(event)
+          this.#waiting.shift()
           continue
         }
+        this.#underWay = undefined
         await this.#sleep(retryMs)
         retryMs = Math.min(retryMs * 2, retryMsMax)
       }
     }
-  }
-
-  /** Takes an event off the buffer, unless it was pushed out meanwhile. */
-  #take(event: object): void {
-    if (this.#waiting[0] === event) this.#waiting.shift()
   }
 
   #complain(error: unknown): void {

@@ -5,6 +5,8 @@ import { type Transport, TransportError } from './event-sender.js'
 export class FileTransport implements Transport {
   readonly #path: string
   #file: FileHandle | undefined
+  /** Whether the last line may have been written in part. */
+  #torn = false
 
   constructor(path: string) {
     this.#path = path
@@ -13,8 +15,10 @@ export class FileTransport implements Transport {
   async send(event: object): Promise<void> {
     try {
       this.#file ??= await open(this.#path, 'a')
-      await this.#file.appendFile(`${JSON.stringify(event)}\n`)
+      await this.#file.appendFile(`${this.#torn ? '\n' : ''}${JSON.stringify(event)}\n`)
+      this.#torn = false
     } catch (error) {
+      this.#torn = this.#file !== undefined
       throw new TransportError(`OpenLineage events cannot be written to ${this.#path}: ${(error as Error).message}`, true, error)
     }
   }
