@@ -120,11 +120,18 @@ export function isKeptByParquet(type: TypeTree): boolean {
 }
 
 /**
- * The type that a written table's files have for a column: its own where Parquet keeps it, text for the rest. The text of a UNION
- * does not say which member it is, so a UNION stays one, which Parquet holds as a struct with a tag and DuckDB casts back.
+ * The type that a written table's files have for a column: text in the place of what Parquet lacks, lists for arrays. What is
+ * nested stays nested, since the text of an array quotes nothing and that of a UNION does not say which member it is. Parquet
+ * holds a UNION as a struct with a tag, and DuckDB casts its members back only as it casts unasked, so those are text as a whole.
  */
 export function storedType(tree: TypeTree): string {
-  return printType(tree, (part) => (holdsUnion(part) || isKeptByParquet(part) ? undefined : 'VARCHAR'))
+  return printType(tree, (part) => {
+    if (isKeptByParquet(part)) return undefined
+    if (part.kind === 'array') return `${storedType(part.element)}[]`
+    if (part.kind === 'union')
+      return printType(part, (member) => (member === part || isKeptByParquet(member) ? undefined : 'VARCHAR'))
+    return part.kind === 'scalar' || part.kind === 'enum' ? 'VARCHAR' : undefined
+  })
 }
 
 /** What to do about a type of which no file of a written table would give back all values; undefined where one does. */
@@ -143,7 +150,8 @@ export function unkeptHint(tree: TypeTree): string | undefined {
       if (tree.fields.some((field) => field.name === '')) return "name the fields of the struct: {'a': …} instead of row(…)"
       return firstHint(tree.fields)
     case 'union':
-      if (tree.fields.some((field) => holdsUnion(field.type))) return 'make the inner union a member of the outer one'
+      if (tree.fields.some((field) => hasPart(field.type, isUnion))) return 'make the inner union a member of the outer one'
+      if (tree.fields.some((field) => hasPart(field.type, isArrayOfTexts))) return 'make the array inside of the union a list'
       return firstHint(tree.fields)
   }
 }
@@ -152,6 +160,15 @@ function firstHint(fields: readonly { readonly type: TypeTree }[]): string | und
   return fields.map((field) => unkeptHint(field.type)).find((hint) => hint !== undefined)
 }
 
-function holdsUnion(tree: TypeTree): boolean {
-  return hasPart(tree, (part) => part.kind === 'union')
+function isUnion(tree: TypeTree): boolean {
+  return tree.kind === 'union'
+}
+
+/** An array whose text DuckDB may read as other values than those it was made of. */
+function isArrayOfTexts(tree: TypeTree): boolean {
+  return tree.kind === 'array' && hasPart(tree.element, isText)
+}
+
+function isText(tree: TypeTree): boolean {
+  return tree.kind === 'enum' || (tree.kind === 'scalar' && ['VARCHAR', 'BLOB', 'JSON'].includes(tree.name))
 }

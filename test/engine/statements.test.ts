@@ -24,6 +24,23 @@ describe('writes', () => {
     await expect(under.query('SELECT * FROM made')).rejects.toMatchObject({ code: 'NAME_NOT_FOUND' })
   })
 
+  it('appends arrays to a table that has them as text', async () => {
+    const write = await under.catalog.beginWrite('arrays', 'create', [{ name: 'a', type: 'VARCHAR[2]' }])
+    const path = join(write.folder, 'part-0.parquet')
+    await under.duckdb(`COPY (SELECT '[x, y]' AS a) TO '${path}' (FORMAT parquet)`)
+    await write.commit([{ path, rows: 1, bytes: 1 }])
+    await under.query("INSERT INTO arrays SELECT array_value('a, b', 'NULL')")
+    expect((await under.query('SELECT a, typeof(a) FROM arrays ORDER BY a')).rows).toEqual([
+      [['a, b', 'NULL'], 'VARCHAR[2]'],
+      [['x', 'y'], 'VARCHAR[2]'],
+    ])
+  })
+
+  it('refuses a union of which no file would give back the arrays', async () => {
+    const refused = under.query("CREATE TABLE lost AS SELECT union_value(a := array_value('a, b', 'z')) AS u")
+    await expect(refused).rejects.toMatchObject({ code: 'NOT_SUPPORTED', hint: 'make the array inside of the union a list' })
+  })
+
   it('does a write with an idempotency key once', async () => {
     await under.query('CREATE TABLE once AS SELECT 1 AS a')
     const options = { idempotencyKey: 'key-1' }

@@ -78,6 +78,18 @@ export const everyType: readonly (readonly [sql: string, json: unknown, csv?: st
   ['NULL::INTEGER[]', null, ''],
   ["[['a'], [], NULL]", [['a'], [], null], '"[[""a""],[],null]"'],
   ['[1.5, 2.5]::DOUBLE[2]', [1.5, 2.5], '"[1.5,2.5]"'],
+  ["array_value('NULL', ' lead')", ['NULL', ' lead'], undefined],
+  [
+    "[['a, b', NULL], ['''', '']]::VARCHAR[2][2]",
+    [
+      ['a, b', null],
+      ["'", ''],
+    ],
+    undefined,
+  ],
+  ["array_value('a, b'::ENUM('b', 'a, b'), NULL)", ['a, b', null], undefined],
+  ["{'a': array_value('a, b', 'z'), 'i': INTERVAL '1 day'}", { a: ['a, b', 'z'], i: 'P1D' }, undefined],
+  ["MAP {'k': array_value(TIMESTAMPTZ '2026-01-31 10:00:00+02')}", [['k', ['2026-01-31T08:00:00Z']]], undefined],
   ["{'b': 1, 'a': DATE '2026-01-31', '1': 9007199254740993}", { b: 1, a: '2026-01-31', 1: '9007199254740993' }, undefined],
   ["{'x': {'y': [TIMESTAMP '2026-01-31 10:00:00']}}", { x: { y: ['2026-01-31T10:00:00'] } }, undefined],
   ['row(1, 2)', [1, 2], '"[1,2]"'],
@@ -98,5 +110,6 @@ export const everyType: readonly (readonly [sql: string, json: unknown, csv?: st
   ['union_value(num := 5)::UNION(str VARCHAR, num INTEGER)', { num: 5 }, undefined],
   ["union_value(str := '5')::UNION(num INTEGER, str VARCHAR)", { str: '5' }, undefined],
   ["[union_value(i := INTERVAL '1 day')::UNION(h HUGEINT, i INTERVAL), NULL]", [{ i: 'P1D' }, null], undefined],
+  ['union_value(a := array_value(1, NULL))', { a: [1, null] }, undefined],
   ["{'a': union_value(e := 'b'::ENUM('a', 'b'))}", { a: { e: 'b' } }, undefined],
 ]
