@@ -1,3 +1,4 @@
+import { ForebayError } from '../model/errors.js'
 import type { SegmentId } from '../model/segment.js'
 import { type Database, inTransaction, isFaultOfValue, openDatabase, Statements } from './database.js'
 import { GraphDelta } from './graph-delta.js'
@@ -42,9 +43,15 @@ export class GraphDatabase {
     return this.graph.offset()
   }
 
-  /** Projects the next events, at most `count`; says how many there were. `until` leaves out events that happened later. */
+  /**
+   * Projects the next events, at most `count`; says how many there were. `until` leaves out events that happened later. Throws
+   * UNAVAILABLE when the next ones have left the log meanwhile: offsets have no gaps, so what follows them does not give the graph.
+   */
   advance(count: number, { keepMarks = true, until = Number.MAX_SAFE_INTEGER }: AdvanceOptions = {}): number {
     const events = this.#log.read(this.offset(), count)
+    if ((events[0]?.offset ?? this.#log.next()) > this.offset()) {
+      throw new ForebayError('UNAVAILABLE', 'the lineage log was truncated while it was read', { hint: 'ask again' })
+    }
     if (events.length > 0) this.#advance(events, { keepMarks, until })
     return events.length
   }

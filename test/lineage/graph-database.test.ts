@@ -28,6 +28,7 @@ function openBoth() {
   })
   return {
     graph,
+    log,
     record: (...events: readonly LineageEvent[]): void => {
       log.append(
         events.map(({ id }) => id),
@@ -130,4 +131,13 @@ it('forgets an eviction that waited for an origin until its event had left the l
     taskEvent('late', { base: [baseRead('S1', 't', [1])], at: noon - 1, output: output('d-unknown') }),
   )
   expect(verify()).toMatchObject({ identical: true })
+})
+
+it.each([[2], [5]])('refuses to go on over %i events that have left the log', (gone) => {
+  const { graph, log, record } = openBoth()
+  record(snapshotEvent('S1', 't', 2), ...[1, 2, 3, 4].map((n) => taskEvent(`t${n}`, { base: [baseRead('S1', 't', [1])] })))
+  graph.change(() => graph.clear())
+  log.sql.run('DELETE FROM log WHERE offset < ?', gone)
+  expect(() => graph.advance(5)).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }))
+  expect(graph.offset()).toBe(0)
 })
