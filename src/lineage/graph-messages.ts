@@ -28,4 +28,6 @@ export type FromGraph =
   /** Old events have left the log. */
   | { readonly type: 'truncated' }
   | { readonly type: 'set-aside'; readonly event: SetAsideEvent }
+  /** Work that nobody waits for has failed; it is tried again. */
+  | { readonly type: 'failure'; readonly error: ErrorRecord }
   | { readonly type: 'answer'; readonly request: number; readonly value?: unknown; readonly error?: ErrorRecord }

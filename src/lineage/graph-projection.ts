@@ -56,6 +56,7 @@ export class GraphProjection {
   #projectionTook = 0
   #pauseTimer: NodeJS.Timeout | undefined
   #upkeepDue = true
+  #upkeepFails = false
   #scheduled = false
   #closed = false
 
@@ -188,8 +189,16 @@ export class GraphProjection {
     const old = isOld(extent, limits, this.#now) ? offsetAt(this.#log, this.#now - limits.eventAgeMsMax) : 0
     const upTo = Math.max(excess === 0 ? 0 : from + excess, old)
     if (upTo <= from) return false
-    this.#queueTruncation(upTo, () => {})
+    this.#queueTruncation(upTo, (error) => this.#tellUpkeep(error))
     return true
+  }
+
+  /** A log that cannot be truncated grows: told once, until it can. */
+  #tellUpkeep(error: unknown): void {
+    if (error !== undefined && !this.#upkeepFails) {
+      this.#send({ type: 'failure', error: toErrorRecord(fromSqliteError(error, 'a checkpoint of the lineage graph')) })
+    }
+    this.#upkeepFails = error !== undefined
   }
 
   #queueTruncation(upTo: number, done: Done): void {

@@ -54,4 +54,5 @@ export type FromRecorder =
   | { readonly type: 'settled'; readonly upTo: number; readonly error?: ErrorRecord }
   | { readonly type: 'answer'; readonly request: number; readonly value?: unknown; readonly error?: ErrorRecord }
   | { readonly type: 'set-aside'; readonly event: SetAsideEvent }
+  | { readonly type: 'failure'; readonly error: ErrorRecord }
   | { readonly type: 'progress'; readonly lag: Readonly<Record<string, number>>; readonly stats: RecorderStats }

@@ -43,7 +43,10 @@ export interface RecorderOptions {
   readonly clock?: Clock
   readonly limits?: Partial<RecorderLimits>
   readonly stores?: readonly StoreConfiguration[]
-  /** Called when the thread dies: every call that waits rejects with UNAVAILABLE, and later ones until another thread has opened the log. */
+  /**
+   * Called when the thread dies: every call that waits rejects with UNAVAILABLE, and later ones until another thread has opened the log.
+   * Also called, once until it succeeds, when the log cannot be truncated.
+   */
   readonly onFailure?: (error: Error) => void
   /** Called for each event that no graph can take, with the reason; the others go on without it. */
   readonly onSetAside?: (event: SetAsideEvent) => void

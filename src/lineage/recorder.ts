@@ -205,6 +205,7 @@ class ThreadRecorder implements Recorder {
 
   #receive(message: Exclude<FromRecorder, Opening>): void {
     if (message.type === 'set-aside') this.#onSetAside?.(message.event)
+    else if (message.type === 'failure') this.#onFailure?.(fromErrorRecord(message.error))
     else if (message.type === 'settled') this.#settle(message.upTo, message.error && fromErrorRecord(message.error))
     else if (message.type === 'progress') {
       this.#lag = message.lag
