@@ -353,3 +353,33 @@ describe('a run with too many edges', () => {
     expect(edges).toHaveLength(400 + 3 + 3 * 400)
   })
 })
+
+it('takes a text with a NUL for none, wherever an event names something', () => {
+  const bad = 'b\0x'
+  const input = { type: 'DATASET', namespace: 'db', name: bad }
+  const facets = {
+    symlinks: facet({ identifiers: [{ namespace: 'db', name: bad, type: 'TABLE' }] }),
+    version: facet({ datasetVersion: '1\0x' }),
+    columnLineage: facet({
+      fields: {
+        a: {
+          inputFields: [
+            { namespace: 'db', name: bad, field: 'a' },
+            { namespace: 'db', name: 'in', field: 'a\0x' },
+          ],
+        },
+        'c\0x': { inputFields: [{ namespace: 'db', name: 'in', field: 'a' }] },
+      },
+    }),
+    lineage: facet({ inputs: [input], fields: { 'c\0x': { inputs: [{ ...input, name: 'in', field: 'a' }] } } }),
+  }
+  const parent = facet({ run: { runId: uuid(9) }, job: { namespace: 'ns', name: bad } })
+  const event = runEvent({ inputs: [dataset('in')], outputs: [dataset('out', { facets })], runFacets: { parent } })
+  const { graph, vertices } = open(logged(event))
+  const rows = (sql: string): unknown[] => graph.database.prepare(sql).all()
+  expect(rows('SELECT name FROM ol_datasets ORDER BY name')).toEqual([{ name: 'in' }, { name: 'out' }])
+  expect(rows('SELECT parent FROM ol_jobs')).toEqual([{ parent: null }])
+  expect(rows('SELECT * FROM ol_symlinks')).toEqual([])
+  expect(rows('SELECT field FROM ol_columns')).toEqual([])
+  expect(vertices.flatMap((vertex) => ('version' in vertex ? [vertex.version] : []))).toEqual([null, null])
+})

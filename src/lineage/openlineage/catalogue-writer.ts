@@ -21,6 +21,7 @@ import {
   type Facets,
   facetOf,
   isDeletion,
+  isText,
   type OpenLineageEvent,
   parentOf,
 } from './open-lineage-event.js'
@@ -294,7 +295,7 @@ function aliasesOf(dataset: EventDataset): DatasetReference[] {
   if (!Array.isArray(symlinks)) return []
   return symlinks.slice(0, symlinksMax).flatMap((identifier: unknown) => {
     const { namespace, name } = (identifier ?? {}) as Record<string, unknown>
-    return typeof namespace === 'string' && typeof name === 'string' ? [{ namespace, name }] : []
+    return isText(namespace) && isText(name) ? [{ namespace, name }] : []
   })
 }
 

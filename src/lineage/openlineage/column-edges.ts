@@ -1,7 +1,7 @@
 /** Column lineage of one output, from its `columnLineage` facet and from explicit lineage, in one form. */
 import { everyField } from './catalogue-schema.js'
 import { type ExplicitTarget, explicitOf } from './explicit-lineage.js'
-import { type DatasetReference, type EventDataset, facetOf, isDeletion } from './open-lineage-event.js'
+import { type DatasetReference, type EventDataset, facetOf, isDeletion, isText } from './open-lineage-event.js'
 
 export interface ColumnEdge {
   readonly field: string
@@ -47,7 +47,7 @@ class Edges {
   add(field: string, input: unknown, old: { readonly type: unknown; readonly description: unknown } | undefined): void {
     if (typeof input !== 'object' || input === null || this.found.length >= edgesMax) return
     const { namespace, name, field: fromField, transformations } = input as Record<string, unknown>
-    if (typeof namespace !== 'string' || typeof name !== 'string' || typeof fromField !== 'string') return
+    if (!isText(field) || !isText(namespace) || !isText(name) || !isText(fromField)) return
     const edge = { field, from: { namespace, name }, fromField }
     const given = Array.isArray(transformations)
       ? transformations.filter((each) => typeof each === 'object' && each !== null)
@@ -70,5 +70,5 @@ class Edges {
 }
 
 function text(value: unknown): string {
-  return typeof value === 'string' ? value : ''
+  return isText(value) ? value : ''
 }

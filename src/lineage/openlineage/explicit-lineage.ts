@@ -1,5 +1,12 @@
 /** The explicit `lineage` facet: a producer that knows which input went into which output says so, for datasets and fields. */
-import { type DatasetReference, type EventDataset, facetOf, isDeletion, type OpenLineageEvent } from './open-lineage-event.js'
+import {
+  type DatasetReference,
+  type EventDataset,
+  facetOf,
+  isDeletion,
+  isText,
+  type OpenLineageEvent,
+} from './open-lineage-event.js'
 
 /** One target of explicit lineage, with what flowed into it. */
 export interface ExplicitTarget {
@@ -43,6 +50,7 @@ function sourcesOf({ inputs, fields }: Readonly<Record<string, unknown>>): Expli
   const sources = inputsOf(inputs)
   if (typeof fields === 'object' && fields !== null) {
     for (const [toField, entry] of Object.entries(fields)) {
+      if (!isText(toField)) continue
       const given = (entry as { readonly inputs?: unknown } | null)?.inputs
       sources.push(...inputsOf(given).map((source) => ({ ...source, toField })))
     }
@@ -54,7 +62,7 @@ function inputsOf(value: unknown): ExplicitSource[] {
   return records(value).flatMap((input) => {
     if (input.type === 'JOB' || !isReference(input)) return []
     const { namespace, name, field, transformations } = input
-    return [{ namespace, name, ...(typeof field === 'string' ? { field } : {}), transformations }]
+    return [{ namespace, name, ...(isText(field) ? { field } : {}), transformations }]
   })
 }
 
@@ -64,5 +72,5 @@ function records(value: unknown): Record<string, unknown>[] {
 }
 
 function isReference(value: Record<string, unknown>): value is Record<string, unknown> & DatasetReference {
-  return typeof value.namespace === 'string' && typeof value.name === 'string'
+  return isText(value.namespace) && isText(value.name)
 }

@@ -1,6 +1,6 @@
 import type { NodeId } from '../../model/node.js'
 import { type SegmentId, stableHash } from '../../model/segment.js'
-import { type DatasetReference, type EventDataset, facetOf } from './open-lineage-event.js'
+import { type DatasetReference, type EventDataset, facetOf, isText } from './open-lineage-event.js'
 
 const rememberedMax = 50_000
 const ids = new Map<string, string>()
@@ -24,7 +24,7 @@ export const jobPrefix = 'job:'
 /** The version that a dataset is said to have. */
 export function datasetVersion(dataset: EventDataset): string | null {
   const version = facetOf(dataset.facets, 'version')?.datasetVersion
-  return typeof version === 'string' && version !== '' ? version : null
+  return isText(version) && version !== '' ? version : null
 }
 
 /** The shape of what a job does, for edges. */

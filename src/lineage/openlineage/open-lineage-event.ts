@@ -53,12 +53,15 @@ const deletion = '_deleted'
 /** Whether a facet says that what was known under its name is gone. */
 export const isDeletion = (facet: Facets): boolean => facet[deletion] === true
 
+/** Whether a value is a text that can be kept. What keeps texts takes NUL for their end, so that two of them would become one. */
+export const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0')
+
 /** The run and the job that started this run, as its `parent` facet says. */
 export function parentOf(event: OpenLineageEvent): { readonly run: string; readonly job: DatasetReference } | undefined {
   const facet = facetOf(event.run?.facets, 'parent')
   const run = facetOf(facet, 'run')?.runId
   const { namespace, name } = facetOf(facet, 'job') ?? {}
-  if (typeof run !== 'string' || typeof namespace !== 'string' || typeof name !== 'string') return undefined
+  if (!isText(run) || !isText(namespace) || !isText(name)) return undefined
   return { run, job: { namespace, name } }
 }
 
