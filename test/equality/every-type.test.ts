@@ -186,8 +186,13 @@ describe('in a written table', () => {
     const indexes = [...kept.keys()].filter((index) => !tooLong[index])
     const path = join(root, 'answer.parquet')
     writeFileSync(path, await answer('application/vnd.apache.parquet', indexes))
+    const described = await duckdb.runAndReadAll('DESCRIBE SELECT * EXCLUDE id FROM typed')
+    const types = described.getRowsJson().map(([, type]) => String(type))
     const texts = indexes.map((index) => `c${index}::VARCHAR`).join()
-    expect(await expected(`SELECT ${texts} FROM '${path}'`)).toEqual(await expected(`SELECT ${texts} FROM typed`))
+    // Parquet has lists where DuckDB has arrays, whose texts quote nothing.
+    const isArray = (type: string | undefined): type is string => type !== undefined && /^(?!UNION).*\[\d+\]/.test(type)
+    const read = indexes.map((index) => (isArray(types[index]) ? `c${index}::${types[index]}::VARCHAR` : `c${index}::VARCHAR`))
+    expect(await expected(`SELECT ${read} FROM '${path}'`)).toEqual(await expected(`SELECT ${texts} FROM typed`))
     for (const index of kept.keys()) {
       if (tooLong[index]) await expect(answer('application/vnd.apache.parquet', [index])).rejects.toThrow('QUERY_FAILED')
     }
