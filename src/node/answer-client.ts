@@ -4,7 +4,7 @@
  * stream and the statement goes on only as fast as the reader takes it.
  */
 import { createReadStream } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import type { DuckDBDataChunk, DuckDBType } from '@duckdb/node-api'
 import { ForebayError } from '../model/errors.js'
 import type { TaskOutput } from '../model/messages.js'
@@ -42,7 +42,7 @@ const contentTypes = {
 
 /**
  * Runs the statement as far as is needed to know whether its answer is small. `isSmall` says that this is known beforehand, and
- * `temporary` is where a Parquet answer is written.
+ * `temporary` is where a Parquet answer is written; the caller removes it when the answer has been read.
  */
 export async function answerClient(
   session: Session,
@@ -138,30 +138,14 @@ async function encoderFor(output: ClientOutput, types: readonly DuckDBType[]): P
 
 /** DuckDB writes Parquet only as a file, so the answer is whole before its first byte goes out. */
 async function answerParquet(session: Session, sql: string, output: ClientOutput, temporary: string): Promise<Answer> {
-  try {
-    const copy = `COPY (${parquetSql(sql, output.columns)}) TO ${quoteText(temporary)} (FORMAT parquet)`
-    const tooLarge = (): ForebayError => resultTooLarge(output)
-    const [row] = await boundedWrite(session, temporary, output.resultBytesMax, tooLarge, () => session.rows(copy))
-    const rows = Number(row?.[0] ?? 0)
-    const bytes = await fileBytes(temporary)
-    if (bytes <= output.inlineBytesMax) {
-      const inline = await readFile(temporary)
-      await rm(temporary, { force: true })
-      return { size: 'small', rows, inline }
-    }
-    return { size: 'large', rows: () => rows, source: { contentType: contentTypes.parquet, pieces: () => filePieces(temporary) } }
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
-}
-
-async function* filePieces(path: string): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const piece of createReadStream(path, { highWaterMark: 1 << 18 })) yield piece as Buffer
-  } finally {
-    await rm(path, { force: true })
-  }
+  const copy = `COPY (${parquetSql(sql, output.columns)}) TO ${quoteText(temporary)} (FORMAT parquet)`
+  const tooLarge = (): ForebayError => resultTooLarge(output)
+  const [row] = await boundedWrite(session, temporary, output.resultBytesMax, tooLarge, () => session.rows(copy))
+  const rows = Number(row?.[0] ?? 0)
+  const bytes = await fileBytes(temporary)
+  if (bytes <= output.inlineBytesMax) return { size: 'small', rows, inline: await readFile(temporary) }
+  const pieces = (): AsyncIterable<Uint8Array> => createReadStream(temporary, { highWaterMark: 1 << 18 })
+  return { size: 'large', rows: () => rows, source: { contentType: contentTypes.parquet, pieces } }
 }
 
 function refuseTooLarge(bytes: number, output: ClientOutput): void {

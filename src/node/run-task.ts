@@ -2,6 +2,7 @@
  * One task from its message to its outcome: inputs here, one statement, one output, unchanged inputs. Then, after the outcome has
  * been sent: everything released, the answer kept as a segment where that is worth it, and the lineage event.
  */
+import { rm } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { ForebayError, toErrorRecord } from '../model/errors.js'
 import type { LineageOutput, TaskEvent } from '../model/lineage-event.js'
@@ -105,14 +106,33 @@ class TaskRun {
           throw new ForebayError('INTERNAL', 'an answer is not published')
       }
     })
-    await this.#inputs?.checkUnchanged()
-    this.#task.throwIfStopped()
+    try {
+      await this.#inputs?.checkUnchanged()
+      this.#task.throwIfStopped()
+    } catch (error) {
+      await this.#withdraw(result)
+      throw error
+    }
     this.#finish(result)
     this.#record(lineageOutput(result))
   }
 
+  /** Removes what was published: of a task that fails nobody learns its path. */
+  async #withdraw(result: TaskResult): Promise<void> {
+    if (result.to === 'segment') await this.#tools.spool.drop([basename(result.stored.path)])
+    if (result.to === 'pack') await rm(result.pack.path, { force: true })
+  }
+
   async #answer(session: Session, sql: string, output: ClientOutput): Promise<void> {
     const temporary = this.#tools.spool.passingPath('result.parquet')
+    try {
+      await this.#answerBy(temporary, session, sql, output)
+    } finally {
+      if (output.format === 'parquet') await rm(temporary, { force: true })
+    }
+  }
+
+  async #answerBy(temporary: string, session: Session, sql: string, output: ClientOutput): Promise<void> {
     const answer = await this.#reading(() =>
       answerClient(session, sql, output, temporary, isSmallAnswer(this.#task.message, output), () => this.#task.throwIfStopped()),
     )

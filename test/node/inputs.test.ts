@@ -1,6 +1,7 @@
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { TaskOutput } from '../../src/model/messages.js'
 import type { BaseSegment, Column } from '../../src/model/segment.js'
 import { baseInput, baseSegment, duckdb, jsonRowsOf, NodeUnderTest, task, testFolder, toClient } from './node-under-test.js'
 
@@ -175,6 +176,28 @@ describe('a file', () => {
     writeFileSync(`${path}.new`, readFileSync(path))
     renameSync(`${path}.new`, path)
     expect((await outcome).error.code).toBe('SEGMENT_CHANGED')
+  })
+
+  it.each(['segment', 'pack'] as const)('that changes while a %s is made of it leaves none', async (to) => {
+    const path = await file('meanwhile.parquet', 'SELECT range AS i FROM range(1000)')
+    const segment = baseSegment(path, 1000)
+    const packPath = join(folder.path, 'packs', 'p-late.duckdb')
+    const pack = { id: 'p-late', dataset: 'data', path: packPath, columns: ['n'], types: ['BIGINT'], ordinalColumn: 'o' }
+    const output: TaskOutput =
+      to === 'segment'
+        ? { to, segment: 'd-late', columns: [{ name: 'n', type: 'BIGINT' }] }
+        : { to, pack: { ...pack, segments: [segment.id] } }
+    const counted = to === 'segment' ? 'count(*) AS n' : 'count(*) AS n, 0 AS o'
+    const slow = task(`SELECT ${counted} FROM __fb0, range(200000) WHERE i * range <> 7`, output, [
+      baseInput('__fb0', [i], [segment]),
+    ])
+    const outcome = node.failed(slow)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    writeFileSync(`${path}.new`, readFileSync(path))
+    renameSync(`${path}.new`, path)
+    expect((await outcome).error.code).toBe('SEGMENT_CHANGED')
+    expect(existsSync(packPath)).toBe(false)
+    expect(readdirSync(join(node.configuration.folder, 'spool'))).toEqual([])
   })
 
   it.each([

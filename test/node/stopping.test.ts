@@ -78,6 +78,18 @@ describe('cancel', () => {
     await node.finished(task('SELECT 1', toClient([])))
   })
 
+  it('of a Parquet answer that nobody has fetched removes its file', async () => {
+    const node = await open()
+    const columns = [{ name: 'a', type: 'BIGINT' }]
+    const large = task('SELECT range AS a FROM range(1000)', toClient(columns, { format: 'parquet', inlineBytesMax: 1 }))
+    await node.finished(large)
+    const passing = join(node.configuration.folder, 'passing')
+    expect(readdirSync(passing)).toHaveLength(1)
+    node.send({ type: 'cancel', taskId: large.taskId })
+    await node.next('stream-ended', ({ taskId }) => taskId === large.taskId)
+    expect(readdirSync(passing)).toEqual([])
+  })
+
   it('of a task that is not here changes nothing', async () => {
     const node = await open()
     node.send({ type: 'cancel', taskId: 'nobody' })
