@@ -52,7 +52,11 @@ export function makeSnapshot({ dataset, files, schema, partitioned, createdAt }:
     )
     for (const range of file.facts.ranges) {
       const segment = makeSegment(dataset, segments.length, file, range, columns, partition)
-      segments.push(schema.mixed ? { ...segment, fileSchema: schemaOf(file.facts.columns) } : segment)
+      const { columns: own } = file.facts
+      const zoneCasts = zoneCastsOf(own, schema.columns)
+      segments.push(
+        schema.mixed ? { ...segment, fileSchema: schemaOf(own), ...(zoneCasts.length > 0 && { zoneCasts }) } : segment,
+      )
     }
   })
   const description = JSON.stringify([dataset, columns, partitionColumns, schema.mixed])
@@ -117,6 +121,16 @@ function schemaOf(columns: readonly Column[]): string {
     columns.map(({ name, type }) => `${foldName(name)} ${type}`),
     8,
   )
+}
+
+const hasZone = /WITH TIME ZONE/
+
+function zoneCastsOf(own: readonly Column[], columns: readonly Column[]): readonly string[] {
+  const types = new Map(own.map(({ name, type }) => [foldName(name), type]))
+  return columns.flatMap(({ name, type }) => {
+    const from = types.get(foldName(name)) ?? type
+    return from !== type && (hasZone.test(from) || hasZone.test(type)) ? [name] : []
+  })
 }
 
 function makeSegment(

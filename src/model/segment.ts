@@ -50,6 +50,8 @@ export interface BaseSegment {
   readonly statistics: ByName<ColumnStatistics>
   /** Equal for files of equal columns and types; only where those of the dataset differ. */
   readonly fileSchema?: string
+  /** Columns that the file has in another type than the dataset, so that their values depend on the query's time zone. */
+  readonly zoneCasts?: readonly string[]
 }
 
 /** What a dataset was at one moment: an ordered list of base segments. A query pins one per dataset. */

@@ -99,9 +99,13 @@ export class PackRegistry {
     )
   }
 
-  /** Serves a read from the fewest packs that hold all of its columns in their types; each segment comes from one place. */
+  /**
+   * Serves a read from the fewest packs that hold all of its columns in their types; each segment comes from one place. A pack knows
+   * no query's time zone, so what is cast by it comes from the file.
+   */
   choose(dataset: string, columns: readonly Column[], segments: readonly BaseSegment[]): TierChoice {
-    const open = new Map(segments.map((segment) => [segment.id, segment]))
+    const zoned = (segment: BaseSegment): boolean => columns.some(({ name }) => segment.zoneCasts?.includes(name))
+    const open = new Map(segments.flatMap((segment) => (zoned(segment) ? [] : [[segment.id, segment] as const])))
     const packed: TierChoice['packed'][number][] = []
     const serves = this.packs().filter(
       (pack) => pack.dataset === dataset && columns.every(({ name, type }) => pack.types[pack.columns.indexOf(name)] === type),
@@ -123,7 +127,7 @@ export class PackRegistry {
       })
       for (const segment of served) open.delete(segment.id)
     }
-    return { packed, unpacked: segments.filter((segment) => open.has(segment.id)) }
+    return { packed, unpacked: segments.filter((segment) => open.has(segment.id) || zoned(segment)) }
   }
 
   /** Counts a use, for the value of keeping it. */

@@ -46,6 +46,33 @@ it('reads no pack in which a column has another type', async () => {
   expect(ours).toEqual(plain)
 })
 
+it.each(['TIMESTAMP', 'VARCHAR'])(
+  'reads moments in the time zone of the query where another file has %s: no pack',
+  async (type) => {
+    const table = `moments_${type.toLowerCase()}`
+    const moment = (name: string, as: string) =>
+      put(table, name, `SELECT 1 AS k, '2024-07-01 12:00:00'::${as} AS ts FROM range(1000)`)
+    await moment('a', type)
+    await moment('b', 'TIMESTAMPTZ')
+    const timeZone = 'Europe/Berlin'
+    const sql = 'SELECT k, min(ts)::VARCHAR AS first, max(ts)::VARCHAR AS last FROM $T GROUP BY k'
+    await under.duckdb(`SET TimeZone = '${timeZone}'`)
+    try {
+      for (let round = 0; round < 3; round++) {
+        const { ours, plain } = await both(table, sql, { reuse: false, timeZone })
+        expect(ours).toEqual(plain)
+      }
+      for (let round = 0; round < 3; round++) await both(table, 'SELECT sum(k) FROM $T', { reuse: false })
+      await until(() => under.engine.packs().some(({ dataset }) => dataset === table), 'a pack')
+      const { ours, plain } = await both(table, sql, { reuse: false, timeZone })
+      expect(ours).toEqual(plain)
+      expect(under.engine.packs().flatMap(({ dataset, columns }) => (dataset === table ? columns : []))).toEqual(['k'])
+    } finally {
+      await under.duckdb(`SET TimeZone = 'UTC'`)
+    }
+  },
+)
+
 it.each(['never', 'always'] as const)(
   'casts each file to the type of the table, whatever is read with it: tree %s',
   async (tree) => {

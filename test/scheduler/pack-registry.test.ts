@@ -72,6 +72,15 @@ test('serves nothing from a pack in which a column has another type than it has 
   expect([choose('INTEGER'), choose('DOUBLE')]).toEqual([1, 0])
 })
 
+test('serves no column of a segment that each query casts by its own time zone', async () => {
+  const { build, registry } = await setUp()
+  await build('p-1', ['a', 'b'], ['s1', 's2'])
+  const segments = [segment('s1'), { ...segment('s2'), zoneCasts: ['b'] }]
+  const unpacked = (...names: readonly string[]) =>
+    registry.choose('orders', integers(...names), segments).unpacked.map(({ id }) => id)
+  expect([unpacked('a'), unpacked('a', 'b')]).toEqual([[], ['s2']])
+})
+
 test('takes up the packs of a former run and removes leftovers', async () => {
   const first = await setUp()
   await first.build('p-1', ['a'], ['s1'])

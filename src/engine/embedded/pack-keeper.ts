@@ -133,9 +133,12 @@ export class PackKeeper {
    */
   #wish({ dataset, columns, alongside, segments }: HotColumns): PackWish {
     const wanted = new Set(segments)
-    const read = this.#parts.catalog.current(dataset)?.segments.filter((segment) => wanted.has(segment.id)) ?? []
+    const snapshot = this.#parts.catalog.current(dataset)
+    const read = snapshot?.segments.filter((segment) => wanted.has(segment.id)) ?? []
+    const packable = packableColumns(snapshot)
     let budget = sourceBytesOf(read, columns)
     const taken = alongside.filter((column) => {
+      if (!packable.has(column)) return false
       const bytes = sourceBytesOf(read, [column])
       if (bytes > budget) return false
       budget -= bytes
@@ -152,9 +155,9 @@ export class PackKeeper {
     wish: PackWish,
     snapshot: Snapshot,
   ): { readonly segments: readonly BaseSegment[]; readonly columns: readonly string[]; readonly superseded: readonly Pack[] } {
-    const known = new Set(snapshot.columns.map((column) => column.name))
+    const packable = packableColumns(snapshot)
     const wanted = new Set(wish.segments)
-    const wishColumns = wish.columns.filter((column) => known.has(column))
+    const wishColumns = wish.columns.filter((column) => packable.has(column))
     const wished = snapshot.segments.filter((segment) => wanted.has(segment.id))
     const { unpacked } = this.#parts.packs.choose(wish.dataset, columnsOf(snapshot, wishColumns), wished)
     if (unpacked.length === 0 || wishColumns.length === 0) return { segments: [], columns: [], superseded: [] }
@@ -162,7 +165,10 @@ export class PackKeeper {
     const superseded = this.#parts.packs
       .packs()
       .filter((pack) => pack.dataset === wish.dataset && pack.segments.some((id) => open.has(id)))
-    const columns = new Set([...wishColumns, ...superseded.flatMap((pack) => pack.columns.filter((column) => known.has(column)))])
+    const columns = new Set([
+      ...wishColumns,
+      ...superseded.flatMap((pack) => pack.columns.filter((column) => packable.has(column))),
+    ])
     for (const id of superseded.flatMap((pack) => pack.segments)) open.add(id)
     return { segments: snapshot.segments.filter((segment) => open.has(segment.id)), columns: [...columns].toSorted(), superseded }
   }
@@ -323,6 +329,12 @@ export class PackKeeper {
     )
     await packs.dropStale((segment) => current.has(segment))
   }
+}
+
+/** What each query casts by its own time zone cannot be packed: a pack is for all of them. */
+function packableColumns(snapshot: Snapshot | undefined): ReadonlySet<string> {
+  const zoned = new Set(snapshot?.segments.flatMap((segment) => segment.zoneCasts ?? []))
+  return new Set(snapshot?.columns.flatMap(({ name }) => (zoned.has(name) ? [] : [name])))
 }
 
 /** Those of the names, in the order of the snapshot. */
