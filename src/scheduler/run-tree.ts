@@ -29,6 +29,10 @@ export interface TreeWork {
   readonly source: (stored: StoredSegment, reader: NodeId) => DerivedSource
   readonly question: Omit<TreeQuestion, 'partials' | 'rows' | 'bytes'>
   readonly onPartial: (leaf: LeafWork, stored: StoredSegment, outcome: TaskOutcome) => void
+  /** Told of what an aggregator made, which is read by the next level alone. */
+  readonly onMerged: (stored: StoredSegment) => void
+  /** Told of what the slower of two attempts has made after all, which nobody reads. */
+  readonly onUnused: (stored: StoredSegment) => void
   /** Told the widths of the aggregator levels before the first one starts. */
   readonly onShape: (widths: readonly number[]) => void
 }
@@ -88,7 +92,9 @@ async function mergeUp(
       const node = nodes[index] ?? ''
       const taskId = `${context.queryId}-a${depth + 1}-${index + 1}`
       const sources = group.map((stored) => work.source(stored, node))
-      return storedOf(await runTask(ofRound(work.aggregator(taskId, sources), round), node, inGroup))
+      const stored = storedOf(await runTask(ofRound(work.aggregator(taskId, sources), round), node, inGroup))
+      work.onMerged(stored)
+      return stored
     })
     busy.push(...nodes)
   }
@@ -127,7 +133,8 @@ async function runLeaves(
   const finishedMs: number[] = []
   return together(work.leaves, context, async (leaf, _, inGroup) => {
     const startedAt = performance.now()
-    const outcome = await hedged({ ...leaf, task: ofRound(leaf.task, round) }, work.leaves.length, finishedMs, inGroup)
+    const inRound = { ...leaf, task: ofRound(leaf.task, round) }
+    const outcome = await hedged(inRound, work.leaves.length, finishedMs, inGroup, work.onUnused)
     finishedMs.push(performance.now() - startedAt)
     if (outcome.node !== leaf.node) slow.add(leaf.node)
     const stored = storedOf(outcome)
@@ -142,7 +149,13 @@ function ofRound(task: TaskDraft, round: number): TaskDraft {
 }
 
 /** Runs a leaf, and once more elsewhere when it is slow beside the others; the first outcome wins and ends the other. */
-async function hedged(leaf: LeafWork, leaves: number, finishedMs: readonly number[], context: TaskContext): Promise<TaskOutcome> {
+async function hedged(
+  leaf: LeafWork,
+  leaves: number,
+  finishedMs: readonly number[],
+  context: TaskContext,
+  onUnused: TreeWork['onUnused'],
+): Promise<TaskOutcome> {
   if (leaves < 3) return runTask(leaf.task, leaf.node, context)
   const startedAt = performance.now()
   const over = new AbortController()
@@ -150,18 +163,23 @@ async function hedged(leaf: LeafWork, leaves: number, finishedMs: readonly numbe
   let timer: NodeJS.Timeout | undefined
   try {
     return await new Promise<TaskOutcome>((resolve, reject) => {
+      const take = (outcome: TaskOutcome): void => {
+        if (over.signal.aborted) return onUnused(storedOf(outcome))
+        over.abort(new ForebayError('CANCELLED', 'another attempt of the same task was faster'))
+        resolve(outcome)
+      }
       // The first attempt's own error ends the leaf: the second would meet it too. The second one's error proves nothing.
-      runTask(leaf.task, leaf.node, either).then(resolve, reject)
+      runTask(leaf.task, leaf.node, either).then(take, reject)
       timer = setInterval(() => {
         if (!isSlow(performance.now() - startedAt, finishedMs, leaves)) return
         clearInterval(timer)
-        runAgain(leaf, either).then(resolve, () => {})
+        runAgain(leaf, either).then(take, () => {})
       }, 100)
       timer.unref()
     })
   } finally {
     clearInterval(timer)
-    over.abort(new ForebayError('CANCELLED', 'another attempt of the same task was faster'))
+    over.abort(new ForebayError('CANCELLED', 'the other attempt of the same task has ended'))
   }
 }
 

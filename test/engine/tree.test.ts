@@ -1,3 +1,5 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { TaskEvent } from '../../src/model/lineage-event.js'
 import { openUnderTest, requestOf, type UnderTest, until } from './engine-under-test.js'
@@ -58,6 +60,18 @@ describe('a tree', () => {
         .map((task) => task.output?.segment)
         .toSorted(),
     )
+  })
+
+  it('keeps no file of what an aggregator made for it', async () => {
+    const { status } = await under.query('SELECT k, max(v) AS m FROM lake GROUP BY k', { tree: 'always' })
+    expect(status.actual?.levels).toBe(3)
+    await until(() => under.recorder.tasks(status.queryId).length >= status.tasks.length, 'lineage of every task')
+    const passing = under.recorder
+      .tasks(status.queryId)
+      .flatMap(({ role, output }) => (role === 'aggregator' ? [output?.segment ?? ''] : []))
+    const nodes = join(under.stateFolder, 'nodes')
+    const files = () => readdirSync(nodes).flatMap((node) => readdirSync(join(nodes, node, 'spool')))
+    await until(() => !files().some((name) => passing.includes(name.split('.')[0] ?? '')), 'the end of its files', 5_000)
   })
 
   it('has two levels for few groups', async () => {

@@ -4,7 +4,7 @@ import { EmbeddedTaskQueue } from '../../src/queue/embedded/embedded-task-queue.
 import { Dispatcher } from '../../src/scheduler/dispatcher.js'
 import { Quarantine } from '../../src/scheduler/quarantine.js'
 import type { TaskContext, TaskDraft } from '../../src/scheduler/run-task.js'
-import { type LeafWork, runTree } from '../../src/scheduler/run-tree.js'
+import { type LeafWork, runTree, type TreeWork } from '../../src/scheduler/run-tree.js'
 import { FakeFleet } from './fake-fleet.js'
 
 /** Ready nodes of two slots each, and the context of a query on them. */
@@ -36,6 +36,7 @@ export async function runQuery(
   segments: readonly string[],
   nodes: readonly string[],
   context: TaskContext,
+  onUnused: TreeWork['onUnused'] = () => {},
 ): Promise<string[]> {
   const draft = (
     taskId: string,
@@ -89,6 +90,8 @@ export async function runQuery(
       source: (stored) => ({ stored, url: '', via: 'file', tier: 'remote' }),
       question: { mode: 'always', fanInMax: 3, aggregateRowsMin: 8, mergeBytesMax: 1e9 },
       onPartial: () => {},
+      onMerged: () => {},
+      onUnused,
       onShape: () => {},
     },
     context,

@@ -162,6 +162,7 @@ export class EmbeddedEngine implements Engine {
       emit,
       onError,
       whenStored: (taskId, take) => this.#replies.whenStored(taskId, take),
+      discard: (stored) => this.#derivedKeeper.discard(stored),
       streamEnd: (node, taskId) => this.#replies.streamEnd(node, taskId),
       parquetRead: (segment, columns) => this.#checksumKeeper.read(segment, columns),
       queueAway: () => (queue.status().connected ? undefined : `queue: ${queue.status().detail ?? 'not connected'}`),

@@ -56,6 +56,8 @@ export interface EngineParts {
   readonly onError: (error: unknown) => void
   /** Told what to do when the answer of a task has been stored after its outcome. */
   readonly whenStored: (taskId: string, take: (stored: StoredSegment) => void) => void
+  /** Removes a file of a derived segment that nobody will look for. */
+  readonly discard: (stored: StoredSegment) => void
   /** Resolves with the end of a streamed answer. */
   readonly streamEnd: (node: NodeId, taskId: string) => Promise<StreamEnd>
   /** A task read these columns of a segment's file, so that their checksums can be recorded. */

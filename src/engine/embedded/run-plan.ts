@@ -211,7 +211,10 @@ function whenRead(parts: EngineParts, { taskId, node, result }: TaskOutcome, rel
 /** Forgets derived segments whose bytes are not what they should be. */
 function loseStored(parts: EngineParts, segments: readonly StoredSegment[]): void {
   if (segments.length === 0) return
-  for (const segment of segments) parts.derived.lose(segment.id)
+  for (const segment of segments) {
+    parts.derived.lose(segment.id)
+    parts.discard(segment)
+  }
   parts.lineage.evicted(segments)
 }
 
@@ -232,6 +235,7 @@ async function runSplit(
   const rest = read === undefined ? [] : segmentsOf(read, draft.snapshot(read)).filter((segment) => open.has(segment.id))
   const leaves = rest.length === 0 && cover.found.length > 0 ? [] : leafTasks(draft, work, workKey, rest, ready)
   const made: { stored: StoredSegment; covers: readonly SegmentId[]; savedMs: number }[] = []
+  const merged: StoredSegment[] = []
   const coverOf = new Map(leaves.map((leaf) => [leaf.task.taskId, leaf.covers]))
   for (const { id } of cover.found) parts.derived.pin(id)
   progress.expect([
@@ -241,6 +245,7 @@ async function runSplit(
   accounts.levels = leaves.length > 0 ? 2 : 1
   const release = (): void => {
     for (const { id } of cover.found) parts.derived.unpin(id)
+    for (const stored of merged) parts.discard(stored)
     if (!draft.plan.repeatable) return
     // The newest first: where leaves had to run again, what they made before was damaged, and goes as a duplicate.
     for (const { stored, covers, savedMs } of made.toReversed()) parts.derived.add({ stored, work: workKey, covers, savedMs })
@@ -260,6 +265,8 @@ async function runSplit(
           parts.leafMemory.partial(workKey, stored.rows)
           noteReads(parts, query, leaf.task, node)
         },
+        onMerged: (stored) => void merged.push(stored),
+        onUnused: parts.discard,
         onShape: (widths) => {
           accounts.levels = (leaves.length > 0 ? 2 : 1) + widths.length
           progress.expect([
