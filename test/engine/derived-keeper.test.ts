@@ -41,3 +41,13 @@ test('saves the index when something came or went, and only then', async () => {
   await save()
   expect(saved).toEqual([0, 1, 1])
 })
+
+test('drops the file of what was evicted, and none that was made of the same segment since', () => {
+  const sent: unknown[] = []
+  const fleet = { send: (_: string, message: unknown) => sent.push(message) > 0 }
+  const lineage = { evicted: () => {} }
+  const keeper = new DerivedKeeper({ fleet, lineage } as unknown as ConstructorParameters<typeof DerivedKeeper>[0])
+  const path = '/spool/d-1.1-7.parquet'
+  keeper.evict([{ id: 'd-1', node: 'n1', path, carrier: 'parquet', columns: [], rows: 1, bytes: 10, crc32: 0 }])
+  expect(sent).toEqual([{ type: 'drop-segments', segments: ['d-1.1-7.parquet'] }])
+})

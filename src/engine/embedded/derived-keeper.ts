@@ -35,11 +35,8 @@ export class DerivedKeeper {
 
   /** The bytes of these are no longer wanted. */
   evict(evicted: readonly StoredSegment[]): void {
-    const { fleet, lineage } = this.#options
-    lineage.evicted(evicted)
-    for (const { id, node, path } of evicted) {
-      if (!fleet.send(node, { type: 'drop-segments', segments: [id] })) void rm(path, { force: true })
-    }
+    this.#options.lineage.evicted(evicted)
+    for (const stored of evicted) this.discard(stored)
   }
 
   /** One file of a segment goes, whatever others it has; for lineage the segment is where it was. */
