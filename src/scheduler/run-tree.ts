@@ -6,7 +6,7 @@
  * When a partial cannot be read by its parent (its node died and its bytes with it), the leaves are run again, once.
  */
 import { ForebayError } from '../model/errors.js'
-import type { DerivedSource, TaskId } from '../model/messages.js'
+import type { DerivedSource } from '../model/messages.js'
 import type { NodeId } from '../model/node.js'
 import type { StoredSegment } from '../model/segment.js'
 import { NodeLostError, type TaskOutcome } from './dispatcher.js'
@@ -23,7 +23,7 @@ export interface TreeWork {
   readonly leaves: readonly LeafWork[]
   /** Partials of earlier queries that stand for leaves which need not run. */
   readonly reused: readonly DerivedSource[]
-  readonly aggregator: (taskId: TaskId, sources: readonly DerivedSource[]) => TaskDraft
+  readonly aggregator: (name: string, sources: readonly DerivedSource[]) => TaskDraft
   readonly root: (sources: readonly DerivedSource[]) => TaskDraft
   /** How a node reads a partial that stands on another one, or on itself. */
   readonly source: (stored: StoredSegment, reader: NodeId) => DerivedSource
@@ -90,9 +90,9 @@ async function mergeUp(
     const nodes = await spread(width, level.filter(isMade), busy, context)
     level = await together(evenRuns(level, width), context, async (group, index, inGroup) => {
       const node = nodes[index] ?? ''
-      const taskId = `${context.queryId}-a${depth + 1}-${index + 1}`
+      const name = `a${depth + 1}-${index + 1}`
       const sources = group.map((stored) => work.source(stored, node))
-      const stored = storedOf(await runTask(ofRound(work.aggregator(taskId, sources), round), node, inGroup))
+      const stored = storedOf(await runTask(ofRound(work.aggregator(name, sources), round), node, inGroup))
       work.onMerged(stored)
       return stored
     })

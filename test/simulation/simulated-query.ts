@@ -84,8 +84,8 @@ export async function runQuery(
     {
       leaves,
       reused: [],
-      aggregator: (taskId, sources) =>
-        draft(taskId, 'aggregator', partials(sources), { to: 'segment', segment: `d-${taskId}`, columns: [] }),
+      aggregator: (name, sources) =>
+        draft(`${queryId}-${name}`, 'aggregator', partials(sources), { to: 'segment', segment: `d-${name}`, columns: [] }),
       root: (sources) => draft(`${queryId}-root`, 'root', partials(sources), client),
       source: (stored) => ({ stored, url: '', via: 'file', tier: 'remote' }),
       question: { mode: 'always', fanInMax: 3, aggregateRowsMin: 8, mergeBytesMax: 1e9 },

@@ -255,7 +255,7 @@ async function runSplit(
       {
         leaves,
         reused: cover.found.map((stored) => sourceOf(parts, stored, stored.node, 'reused')),
-        aggregator: (taskId, sources) => aggregatorTask(draft, work, taskId, sources),
+        aggregator: (name, sources) => aggregatorTask(draft, work, name, sources),
         root: (sources) => rootTask(draft, work, sources, output),
         source: (stored, reader) => sourceOf(parts, stored, reader, cover.found.includes(stored) ? 'reused' : 'remote'),
         question: treeQuestion(parts, request.tree),

@@ -101,7 +101,7 @@ export function leafTasks(
 export function aggregatorTask(
   context: DraftContext,
   work: SplitWork,
-  taskId: string,
+  name: string,
   sources: readonly DerivedSource[],
 ): TaskDraft {
   const segment = mergedId(
@@ -109,7 +109,7 @@ export function aggregatorTask(
     sources.map((source) => source.stored.id),
   )
   const output: TaskOutput = { to: 'segment', segment, columns: work.merge.columns }
-  return { ...draft(context, '', 'aggregator', work.merge, [partials(work, sources)], output, 'one'), taskId }
+  return draft(context, name, 'aggregator', work.merge, [partials(work, sources)], output, 'one')
 }
 
 /** The last merge, which gives the answer. */
