@@ -70,8 +70,8 @@ describe('a tree', () => {
       .tasks(status.queryId)
       .flatMap(({ role, output }) => (role === 'aggregator' ? [output?.segment ?? ''] : []))
     const nodes = join(under.stateFolder, 'nodes')
-    const files = () => readdirSync(nodes).flatMap((node) => readdirSync(join(nodes, node, 'spool')))
-    await until(() => !files().some((name) => passing.includes(name.split('.')[0] ?? '')), 'the end of its files', 5_000)
+    const spooled = () => readdirSync(nodes).flatMap((node) => readdirSync(join(nodes, node, 'spool')))
+    await until(() => !spooled().some((name) => passing.includes(name.split('.')[0] ?? '')), 'the end of its files', 5_000)
   })
 
   it('has two levels for few groups', async () => {
