@@ -85,10 +85,11 @@ async function encodeStart(chunks: AnswerChunks, encoder: ResultEncoder, output:
   let rows = 0
   for (;;) {
     const chunk = await chunks.next()
-    const piece = chunk === undefined ? encoder.tail() : encoder.encode(chunk)
-    pieces.push(piece)
-    bytes += piece.length
-    refuseTooLarge(bytes, output)
+    for (const piece of chunk === undefined ? [encoder.tail()] : encoder.encode(chunk)) {
+      pieces.push(piece)
+      bytes += piece.length
+      refuseTooLarge(bytes, output)
+    }
     if (chunk === undefined) return { pieces, rows, bytes, encoded }
     rows += chunk.rowCount
     encoded.push(chunk)
@@ -104,14 +105,15 @@ async function* restOf(
   state: { rows: number; bytes: number },
 ): AsyncGenerator<Uint8Array> {
   try {
-    yield Buffer.concat(start.splice(0))
+    yield* start.splice(0)
     for (;;) {
       const chunk = await chunks.next()
-      const piece = chunk === undefined ? encoder.tail() : encoder.encode(chunk)
       state.rows += chunk?.rowCount ?? 0
-      state.bytes += piece.length
-      refuseTooLarge(state.bytes, output)
-      yield piece
+      for (const piece of chunk === undefined ? [encoder.tail()] : encoder.encode(chunk)) {
+        state.bytes += piece.length
+        refuseTooLarge(state.bytes, output)
+        yield piece
+      }
       if (chunk === undefined) return
     }
   } finally {

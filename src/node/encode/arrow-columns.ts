@@ -59,6 +59,8 @@ export interface ArrowColumn {
   readonly type: DataType
   load(vector: DuckDBVector, rows: number): void
   append(from: number, to: number): void
+  /** What was gathered of values, about. */
+  bytes(): number
   take(): Data
 }
 
@@ -133,6 +135,7 @@ function fixedColumn(type: DataType, width: number): ArrowColumn {
       bits.append(validity, from, to)
       out.raw(bytes, from * width, to * width)
     },
+    bytes: () => out.length,
     take: () => makeData({ type: type as Int32, ...nulls(bits), data: typedArray(type, out.take()) as Int32Array }),
   }
 }
@@ -160,6 +163,7 @@ function booleanColumn(): ArrowColumn {
       bits.append(validity, from, to)
       for (let row = from; row < to; row++) values.push(bytes[row] === 1)
     },
+    bytes: () => values.length >> 3,
     take: () => makeData({ type: new Bool(), data: values.take(), ...nulls(bits) }),
   }
 }
@@ -186,6 +190,7 @@ function decimalColumn(duckdbType: DuckDBDecimalType): ArrowColumn {
         out.fill(negative ? 255 : 0, 16 - width)
       }
     },
+    bytes: () => out.length,
     take: () => makeData({ type, ...nulls(bits), data: typedArray(new Uint32(), out.take()) as Uint32Array }),
   }
 }
@@ -210,6 +215,7 @@ function bytesColumn(type: Utf8 | Binary): ArrowColumn {
         gather.offsets.push(gather.out.length)
       }
     },
+    bytes: () => gather.out.length,
     take: () => gather.take(type),
   }
 }
@@ -233,6 +239,7 @@ function textColumn(type: DuckDBType): ArrowColumn {
         gather.offsets.push(gather.out.length)
       }
     },
+    bytes: () => gather.out.length,
     take: () => gather.take(new Utf8()),
   }
 }
@@ -258,6 +265,7 @@ function nullColumn(): ArrowColumn {
     append: (from, to) => {
       length += to - from
     },
+    bytes: () => 0,
     take: () => {
       const taken = makeData({ type: new Null(), length })
       length = 0
@@ -305,6 +313,7 @@ function pairColumn(type: Struct, keys: ArrowColumn, values: ArrowColumn): Arrow
       keys.append(from, to)
       values.append(from, to)
     },
+    bytes: () => keys.bytes() + values.bytes(),
     take: () => {
       const taken = makeData({ type, length, nullCount: 0, children: [keys.take(), values.take()] })
       length = 0
@@ -345,6 +354,7 @@ function entriesColumn(
         offsets.push(end)
       }
     },
+    bytes: () => child.bytes() + 4 * offsets.length,
     take: () => {
       const valueOffsets = Int32Array.from(offsets)
       offsets = [0]
@@ -369,6 +379,7 @@ function arrayColumn(duckdbType: DuckDBArrayType): ArrowColumn {
       bits.append(validity, from, to)
       child.append(from * size, to * size)
     },
+    bytes: () => child.bytes(),
     take: () => makeData({ type, ...nulls(bits), child: child.take() }),
   }
 }
@@ -389,6 +400,7 @@ function structColumn(duckdbType: DuckDBStructType): ArrowColumn {
       bits.append(validity, from, to)
       for (const child of children) child.append(from, to)
     },
+    bytes: () => children.reduce((sum, each) => sum + each.bytes(), 0),
     take: () => makeData({ type, ...nulls(bits), children: children.map((child) => child.take()) }),
   }
 }

@@ -6,6 +6,11 @@ import type { ResultEncoder } from './encoder.js'
 /** Rows of a record batch: so many that its metadata does not weigh, so few that a reader starts soon. */
 const batchRowsMin = 16_384
 
+/** Bytes of a record batch from which on it is written, whatever its rows. */
+const batchBytesMin = 1 << 24
+/** Rows after which the bytes are looked at. */
+const stepRows = 256
+
 /** Takes what the writer writes, at once. */
 class Pieces extends AsyncByteQueue<Uint8Array> {
   #pieces: Uint8Array[] = []
@@ -37,15 +42,19 @@ export function arrowStream(names: readonly string[], types: readonly DuckDBType
   }
   return {
     head: () => pieces.take(),
-    encode: (chunk) => {
+    *encode(chunk) {
       const count = chunk.rowCount
-      for (const [index, column] of columns.entries()) {
-        column.load(chunk.getColumnVector(index), count)
-        column.append(0, count)
+      for (const [index, column] of columns.entries()) column.load(chunk.getColumnVector(index), count)
+      for (let from = 0; from < count; from += stepRows) {
+        const to = Math.min(count, from + stepRows)
+        for (const column of columns) column.append(from, to)
+        rows += to - from
+        if (columns.reduce((sum, column) => sum + column.bytes(), 0) < batchBytesMin) continue
+        flush()
+        yield pieces.take()
       }
-      rows += count
       if (rows >= batchRowsMin) flush()
-      return pieces.take()
+      yield pieces.take()
     },
     tail: () => {
       if (rows > 0) flush()

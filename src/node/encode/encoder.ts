@@ -6,12 +6,14 @@ import { csvStyle, jsonStyle, writeText } from './text-style.js'
 /** Turns a result into bytes, chunk by chunk, in the order head, chunks, tail. */
 export interface ResultEncoder {
   head(): Uint8Array
-  /** Bytes of these rows; may be empty while the encoder gathers rows. */
-  encode(chunk: DuckDBDataChunk): Uint8Array
+  /** Bytes of these rows, in pieces of a few megabytes; none while the encoder gathers rows. */
+  encode(chunk: DuckDBDataChunk): Iterable<Uint8Array>
   tail(): Uint8Array
 }
 
 const empty = new Uint8Array(0)
+/** A piece ends with the row that reaches this, so that wide rows are never all in memory as text. */
+const pieceBytes = 1 << 22
 
 /** The comma-joined rows of a JSON answer, `[1,"a"]` and `,\n` between; the HTTP layer puts the outer object around it. */
 export function jsonRows(types: readonly DuckDBType[]): ResultEncoder {
@@ -73,7 +75,7 @@ function textRows(types: readonly DuckDBType[], style: TextStyle, frame: RowFram
   const out = new ByteWriter()
   return {
     head: frame.head,
-    encode: (chunk) => {
+    *encode(chunk) {
       const rows = chunk.rowCount
       for (const [index, writer] of writers.entries()) writer.load(chunk.getColumnVector(index), rows)
       for (let row = 0; row < rows; row++) {
@@ -83,8 +85,9 @@ function textRows(types: readonly DuckDBType[], style: TextStyle, frame: RowFram
           writers[index]?.write(out, row)
         }
         frame.afterRow(out)
+        if (out.length >= pieceBytes) yield out.take()
       }
-      return out.take()
+      yield out.take()
     },
     tail: () => empty,
   }
