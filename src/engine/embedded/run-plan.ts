@@ -203,7 +203,7 @@ async function useStoredAnswer(
 }
 
 /** Calls `release` when a task has read its inputs to the end: with its outcome, or with the end of the stream that it offers. */
-function whenRead(parts: EngineParts, { taskId, node, result }: TaskOutcome, release: () => void): void {
+export function whenRead(parts: EngineParts, { taskId, node, result }: TaskOutcome, release: () => void): void {
   if (result.to !== 'client' || result.streamPath === undefined) release()
   else parts.streamEnd(node, taskId).then(release, release)
 }

@@ -4,7 +4,7 @@ import { ForebayError } from '../../model/errors.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
 import { unreadable } from '../../scheduler/run-tree.js'
 import type { EngineParts } from './engine-parts.js'
-import { type QueryRun, type Round, type RoundEnd, runRound } from './run-plan.js'
+import { type QueryRun, type Round, type RoundEnd, runRound, whenRead } from './run-plan.js'
 
 /** New plans after a table has changed under the first one. */
 export const plansMax = 3
@@ -49,8 +49,11 @@ export async function runRounds(
   for (let number = 1; ; number++) {
     const unpin = parts.catalog.pin(plan.reads.map((read) => read.snapshot))
     try {
-      return { ...(await runRound(parts, query, { number, plan, trustStored, output })), plan }
+      const end = await runRound(parts, query, { number, plan, trustStored, output })
+      whenRead(parts, end.outcome, unpin)
+      return { ...end, plan }
     } catch (error) {
+      unpin()
       const code = error instanceof ForebayError ? error.code : undefined
       if (query.signal.aborted || number >= roundsMax) throw error
       if (code === 'SEGMENT_CHANGED' && !replanned) {
@@ -65,8 +68,6 @@ export async function runRounds(
         if (code === 'CHECKSUM_MISMATCH') await dropDamaged(parts, plan, error)
       } else throw error
       query.progress.restart()
-    } finally {
-      unpin()
     }
   }
 }
