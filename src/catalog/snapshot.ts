@@ -31,6 +31,8 @@ export interface SnapshotParts {
   /** False for tables whose paths say nothing. */
   readonly partitioned: boolean
   readonly createdAt: number
+  /** Files of our own: where they hold a value as another type, that says its time zone too. */
+  readonly written?: true
 }
 
 interface PartitionColumn {
@@ -40,7 +42,7 @@ interface PartitionColumn {
 }
 
 /** A snapshot with ids that depend on its content alone. Throws FILES_DISAGREE where files have different partition keys. */
-export function makeSnapshot({ dataset, files, schema, partitioned, createdAt }: SnapshotParts): Snapshot {
+export function makeSnapshot({ dataset, files, schema, partitioned, createdAt, written }: SnapshotParts): Snapshot {
   const partitions = files.map((file) => (partitioned ? partitionsOf(file.relativePath) : new Map<string, string>()))
   refuseMixedKeys(dataset, files, partitions)
   const partitionColumns = partitionColumnsOf(schema.columns, partitions)
@@ -53,7 +55,7 @@ export function makeSnapshot({ dataset, files, schema, partitioned, createdAt }:
     for (const range of file.facts.ranges) {
       const segment = makeSegment(dataset, segments.length, file, range, columns, partition)
       const { columns: own } = file.facts
-      const zoneCasts = zoneCastsOf(own, schema.columns)
+      const zoneCasts = written === true ? [] : zoneCastsOf(own, schema.columns)
       segments.push(
         schema.mixed ? { ...segment, fileSchema: schemaOf(own), ...(zoneCasts.length > 0 && { zoneCasts }) } : segment,
       )

@@ -364,7 +364,14 @@ export class WrittenTables {
       const schema = { columns: table.columns, mixed }
       return {
         kind: 'dataset',
-        snapshot: makeSnapshot({ dataset: table.name, files, schema, partitioned: false, createdAt: table.createdAt }),
+        snapshot: makeSnapshot({
+          dataset: table.name,
+          files,
+          schema,
+          partitioned: false,
+          createdAt: table.createdAt,
+          written: true,
+        }),
         written: true,
       }
     } catch (error) {
