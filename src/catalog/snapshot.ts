@@ -52,10 +52,14 @@ export function makeSnapshot({ dataset, files, schema, partitioned, createdAt, w
     const partition = byName(
       partitionColumns.map(({ key, name, type }) => [name, partitionValue(partitions[index]?.get(key) ?? 'NULL', type)]),
     )
+    const { columns: own } = file.facts
+    const ownByName = new Map(own.map((column) => [foldName(column.name), column]))
+    const pairs = columns
+      .filter(({ name }) => !Object.hasOwn(partition, name))
+      .map((column) => [column, ownByName.get(foldName(column.name))] as const)
+    const zoneCasts = written === true ? [] : zoneCastsOf(own, schema.columns)
     for (const range of file.facts.ranges) {
-      const segment = makeSegment(dataset, segments.length, file, range, columns, partition)
-      const { columns: own } = file.facts
-      const zoneCasts = written === true ? [] : zoneCastsOf(own, schema.columns)
+      const segment = makeSegment(dataset, segments.length, file, range, pairs, partition)
       segments.push(
         schema.mixed ? { ...segment, fileSchema: schemaOf(own), ...(zoneCasts.length > 0 && { zoneCasts }) } : segment,
       )
@@ -140,7 +144,7 @@ function makeSegment(
   ordinal: number,
   file: TableFile,
   range: RangeFacts,
-  columns: readonly Column[],
+  columns: readonly (readonly [column: Column, own: Column | undefined])[],
   partition: ByName<string | null>,
 ): BaseSegment {
   const { version, ranges } = file.facts
@@ -148,9 +152,7 @@ function makeSegment(
   const identity = [dataset, file.relativePath, String(version.size), version.mtimeNs, version.inode, version.footerHash]
   const columnBytes = new Map<string, number>()
   const statistics = new Map<string, ColumnStatistics>()
-  for (const column of columns) {
-    if (Object.hasOwn(partition, column.name)) continue
-    const own = file.facts.columns.find((candidate) => foldName(candidate.name) === foldName(column.name))
+  for (const [column, own] of columns) {
     // A column that the file does not have has no entry: readers tell by this what to fill with nulls.
     if (own !== undefined) columnBytes.set(column.name, valueOf(range.columnBytes, own.name) ?? 0)
     const known = statisticsOf(own, column, range)

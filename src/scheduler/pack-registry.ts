@@ -104,7 +104,8 @@ export class PackRegistry {
    * no query's time zone, so what is cast by it comes from the file.
    */
   choose(dataset: string, columns: readonly Column[], segments: readonly BaseSegment[]): TierChoice {
-    const zoned = (segment: BaseSegment): boolean => columns.some(({ name }) => segment.zoneCasts?.includes(name))
+    const zoned = ({ zoneCasts }: BaseSegment): boolean =>
+      zoneCasts !== undefined && columns.some(({ name }) => zoneCasts.includes(name))
     const open = new Map(segments.flatMap((segment) => (zoned(segment) ? [] : [[segment.id, segment] as const])))
     const packed: TierChoice['packed'][number][] = []
     const serves = this.packs().filter(

@@ -65,8 +65,8 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
     const answer = errorAnswer(error)
     if (answer.body.error.code === 'INTERNAL') request.log.error({ err: error }, 'request failed')
     if (answer.body.error.code === 'REQUEST_TOO_LARGE') await dropBody(request.raw)
-    // Whoever still sends would wait for somebody to read.
-    if (!request.raw.complete) reply.header('connection', 'close')
+    // Node drops the rest of a body of which nothing was read; of any other it would wait for somebody to read on.
+    if (!request.raw.complete && request.raw.readableDidRead) reply.header('connection', 'close')
     sendError(reply as FastifyReply, answer)
     return reply
   })
