@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { isRelationName, type RelationDefinition } from '../model/catalogue.js'
 import type { Clock } from '../model/clock.js'
-import { ForebayError, fileUnreadable, fromErrorRecord, tableNotManaged, toErrorRecord } from '../model/errors.js'
+import { ForebayError, fileUnreadable, fromErrorRecord, nameNotAllowed, tableNotManaged, toErrorRecord } from '../model/errors.js'
 import { type Column, type Snapshot, type SnapshotId, stableHash } from '../model/segment.js'
 import type { FactsCache } from './facts-cache.js'
 import { type FileStamp, type FileSystem, inBatches } from './file-system.js'
@@ -460,10 +460,7 @@ function folderName(name: string): string {
 }
 
 function checkName(name: string): void {
-  if (isRelationName(name)) return
-  throw new ForebayError('NOT_ALLOWED', `"${name.slice(0, 200)}" cannot be the name of a table or view`, {
-    hint: 'names are at most 200 characters, do not begin with _ or . and hold no slash',
-  })
+  if (!isRelationName(name)) throw nameNotAllowed(name)
 }
 
 function exists(kind: 'table' | 'view', name: string): ForebayError {

@@ -80,6 +80,14 @@ export function importUnreadable(message: string, cause: unknown): ForebayError 
   })
 }
 
+/** A table or view cannot be made under this name; `isRelationName` says which can. */
+export function nameNotAllowed(name: string, position?: number): ForebayError {
+  return new ForebayError('NOT_ALLOWED', `"${name.slice(0, 200)}" cannot be the name of a table or view`, {
+    ...(position === undefined ? {} : { position }),
+    hint: 'names are at most 200 characters, do not begin with _ or . and hold no slash',
+  })
+}
+
 /** TABLE_NOT_MANAGED of a write to a table of the data folder. */
 export function tableNotManaged(table: string, place: string): ForebayError {
   const hint = 'choose another name for the table to write'

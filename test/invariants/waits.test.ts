@@ -60,13 +60,13 @@ describe('a query', () => {
     const { rows, status } = await under.query('SELECT k, count(*) AS n FROM lake GROUP BY k ORDER BY k', { tree, reuse: false })
     expect(rows).toHaveLength(9)
     expect(status.state).toBe('finished')
-    expect(answeredInMs()).toBeLessThan(10_000)
+    expect(answeredInMs()).toBeLessThan(3_000)
   })
 
   it('that writes waits for its own fsync and for nothing of these', async () => {
     const answeredInMs = startStopwatch()
     expect((await under.query('CREATE TABLE made AS SELECT * FROM lake')).rows).toEqual([[40_000]])
-    expect(answeredInMs()).toBeLessThan(10_000)
+    expect(answeredInMs()).toBeLessThan(3_000)
   })
 
   it('that is cancelled ends within two seconds, whatever its statement listens to', async () => {

@@ -41,7 +41,7 @@ for (const { name, server, url } of [
         })
         const back = performance.now()
         await recorder.projected()
-        await expect.poll(() => recorder.lag()[name], { timeout: 180_000, interval: 50 }).toBe(0)
+        await expect.poll(() => recorder.lag()[name], { timeout: 60_000, interval: 50 }).toBe(0)
         const caughtUpMs = performance.now() - back
         const report = await recorder.verify(name)
         console.log(JSON.stringify({ name, kills, downMs, sent: load.sent, calm, troubled, caughtUpMs, ...report }))

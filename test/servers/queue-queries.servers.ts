@@ -143,7 +143,7 @@ describe.each(brokers)('a server on %s', (name) => {
     await expect(server.query(sumTo(5).sql, { timeoutMs: 2_000, reuse: false })).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
     })
-    expect(endedInMs()).toBeLessThan(10_000)
+    expect(endedInMs()).toBeLessThan(4_000)
     await startServer(name)
     const answer = await eventually(
       async () => {

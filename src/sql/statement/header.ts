@@ -1,5 +1,5 @@
 import { isRelationName } from '../../model/catalogue.js'
-import { ForebayError } from '../../model/errors.js'
+import { ForebayError, nameNotAllowed } from '../../model/errors.js'
 import { checkLength, checkShape } from './limits.js'
 import { refusal, refusedObject } from './refused-statements.js'
 import { TokenReader } from './token-reader.js'
@@ -170,12 +170,7 @@ function readName(reader: TokenReader): string {
     })
   }
   const name = parts.at(-1) as string
-  if (!isRelationName(name)) {
-    throw new ForebayError('NOT_ALLOWED', `"${name}" cannot be the name of a table or view`, {
-      position,
-      hint: 'names are at most 200 characters, do not begin with _ or . and hold no slash',
-    })
-  }
+  if (!isRelationName(name)) throw nameNotAllowed(name, position)
   return name
 }
 
