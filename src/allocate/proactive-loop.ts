@@ -95,6 +95,8 @@ const woken = new Error('woken')
 
 /** The longest sleep: forecasts are asked for anew at least this often. */
 const napMsMax = 5 * 60_000
+/** From one look to the next, however often it is woken: each query that ends does so, and a look goes through all that is expected. */
+const lookMsMin = 20
 /** The first rest of a forecast that could not be judged; each further one is twice as long, up to the longest sleep. */
 const restMsMin = 5_000
 const rememberedMax = 10_000
@@ -447,7 +449,8 @@ export class ProactiveLoop {
     const { clock } = this.#options
     while (!this.#abort.signal.aborted) {
       this.#wokenEarly = false
-      let next = clock.now() + napMsMax
+      const looksAt = clock.now()
+      let next = looksAt + napMsMax
       this.#acting = true
       try {
         next = await this.runOnce()
@@ -455,13 +458,20 @@ export class ProactiveLoop {
         if (!this.#abort.signal.aborted) this.#options.onError(error)
       }
       this.#acting = false
-      if (this.#wokenEarly) continue
-      const nap = new AbortController()
-      // The stop wakes it too: a signal of its own for each nap would leave something of it at the one that lives as long as the loop.
-      this.#wake = () => nap.abort(woken)
-      await clock.sleep(Math.max(10, next - clock.now()), nap.signal).catch(() => {})
-      this.#wake = undefined
+      if (!this.#wokenEarly) await this.#nap(next)
+      const rest = looksAt + lookMsMin - clock.now()
+      if (rest > 0) await clock.sleep(rest, this.#abort.signal).catch(() => {})
     }
+  }
+
+  /** Sleeps until the time to look again, or until it is woken. */
+  async #nap(until: number): Promise<void> {
+    const { clock } = this.#options
+    const nap = new AbortController()
+    // The stop wakes it too: a signal of its own for each nap would leave something of it at the one that lives as long as the loop.
+    this.#wake = () => nap.abort(woken)
+    await clock.sleep(Math.max(0, until - clock.now()), nap.signal).catch(() => {})
+    this.#wake = undefined
   }
 }
 

@@ -29,11 +29,15 @@ function setUp(options: SetUp = {}) {
   const errors: unknown[] = []
   const told: string[] = []
   let forecasts: Forecast[] = []
+  const looks: number[] = []
   const loop = new ProactiveLoop({
     mode: options.mode ?? 'on',
     clock,
     actuator,
-    forecast: () => forecasts,
+    forecast: (now) => {
+      looks.push(now)
+      return forecasts
+    },
     ledger,
     budget: new Budget({ windowMs: 24 * 60 * minute, byteSeconds: options.byteSeconds ?? 1e15, cpuSeconds: 1e6 }),
     prices: defaultPrices,
@@ -74,7 +78,7 @@ function setUp(options: SetUp = {}) {
     loop.arrived(arrival)
     loop.completed({ ...arrival, waitMs, answeredFromStore })
   }
-  return { clock, actuator, ledger, loop, errors, told, expectAt, arrive, forget: () => (forecasts = []) }
+  return { clock, actuator, ledger, loop, looks, errors, told, expectAt, arrive, forget: () => (forecasts = []) }
 }
 
 test('waits until the lead time before it prepares a forecast', async () => {
@@ -388,6 +392,22 @@ test('wakes by the clock and prepares without being asked', async () => {
   }
   await loop.stop()
   expect(actuator.calls).toContain('precompute SELECT 1')
+})
+
+test('looks again soon after it was woken, and rests between two looks however often it is', async () => {
+  const { clock, loop, looks } = setUp()
+  loop.start()
+  const from = clock.now()
+  for (let turn = 0; turn < 500; turn++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    loop.wake()
+  }
+  const spent = clock.now() - from
+  expect(looks.length).toBeLessThanOrEqual(2 + spent / 19)
+  const before = looks.length
+  await expect.poll(() => looks.length, { interval: 5 }).toBeGreaterThan(before)
+  await loop.stop()
+  expect(looks.slice(1).every((at, index) => at - (looks[index] as number) >= 19)).toBe(true)
 })
 
 test('leaves nothing of its naps at the signal that lives as long as it does', async () => {

@@ -74,7 +74,10 @@ export class Habits {
     const { day } = this.#time.local(arrival.at, arrival.timeZone)
     const text: SeenText = { sql: arrival.sql, params: arrival.params, day }
     const kept = textLength(text) <= textLengthMax ? text : { sql: '', params: {}, day }
-    this.#streams.set(key, { stream: grown(this.#streams.peek(key)?.stream, arrival, kept) })
+    const known = this.#streams.peek(key)
+    const stream = grown(known?.stream, arrival, kept)
+    const habits = known !== undefined && hasSameEvents(known.stream, stream) ? known.habits : undefined
+    this.#streams.set(key, { stream, ...(habits === undefined ? {} : { habits }) })
   }
 
   /** The text of a stream as it would come at `at`, and its zone; undefined for an unknown one. */
@@ -265,6 +268,11 @@ function grown(stream: Stream | undefined, arrival: Arrival, text: SeenText): St
   if (at < (stream.events.at(-1) as number)) return { ...stream, ...room }
   const before = stream.last.day === text.day ? stream.before : stream.last
   return { ...stream, ...room, timeZone, last: text, before }
+}
+
+/** An arrival within a burst is no event: the habits are the same, and finding them anew takes long once there are many events. */
+function hasSameEvents(before: Stream, after: Stream): boolean {
+  return before.events === after.events && before.timeZone === after.timeZone
 }
 
 /** The events and one more in its place, unless its burst has begun; where it begins one that is known, it stands for that. */

@@ -38,6 +38,22 @@ describe('habits of as many streams as are kept', () => {
     expect(findHabits).toHaveBeenCalledTimes(2005)
   })
 
+  it('looks at a stream again once a burst has begun, and not within one', () => {
+    const habits = new Habits(new LocalTime())
+    for (let d = 0; d < 5; d++) arrive(habits, monday + d * day + 8 * hour, 'board')
+    habits.forecast(monday + 4 * day + 8 * hour, day)
+    vi.mocked(findHabits).mockClear()
+    for (let minute = 1; minute < 10; minute++) {
+      const at = monday + 4 * day + 8 * hour + minute * 60_000
+      arrive(habits, at, 'board', `select ${minute}`)
+      expect(habits.forecast(at, day)).toMatchObject([{ template: 'board', sql: `select ${minute}` }])
+    }
+    expect(findHabits).not.toHaveBeenCalled()
+    arrive(habits, monday + 4 * day + 9 * hour, 'board')
+    habits.forecast(monday + 4 * day + 9 * hour, day)
+    expect(findHabits).toHaveBeenCalledTimes(1)
+  })
+
   it('looks at each stream once when a day begins', () => {
     const habits = new Habits(new LocalTime())
     for (let d = 0; d < 5; d++) for (let i = 0; i < 10; i++) arrive(habits, monday + d * day + (8 + i) * hour, `t${i}`)
