@@ -45,13 +45,14 @@ interface Window {
 export function findHabits(events: readonly LocalEvent[], today: number): readonly Habit[] {
   const habits: Habit[] = []
   const perDay = dailyRate(events, today)
+  const met = new MetDays(events.map(({ day }) => day))
   let left = [...events].sort((a, b) => a.minute - b.minute)
   while (habits.length < habitsMax && left.length > 1) {
-    const best = bestWindow(left, today, perDay)
+    const best = bestWindow(left, met, today, perDay)
     if (best === undefined || best.chance > chanceMax) return habits
     const inside = left.filter((event) => within(event.minute, best.from, best.width))
     habits.push(habitOf(best, inside))
-    left = left.filter((event) => !inside.includes(event))
+    left = left.filter((event) => !within(event.minute, best.from, best.width))
   }
   return habits
 }
@@ -61,42 +62,76 @@ function dailyRate(events: readonly LocalEvent[], today: number): number {
   return events.length / (today - first + 1)
 }
 
-function bestWindow(sorted: readonly LocalEvent[], today: number, perDay: number): Window | undefined {
+function bestWindow(sorted: readonly LocalEvent[], met: MetDays, today: number, perDay: number): Window | undefined {
   let best: Window | undefined
   for (const width of widths) {
     const atRandom = 1 - Math.exp((-perDay * width) / minutesPerDay)
     const windows = minutesPerDay / width
-    for (const { from, days } of slide(sorted, width)) {
+    for (const from of slide(sorted, width, met)) {
       // No window of so few days can be less likely than this, so most need no closer look.
-      if (windows * atRandom ** (days.size - 1) > Math.min(chanceMax, best?.chance ?? 1)) continue
-      const window = judge(from, width, [...days.keys()].sort(ascending), today, atRandom)
-      if (best === undefined || window.chance < best.chance) best = window
+      if (windows * atRandom ** (met.size - 1) > Math.min(chanceMax, best?.chance ?? 1)) continue
+      const days = met.days()
+      const first = runStart(days)
+      const chance = windows * chanceOf(days, first, today, atRandom)
+      if (best === undefined || chance < best.chance) {
+        best = { from, width, days: days.slice(first), since: days[first] as number, chance }
+      }
     }
   }
   return best
 }
 
-/** Each window that begins with an event, around midnight too, with its distinct days; the map is reused from step to step. */
-function* slide(sorted: readonly LocalEvent[], width: number): Generator<{ from: number; days: ReadonlyMap<number, number> }> {
-  const days = new Map<number, number>()
+/** Days on which events fell, in the order of time. Windows of two hundred events are many: nothing is sorted for each of them. */
+class MetDays {
+  size = 0
+  readonly #days: readonly number[]
+  readonly #places: ReadonlyMap<number, number>
+  readonly #counts: Uint32Array
+
+  /** Of events of these days, and of the days before them. */
+  constructor(days: readonly number[]) {
+    this.#days = [...new Set(days.flatMap((day) => [day - 1, day]))].sort((a, b) => a - b)
+    this.#places = new Map(this.#days.map((day, place) => [day, place]))
+    this.#counts = new Uint32Array(this.#days.length)
+  }
+
+  clear(): void {
+    this.#counts.fill(0)
+    this.size = 0
+  }
+
+  add(day: number): void {
+    const place = this.#places.get(day) as number
+    if (this.#counts[place] === 0) this.size++
+    this.#counts[place] = (this.#counts[place] as number) + 1
+  }
+
+  remove(day: number): void {
+    const place = this.#places.get(day) as number
+    this.#counts[place] = (this.#counts[place] as number) - 1
+    if (this.#counts[place] === 0) this.size--
+  }
+
+  /** Ascending. */
+  days(): readonly number[] {
+    return this.#days.filter((_, place) => this.#counts[place] !== 0)
+  }
+}
+
+/** Where each window begins, with an event, around midnight too; its days are in `met` until the next step. */
+function* slide(sorted: readonly LocalEvent[], width: number, met: MetDays): Generator<number> {
+  met.clear()
   let end = 0
   for (let start = 0; start < sorted.length; start++) {
     const first = sorted[start] as LocalEvent
     while (end < start + sorted.length && within((sorted[end % sorted.length] as LocalEvent).minute, first.minute, width)) {
       // What comes after midnight belongs to the evening before.
-      const day = (sorted[end % sorted.length] as LocalEvent).day - (end >= sorted.length ? 1 : 0)
-      days.set(day, (days.get(day) ?? 0) + 1)
+      met.add((sorted[end % sorted.length] as LocalEvent).day - (end >= sorted.length ? 1 : 0))
       end++
     }
-    if (days.size > 1) yield { from: first.minute, days }
-    const left = (days.get(first.day) as number) - 1
-    if (left === 0) days.delete(first.day)
-    else days.set(first.day, left)
+    if (met.size > 1) yield first.minute
+    met.remove(first.day)
   }
-}
-
-function ascending(a: number, b: number): number {
-  return a - b
 }
 
 function within(minute: number, from: number, width: number): boolean {
@@ -104,33 +139,35 @@ function within(minute: number, from: number, width: number): boolean {
 }
 
 /**
- * How likely the window is chance. Days count from its first meeting, which is therefore no evidence itself; a run that was
- * broken for long starts anew, so that an old habit does not weigh on what replaced it. Days of one weekday are judged apart:
- * three Mondays in a row are a habit though they are three of fifteen days.
+ * How likely it is chance that one window was met on these days, from the one at `first` on. Days count from that meeting, which is
+ * therefore no evidence itself. Days of one weekday are judged apart: three Mondays in a row are a habit though they are three of
+ * fifteen days.
  */
-function judge(from: number, width: number, days: readonly number[], today: number, atRandom: number): Window {
-  const since = runStart(days)
-  const run = days.filter((day) => day >= since)
-  const last = Math.max(today, run.at(-1) as number)
-  const windows = minutesPerDay / width
-  let chance = tail(last - since, run.length - 1, atRandom)
-  for (const met of groupByWeekday(run).values()) {
-    const weeks = Math.floor((last - (met[0] as number)) / 7)
-    chance = Math.min(chance, 7 * tail(weeks, met.length - 1, atRandom))
+function chanceOf(days: readonly number[], first: number, today: number, atRandom: number): number {
+  const last = Math.max(today, days.at(-1) as number)
+  const met = [0, 0, 0, 0, 0, 0, 0]
+  const since = [0, 0, 0, 0, 0, 0, 0]
+  for (let i = first; i < days.length; i++) {
+    const day = days[i] as number
+    const weekday = weekdayOf(day)
+    if (met[weekday] === 0) since[weekday] = day
+    met[weekday] = (met[weekday] as number) + 1
   }
-  return { from, width, days: run, since, chance: chance * windows }
+  let chance = tail(last - (days[first] as number), days.length - first - 1, atRandom)
+  for (const [weekday, meetings] of met.entries()) {
+    const weeks = Math.floor((last - (since[weekday] as number)) / 7)
+    chance = Math.min(chance, 7 * tail(weeks, meetings - 1, atRandom))
+  }
+  return chance
 }
 
-function groupByWeekday(days: readonly number[]): Map<number, number[]> {
-  const groups = new Map<number, number[]>()
-  for (const day of days) groups.set(weekdayOf(day), [...(groups.get(weekdayOf(day)) ?? []), day])
-  return groups
-}
-
-/** First day after the last gap of more than 15 days. */
+/**
+ * Place of the first day after the last gap of more than 15 days. A run that was broken for so long starts anew, so that an old habit
+ * does not weigh on what replaced it.
+ */
 function runStart(days: readonly number[]): number {
-  for (let i = days.length - 1; i > 0; i--) if ((days[i] as number) - (days[i - 1] as number) > 15) return days[i] as number
-  return days[0] as number
+  for (let i = days.length - 1; i > 0; i--) if ((days[i] as number) - (days[i - 1] as number) > 15) return i
+  return 0
 }
 
 /** Chernoff's bound on P(at least `hits` of `trials`) when each succeeds with probability `p`. */
