@@ -20,7 +20,7 @@ export interface AllocatorOptions {
   readonly clock: Clock
   readonly actuator: Actuator
   /** What is expected from `now` to the horizon. A predictor that throws expects nothing. */
-  readonly forecast: (now: number, horizonMs: number) => readonly Forecast[]
+  readonly forecast: (now: number, horizonMs: number) => readonly Forecast[] | Promise<readonly Forecast[]>
   /** Share of forecasts that are not acted on, 0–0.05 in a server, so that there is something to compare with. */
   readonly heldOutShare: number
   /** Nodes stop after so long without a query; 0 keeps them. */

@@ -32,7 +32,7 @@ export interface ProactiveOptions {
   readonly clock: Clock
   readonly actuator: Actuator
   /** What is expected between now and the horizon; must not throw, a dead predictor expects nothing. */
-  readonly forecast: (now: number, horizonMs: number) => readonly Forecast[]
+  readonly forecast: (now: number, horizonMs: number) => readonly Forecast[] | Promise<readonly Forecast[]>
   readonly ledger: Ledger
   readonly budget: Budget
   readonly prices: Prices
@@ -229,7 +229,7 @@ export class ProactiveLoop {
     const { clock, forecast, horizonMs } = this.#options
     this.#settleMissed(clock.now())
     let next = clock.now() + napMsMax
-    const expected = forecast(clock.now(), horizonMs)
+    const expected = await forecast(clock.now(), horizonMs)
     for (const item of expected.toSorted((a, b) => b.probability - a.probability)) {
       next = Math.min(next, await this.#considerSafely(item, signal))
     }

@@ -36,6 +36,7 @@ interface Promised {
 interface Known {
   readonly stream: Stream
   habits?: { readonly day: number; readonly all: readonly Habit[] }
+  appointments?: { readonly day: number; readonly all: readonly Appointment[] }
   found?: { readonly day: number; readonly promised: readonly Promised[] }
 }
 
@@ -86,6 +87,18 @@ export class Habits {
     if (stream === undefined) return undefined
     const { day } = this.#time.local(at, stream.timeZone)
     return { ...expectedText(stream.last, stream.before, day), timeZone: stream.timeZone }
+  }
+
+  /** Finds what stands on the local day of `now`, a stream with each step: when a day begins there is much to find, for `forecast` too. */
+  *find(now: number): Generator<void> {
+    for (const [key, known] of this.#streams.entries()) {
+      this.#appointments(key, known, this.#time.day(now, known.stream.timeZone))
+      yield
+    }
+    for (const known of this.#streams.values()) {
+      this.#promised(known, now)
+      yield
+    }
   }
 
   forecast(now: number, horizonMs: number): readonly Forecast[] {
@@ -206,8 +219,13 @@ export class Habits {
     return found
   }
 
-  /** What a stream's habits say of days, as they were when `today` began. */
   #appointments(key: string, known: Known, today: number): readonly Appointment[] {
+    if (known.appointments?.day !== today) known.appointments = { day: today, all: this.#appointmentsOf(key, known, today) }
+    return known.appointments.all
+  }
+
+  /** What a stream's habits say of days, as they were when `today` began. */
+  #appointmentsOf(key: string, known: Known, today: number): readonly Appointment[] {
     const { tenant, timeZone } = known.stream
     const events = known.stream.events.map((at) => this.#time.local(at, timeZone))
     const past = events.filter(({ day }) => day < today)

@@ -21,9 +21,9 @@ export function nodeRoutes(app: App, rooms: Rooms): void {
         querystring: z.strictObject({ horizonMs: wholeNumber(1, 14 * 24 * hourMs).default(24 * hourMs) }),
       },
     },
-    (request) => {
-      const now = rooms.clock.now()
-      return rooms.predictor.arrivals.forecast(now, request.query.horizonMs).map((forecast) => presentForecast(forecast, {}))
+    async (request) => {
+      const expected = await rooms.predictor.arrivals.expect(rooms.clock.now(), request.query.horizonMs)
+      return expected.map((forecast) => presentForecast(forecast, {}))
     },
   )
 

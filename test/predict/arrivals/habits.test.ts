@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { Arrivals } from '../../../src/predict/arrivals/arrivals.js'
 import { findHabits } from '../../../src/predict/arrivals/habit.js'
@@ -52,6 +53,20 @@ describe('habits of as many streams as are kept', () => {
     arrive(habits, monday + 4 * day + 9 * hour, 'board')
     habits.forecast(monday + 4 * day + 9 * hour, day)
     expect(findHabits).toHaveBeenCalledTimes(1)
+  })
+
+  it('gives way to others while it looks', async () => {
+    const arrivals = new Arrivals()
+    for (let d = 0; d < 5; d++) for (let i = 0; i < 2000; i++) arrive(arrivals, monday + d * day + 8 * hour + i, `t${i}`)
+    const pending = arrivals.expect(monday + 5 * day, day)
+    await setImmediate()
+    const looked = vi.mocked(findHabits).mock.calls.length
+    expect(looked).toBeGreaterThan(0)
+    expect(looked).toBeLessThan(2000)
+    const expected = await pending
+    expect(expected).toHaveLength(2000)
+    expect(arrivals.forecast(monday + 5 * day, day)).toEqual(expected)
+    expect(findHabits).toHaveBeenCalledTimes(2000)
   })
 
   it('looks at each stream once when a day begins', () => {
