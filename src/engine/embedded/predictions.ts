@@ -59,7 +59,8 @@ export class Predictions {
     try {
       const answer = predictor.predict(input)
       const prediction = answer instanceof Promise ? await within(answer, patienceMs) : answer
-      if (performance.now() - startedAt > slowMs) throw new Error('the predictor was slow')
+      const tookMs = Math.round(performance.now() - startedAt)
+      if (tookMs > slowMs) throw new Error(`a prediction took ${tookMs} ms, more than ${slowMs}, and is not used`)
       if (!isSane(prediction)) throw new Error('the predictor gave no numbers')
       this.#failures = 0
       emit({ type: 'prediction', micros: Math.round((performance.now() - startedAt) * 1000) })
