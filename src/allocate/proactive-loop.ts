@@ -11,13 +11,14 @@
  * nothing while nothing is due.
  */
 import type { Clock } from '../model/clock.js'
-import type { ActionKind, Forecast, HeldResources, LedgerEntry } from '../model/forecast.js'
+import type { Forecast, LedgerEntry } from '../model/forecast.js'
 import type { QueryId } from '../model/query.js'
 import { underEither } from '../model/under-either.js'
 import type { Action, ActionCost, Actuator, Readiness } from './actions.js'
 import { type Budget, choose } from './budget.js'
 import { isHeldOut } from './held-out.js'
 import type { Ledger } from './ledger.js'
+import { heldSince, Preparation, type Settle } from './preparation.js'
 import { noCost, type Prices } from './price.js'
 import { propose, startMsPrior } from './propose.js'
 import type { ReferenceWait } from './reference-wait.js'
@@ -70,26 +71,6 @@ export interface Completion extends Arrival {
   readonly answeredFromStore: boolean
 }
 
-interface Prepared {
-  readonly forecast: Forecast
-  readonly heldOut: boolean
-  version: string | undefined
-  datasets: readonly string[]
-  predictedWaitMs: number
-  taken: Taken[]
-  /** Aborted when its query has come. */
-  readonly arrived: AbortController
-}
-interface Taken {
-  readonly id: string
-  readonly kind: ActionKind
-  readonly expectedBenefitMs: number
-  readonly cost: ActionCost
-  readonly at: number
-  /** It is of use only while its node runs. */
-  readonly needsNode: boolean
-}
-
 /** Given to each nap that is cut short: without a reason of ours, one is made with a stack, for every query that ends. */
 const woken = new Error('woken')
 
@@ -103,10 +84,8 @@ const rememberedMax = 10_000
 
 export class ProactiveLoop {
   readonly #options: ProactiveOptions
-  readonly #prepared = new Map<string, Prepared>()
-  readonly #running = new Map<QueryId, Prepared>()
-  /** Ledger lines of held-out forecasts, by forecast. */
-  readonly #heldOutEntries = new Map<string, string[]>()
+  readonly #prepared = new Map<string, Preparation>()
+  readonly #running = new Map<QueryId, Preparation>()
   /** Forecasts that are over, met or missed, so that they are not prepared again. */
   readonly #over = new Set<string>()
   /** When to look again at forecasts that could not be judged, epoch milliseconds, and for how long they rest. */
@@ -184,27 +163,16 @@ export class ProactiveLoop {
     const met = this.#running.get(completion.queryId)
     this.#running.delete(completion.queryId)
     const key = keyOf(completion)
-    if (met === undefined || met.taken.length === 0) {
+    if (met === undefined || !met.isActedOn) {
       // Repeats answered from the store had been made ready by their own past: they say nothing of an unprepared wait.
       if (!completion.answeredFromStore) this.#options.reference.observe(key, completion.waitMs)
-      if (met !== undefined) this.#settleHeldOut(met, completion)
-      return
+      met?.compared(completion.queryId)
+    } else {
+      const { queryId, waitMs, answeredFromStore, at } = completion
+      if (met.hasAnswer) this.#options.record.answered(key, answeredFromStore)
+      met.used(queryId, this.#options.reference.of(key, met.predictedWaitMs) - waitMs, answeredFromStore, at)
     }
-    if (met.taken.some(({ kind }) => kind === 'precompute')) this.#options.record.answered(key, completion.answeredFromStore)
-    const saved = this.#options.reference.of(key, met.predictedWaitMs) - completion.waitMs
-    // An answer that did not fit has neither saved nor cost any waiting.
-    const helped = met.taken.filter(({ kind }) => kind !== 'precompute' || completion.answeredFromStore)
-    const expected = helped.reduce((total, action) => total + action.expectedBenefitMs, 0)
-    for (const action of met.taken) {
-      const part = expected > 0 ? action.expectedBenefitMs / expected : 1 / helped.length
-      this.#settle(action.id, {
-        outcome: 'used',
-        queryId: completion.queryId,
-        measuredBenefitMs: helped.includes(action) ? saved * part : 0,
-        measuredCost: heldSince(action, completion.at),
-      })
-    }
-    this.#forget(met.forecast.id)
+    if (met !== undefined) this.#isOver(met)
   }
 
   /** The query failed or was cancelled: what was prepared for it was of no use, and says nothing of waiting either. */
@@ -212,14 +180,15 @@ export class ProactiveLoop {
     const met = this.#running.get(queryId)
     if (met === undefined) return
     this.#running.delete(queryId)
-    this.#waste(met, at)
+    met.wasted(at)
+    this.#isOver(met)
   }
 
   /** Until when some prepared forecast needs its nodes to run, epoch milliseconds; 0 when none does. */
   wantedUntil(): number {
     let until = 0
-    for (const { forecast, taken } of this.#prepared.values()) {
-      if (taken.some((action) => action.needsNode)) until = Math.max(until, forecast.until)
+    for (const { forecast, needsNode } of this.#prepared.values()) {
+      if (needsNode) until = Math.max(until, forecast.until)
     }
     return until
   }
@@ -272,16 +241,8 @@ export class ProactiveLoop {
       return Number.POSITIVE_INFINITY
     const predictedWaitMs = readiness.coldMs + this.#startWaitMs(forecast, readiness)
     const heldOut = mode === 'forecast-only' || isHeldOut(forecast.id, heldOutShare)
-    const prepared: Prepared = known ?? {
-      forecast,
-      heldOut,
-      version: undefined,
-      datasets: [],
-      predictedWaitMs,
-      taken: [],
-      arrived: new AbortController(),
-    }
-    this.#discardStale(prepared)
+    const prepared = known ?? new Preparation({ forecast, heldOut, predictedWaitMs }, this.#settle)
+    prepared.discardAnswers(clock.now())
     prepared.version = readiness.version
     prepared.datasets = readiness.datasets
     this.#prepared.set(forecast.id, prepared)
@@ -291,7 +252,7 @@ export class ProactiveLoop {
   }
 
   /** Whether the query that something is prepared for has yet to come. */
-  #isAwaited(prepared: Prepared): boolean {
+  #isAwaited(prepared: Preparation): boolean {
     return this.#prepared.get(prepared.forecast.id) === prepared
   }
 
@@ -323,7 +284,7 @@ export class ProactiveLoop {
     return gone || readiness.absentNodes.length > 0 ? timings.mean('start-node', startMsPrior) : 0
   }
 
-  async #take(prepared: Prepared, readiness: Readiness, signal: AbortSignal): Promise<void> {
+  async #take(prepared: Preparation, readiness: Readiness, signal: AbortSignal): Promise<void> {
     const { actuator, budget, clock, ledger, nodesStop, prices, record, rights, timings } = this.#options
     const { forecast } = prepared
     const now = clock.now()
@@ -358,8 +319,7 @@ export class ProactiveLoop {
       const id = `a-${forecast.id}-${this.#nextId++}`
       ledger.open(entryFor(id, action, forecast, readiness, now))
       if (prepared.heldOut) {
-        prepared.taken.length = 0
-        this.#heldOutEntries.set(forecast.id, [...(this.#heldOutEntries.get(forecast.id) ?? []), id])
+        prepared.holdOut(id)
         continue
       }
       try {
@@ -367,10 +327,9 @@ export class ProactiveLoop {
         timings.observe(action.kind, cost.wallMs)
         timings.observe(`${action.kind} CPU`, cost.cpuMs)
         if (action.kind === 'precompute') timings.observe(`precompute ${forecast.template}`, cost.wallMs)
-        const needsNode = action.kind === 'start-node' || action.kind === 'warm-pack'
         const { kind, expectedBenefitMs } = action
-        const taken: Taken = { id, kind, expectedBenefitMs, cost, at: clock.now(), needsNode }
-        if (this.#isAwaited(prepared)) prepared.taken.push(taken)
+        const taken = { id, kind, expectedBenefitMs, cost, at: clock.now() }
+        if (this.#isAwaited(prepared)) prepared.take(taken)
         else this.#settle(id, { outcome: 'wasted', measuredBenefitMs: 0, measuredCost: heldSince(taken, taken.at) })
       } catch (error) {
         const revoked = signal.aborted || !this.#isAwaited(prepared) || clock.now() >= forecast.until
@@ -381,7 +340,7 @@ export class ProactiveLoop {
   }
 
   /** Acts until the query can no longer come. What waits for idleness to compute its answer ends when the query itself does that. */
-  async #inTime(prepared: Prepared, action: Action, signal: AbortSignal): Promise<ActionCost> {
+  async #inTime(prepared: Preparation, action: Action, signal: AbortSignal): Promise<ActionCost> {
     const { actuator, clock } = this.#options
     const late = new AbortController()
     const done = new AbortController()
@@ -398,49 +357,23 @@ export class ProactiveLoop {
     }
   }
 
-  /** An answer over data that has changed since is of no use; nodes and packs are. */
-  #discardStale(prepared: Prepared): void {
-    const now = this.#options.clock.now()
-    for (const action of prepared.taken.filter(({ kind }) => kind === 'precompute')) {
-      this.#settle(action.id, { outcome: 'wasted', measuredBenefitMs: 0, measuredCost: heldSince(action, now) })
-    }
-    prepared.taken = prepared.taken.filter(({ kind }) => kind !== 'precompute')
-  }
-
-  #settleHeldOut(met: Prepared, completion: Completion): void {
-    for (const id of this.#heldOutEntries.get(met.forecast.id) ?? []) {
-      this.#settle(id, { outcome: 'held-out', queryId: completion.queryId, measuredBenefitMs: 0, measuredCost: noCost })
-    }
-    this.#forget(met.forecast.id)
-  }
-
   #settleMissed(now: number): void {
     for (const [id, prepared] of this.#prepared) {
       if (prepared.forecast.until >= now) continue
       this.#prepared.delete(id)
       this.#options.record.ended(prepared.forecast, false)
       this.#options.onForecast?.(prepared.forecast, 'missed')
-      this.#waste(prepared, now)
+      prepared.wasted(now)
+      this.#isOver(prepared)
     }
   }
 
-  #waste(prepared: Prepared, now: number): void {
-    for (const action of prepared.taken) {
-      this.#settle(action.id, { outcome: 'wasted', measuredBenefitMs: 0, measuredCost: heldSince(action, now) })
-    }
-    for (const entry of this.#heldOutEntries.get(prepared.forecast.id) ?? []) {
-      this.#settle(entry, { outcome: 'held-out', measuredBenefitMs: 0, measuredCost: noCost })
-    }
-    this.#forget(prepared.forecast.id)
-  }
-
-  #forget(forecastId: string): void {
-    this.#heldOutEntries.delete(forecastId)
-    this.#over.add(forecastId)
+  #isOver({ forecast }: Preparation): void {
+    this.#over.add(forecast.id)
     boundBy(this.#over, rememberedMax)
   }
 
-  #settle(id: string, settlement: Omit<Parameters<Ledger['settle']>[1], 'settledAt'>): void {
+  readonly #settle: Settle = (id, settlement) => {
     const settled = this.#options.ledger.settle(id, { ...settlement, settledAt: this.#options.clock.now() })
     if (settled !== undefined) this.#options.rights.record(settled)
   }
@@ -488,13 +421,6 @@ function boundBy(kept: Set<string> | Map<string, unknown>, most: number): void {
 
 function expectedQuery(forecast: Forecast): Parameters<Actuator['readiness']>[0] {
   return { sql: forecast.sql, params: forecast.params, tenant: forecast.tenant, timeZone: forecast.timeZone }
-}
-
-function heldSince(action: { readonly cost: ActionCost; readonly at: number }, until: number): HeldResources {
-  return {
-    byteSeconds: (action.cost.heldBytes * Math.max(0, until - action.at)) / 1000,
-    cpuSeconds: action.cost.cpuMs / 1000,
-  }
 }
 
 function entryFor(id: string, action: Action, forecast: Forecast, readiness: Readiness, now: number): LedgerEntry {
