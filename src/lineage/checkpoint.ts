@@ -75,7 +75,8 @@ export function* loadCheckpoint(log: LineageLog, graph: GraphDatabase): Generato
     yield
   }
   graph.change(() => {
-    // The tables were written down before they forgot what left the log: they forget it again, so that what comes late is new to both.
+    // A checkpoint of an older version has what its graph forgot afterwards: what comes late is new to both.
+    graph.index.forget(log.from())
     graph.index.truncate(log.from())
     graph.graph.setOffset(offset)
   })

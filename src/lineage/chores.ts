@@ -34,6 +34,9 @@ export function* catchUpWithCheckpoint(log: LineageLog, graph: GraphDatabase): C
 /**
  * Writes a checkpoint, then truncates the log up to an offset, never beyond the checkpoint. Gives how many events went. What the results of
  * queries were is kept for as many as the history has, or it would grow with every query for ever.
+ *
+ * The index forgets what leaves the log before the checkpoint is taken: what is projected meanwhile must refer to nothing that only the
+ * graph of now still knows, or a rebuild from the checkpoint would not give it again.
  */
 export function* checkpointAndTruncate(
   log: LineageLog,
@@ -44,14 +47,17 @@ export function* checkpointAndTruncate(
 ): Chore<{ readonly offset: number; readonly truncated: number }> {
   yield* catchUpWithCheckpoint(log, graph)
   const from = log.from()
+  const end = Math.min(upTo, graph.offset())
   graph.change(() => {
     graph.index.keepResults(queriesMax)
     graph.index.forgetWaiting(from)
   })
+  for (const next of slices(from, end)) {
+    graph.change(() => graph.index.forget(next))
+    yield
+  }
   const offset = yield* writeCheckpoint(log, graphPath)
-  const end = Math.min(upTo, offset)
-  for (let next = from; next < end; ) {
-    next = Math.min(next + rowsPerSlice, end)
+  for (const next of slices(from, end)) {
     inTransaction(log.database, () => {
       log.setFact('truncatedTo', next)
       log.sql.run('DELETE FROM log WHERE offset < ?', next)
@@ -60,6 +66,14 @@ export function* checkpointAndTruncate(
     yield
   }
   return { offset, truncated: Math.max(0, end - from) }
+}
+
+/** Where the slices of a stretch of the log end. */
+function* slices(from: LogOffset, end: LogOffset): Generator<LogOffset> {
+  for (let next = from; next < end; ) {
+    next = Math.min(next + rowsPerSlice, end)
+    yield next
+  }
 }
 
 /** The first offset that arrived at a time or later. */

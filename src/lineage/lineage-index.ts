@@ -105,12 +105,18 @@ export class LineageIndex {
     return this.#derived.existing()
   }
 
-  /** Forgets raw transfers, and derived segments evicted before an offset, whose events have left the log. */
-  truncate(offset: LogOffset): void {
-    this.#transfers.truncate(offset)
+  /** Forgets what later events could refer to before an offset, where the log is to end: no checkpoint may carry it any more. */
+  forget(offset: LogOffset): void {
     this.#derived.truncate(offset)
     this.#catalogue.truncate(offset)
-    for (const table of ['writes', 'set_aside']) this.#sql.run(`DELETE FROM ${table} WHERE offset < ?`, offset)
+    this.#sql.run('DELETE FROM writes WHERE offset < ?', offset)
+    this.#sql.run("DELETE FROM waiting WHERE key GLOB 'snapshot:*' AND offset < ?", offset)
+  }
+
+  /** Forgets what is known of single events before an offset, which have left the log. */
+  truncate(offset: LogOffset): void {
+    this.#transfers.truncate(offset)
+    this.#sql.run('DELETE FROM set_aside WHERE offset < ?', offset)
   }
 
   /** Forgets the results of all but the latest queries. */

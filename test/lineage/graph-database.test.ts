@@ -3,6 +3,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { type Chore, checkpointAndTruncate, verifyGraph } from '../../src/lineage/chores.js'
 import { GraphDatabase } from '../../src/lineage/graph-database.js'
 import { LineageLog } from '../../src/lineage/lineage-log.js'
+import { logBody } from '../../src/lineage/log-body.js'
 import type { LineageEvent } from '../../src/model/lineage-event.js'
 import {
   baseRead,
@@ -15,6 +16,7 @@ import {
   taskEvent,
   temporaryFolder,
 } from './lineage-fixtures.js'
+import { dataset, logged, runEvent, uuid } from './openlineage-fixtures.js'
 
 /** A log and its graph in files, with what a recorder does to them. */
 function openBoth() {
@@ -32,13 +34,24 @@ function openBoth() {
     record: (...events: readonly LineageEvent[]): void => {
       log.append(
         events.map(({ id }) => id),
-        events.map((event) => JSON.stringify(event)),
+        events.map(logBody),
         0,
       )
       graph.advance(events.length)
     },
-    truncate: () => done(checkpointAndTruncate(log, graph, path, log.next(), 100)),
+    truncate: (meanwhile: () => void = () => {}) => {
+      const chore = checkpointAndTruncate(log, graph, path, log.next(), 100)
+      while (log.fact('checkpoint') === undefined && log.sql.first('SELECT 1 FROM checkpoint') === undefined) chore.next()
+      meanwhile()
+      return done(chore)
+    },
     verify: () => done(verifyGraph(log, path)),
+    /** How often each edge was counted. */
+    edges: () =>
+      graph.database
+        .prepare('SELECT count FROM edges')
+        .all()
+        .map((row) => (row as { count: number }).count),
     waiting: () => graph.database.prepare('SELECT key FROM waiting').all(),
   }
 }
@@ -131,6 +144,27 @@ it('forgets an eviction that waited for an origin until its event had left the l
     taskEvent('late', { base: [baseRead('S1', 't', [1])], at: noon - 1, output: output('d-unknown') }),
   )
   expect(verify()).toMatchObject({ identical: true })
+})
+
+it('gives the same graph from a checkpoint when what belongs together came before and while it was made', () => {
+  const { record, truncate, verify, edges } = openBoth()
+  const write = taskEvent('w1', { kind: 'write', role: 'root', base: [baseRead('S1', 't', [0])], queryId: 'q-w' })
+  const segments = [{ id: 's-copy-0', rows: 5, bytes: 60 }]
+  const later = { run: uuid(1), job: 'j', inputs: [dataset('d1')], outputs: [dataset('d2')] }
+  record(
+    snapshotEvent('S1', 't', 2),
+    write,
+    taskEvent('early', { base: [baseRead('S2', 'u', [1])] }),
+    ...logged(runEvent({ ...later, time: '2026-01-31T10:00:00Z' })),
+  )
+  truncate(() =>
+    record(
+      { kind: 'written', id: 'written:q-w', at: noon, queryId: 'q-w', table: 'copy', snapshot: 'C1', segments },
+      snapshotEvent('S2', 'u', 2),
+      ...logged(runEvent({ ...later, type: 'OTHER', time: '2026-01-31T11:00:00Z' })),
+    ),
+  )
+  expect(verify()).toMatchObject({ identical: true, edges: edges().length })
 })
 
 it.each([[2], [5]])('refuses to go on over %i events that have left the log', (gone) => {
