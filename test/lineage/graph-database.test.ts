@@ -167,6 +167,17 @@ it('gives the same graph from a checkpoint when what belongs together came befor
   expect(verify()).toMatchObject({ identical: true, edges: edges().length })
 })
 
+it('counts a run once that was silent until its events had left the log', () => {
+  const { record, truncate, verify, edges } = openBoth()
+  const run = { run: uuid(1), job: 'j', inputs: [dataset('d1')], outputs: [dataset('d2')] }
+  record(...logged(runEvent({ ...run, type: 'START', time: '2026-01-31T10:00:00Z' })))
+  truncate()
+  record(...logged(runEvent({ ...run, time: '2026-03-31T10:00:00Z' })))
+  expect(edges()).toEqual([1, 1, 1])
+  truncate()
+  expect(verify()).toMatchObject({ identical: true })
+})
+
 it.each([[2], [5]])('refuses to go on over %i events that have left the log', (gone) => {
   const { graph, log, record } = openBoth()
   record(snapshotEvent('S1', 't', 2), ...[1, 2, 3, 4].map((n) => taskEvent(`t${n}`, { base: [baseRead('S1', 't', [1])] })))

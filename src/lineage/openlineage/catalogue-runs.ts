@@ -2,10 +2,12 @@ import type { Statements } from '../database.js'
 import type { LogOffset } from '../lineage-store.js'
 import { type ExternalChange, joinRun, type RunGraph } from './external-contribution.js'
 import { type OpenLineageEvent, parentOf } from './open-lineage-event.js'
-import { joinState, runStateOf } from './run-state.js'
+import { ended, joinState, runStateOf } from './run-state.js'
 
 /** Events of one run whose places are kept; of a run that says more, which is streaming, the last ones say what it is. */
 const offsetsMax = 1_000
+/** Runs that are kept when all their events have left the log, since they have not told of their end: many never will. */
+const silentMax = 10_000
 
 interface Run {
   job: number
@@ -77,9 +79,15 @@ export class CatalogueRuns {
     this.#changed.clear()
   }
 
-  /** Forgets runs whose last event came before an offset. */
+  /** Forgets runs whose last event came before an offset, but for the latest of those that go on: they would count twice for the graph. */
   truncate(offset: LogOffset): void {
-    this.#sql.run('DELETE FROM ol_runs WHERE changed < ?', offset)
+    this.#sql.run(
+      `DELETE FROM ol_runs WHERE changed < ?1 AND id NOT IN
+         (SELECT id FROM ol_runs WHERE changed < ?1 AND state < ? ORDER BY changed DESC, id LIMIT ?)`,
+      offset,
+      ended,
+      silentMax,
+    )
   }
 
   #find(id: string): Run | undefined {

@@ -14,6 +14,9 @@ const names: Readonly<Record<RunState, RunStateName>> = {
 /** An end is not undone by what comes late; of two ends the later one counts. */
 const ranks: Readonly<Record<RunState, number>> = { OTHER: 0, START: 1, RUNNING: 1, ABORT: 2, COMPLETE: 2, FAIL: 2 }
 
+/** What the states of runs that have ended begin with, and no smaller text. */
+export const ended = '2'
+
 /** What an event says of its run's state, as a text that is greater the more it counts. */
 export function runStateOf(type: RunState | undefined, at: string): string {
   const state = type ?? 'OTHER'
@@ -28,5 +31,5 @@ export function joinState(a: string, b: string): string {
 /** The state's name, and when the run ended if it did. */
 export function readState(state: string): { readonly name: RunStateName; readonly ended?: string } {
   const [rank, at, name] = state.split(' ') as [string, string, RunStateName]
-  return rank === '2' ? { name, ended: at } : { name }
+  return rank === ended ? { name, ended: at } : { name }
 }
