@@ -70,7 +70,7 @@ export class RecorderCore {
     this.#logPath = files.log
     this.#logEvents = this.#log.next() - this.#log.from()
     this.#told = this.#log.next()
-    inTransaction(this.#log.database, () => failInterrupted(this.#log.sql, data.now))
+    if (!data.again) inTransaction(this.#log.database, () => failInterrupted(this.#log.sql, data.now))
     const { folder, limits, now } = data
     this.#graph = new GraphSupervisor({ folder, limits, now }, (message) => this.#hear(message))
   }

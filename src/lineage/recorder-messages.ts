@@ -10,6 +10,8 @@ export interface RecorderThreadData {
   readonly stores: readonly StoreConfiguration[]
   /** Epoch milliseconds at the start, by the owner's clock. */
   readonly now: number
+  /** Whether another thread of the same owner went before: its queries go on. */
+  readonly again: boolean
 }
 
 /** One thing to make durable. Events travel as texts: cheaper to hand over than structured clones, and ready for the log. */

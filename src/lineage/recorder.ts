@@ -12,7 +12,15 @@ import type { SegmentId } from '../model/segment.js'
 import { threadMemory } from '../model/thread-memory.js'
 import { KeptThread, type Opening } from './kept-thread.js'
 import { logBody } from './log-body.js'
-import type { CallName, FromRecorder, RecorderCalls, RecorderThreadData, ToRecorder, Write } from './recorder-messages.js'
+import type {
+  CallName,
+  FromRecorder,
+  QueryRow,
+  RecorderCalls,
+  RecorderThreadData,
+  ToRecorder,
+  Write,
+} from './recorder-messages.js'
 import type { GraphReport, Recorder, RecorderOptions, RecorderStats, StoreState } from './recorder-port.js'
 import { defaultLimits } from './retention.js'
 
@@ -20,6 +28,8 @@ export type * from './recorder-port.js'
 
 /** Messages with writes that the thread may have before it: one that it commits, and the next. More would wake both sides more often. */
 const postedMax = 2
+/** Statuses kept in memory while no thread is there. */
+const queriesHeldMax = 10_000
 
 interface Waiting {
   readonly number: number
@@ -36,8 +46,16 @@ interface Call {
 export async function openRecorder(options: RecorderOptions): Promise<Recorder> {
   const clock = options.clock ?? systemClock
   const limits = { ...defaultLimits, ...options.limits }
+  let again = false
   const start = (): Worker => {
-    const workerData: RecorderThreadData = { folder: options.folder, limits, stores: options.stores ?? [], now: clock.now() }
+    const workerData: RecorderThreadData = {
+      folder: options.folder,
+      limits,
+      stores: options.stores ?? [],
+      now: clock.now(),
+      again,
+    }
+    again = true
     const url = entryPoint('./recorder-thread.js', import.meta.url)
     return new Worker(url, { workerData, name: 'recorder', execArgv: [], resourceLimits: threadMemory })
   }
@@ -54,6 +72,8 @@ class ThreadRecorder implements Recorder {
   readonly #waiting: Waiting[] = []
   readonly #calls = new Map<number, Call>()
   #gathered: Write[] = []
+  /** The last statuses of queries that no thread was there to take. */
+  readonly #heldQueries = new Map<string, QueryRow>()
   /** Messages that are not settled, by the number of their last write. */
   readonly #posted: number[] = []
   #number = 0
@@ -90,8 +110,9 @@ class ThreadRecorder implements Recorder {
   saveQuery(status: QueryStatus): void {
     const { queryId, submittedAt, state, fingerprint = null, template = null } = status
     const body = JSON.stringify(status)
+    const row: QueryRow = [queryId, submittedAt, state, fingerprint, template, body]
     // A status that cannot be kept is not worth failing a query for; the thread's failure is told elsewhere.
-    this.#write({ type: 'query', row: [queryId, submittedAt, state, fingerprint, template, body] }, body.length).catch(() => {})
+    this.#write({ type: 'query', row }, body.length).catch(() => this.#holdQuery(row))
   }
 
   put(key: string, json: string): Promise<void> {
@@ -167,6 +188,11 @@ class ThreadRecorder implements Recorder {
     })
   }
 
+  /** A query that ends while no thread is there would go on for ever in the history: the next one is told. */
+  #holdQuery(row: QueryRow): void {
+    if (this.#thread.failure !== undefined && this.#heldQueries.size < queriesHeldMax) this.#heldQueries.set(row[0], row)
+  }
+
   #refusal(bytes: number): Error | undefined {
     const gone = this.#gone()
     if (gone !== undefined) return gone
@@ -187,7 +213,9 @@ class ThreadRecorder implements Recorder {
   #flush(): void {
     if (this.#gathered.length === 0) return
     this.#posted.push(this.#number)
-    const writes = this.#gathered
+    const held = [...this.#heldQueries.values()].map((row): Write => ({ type: 'query', row }))
+    const writes = [...held, ...this.#gathered]
+    this.#heldQueries.clear()
     this.#gathered = []
     this.#thread.post({ type: 'writes', last: this.#number, now: this.#clock.now(), writes })
   }

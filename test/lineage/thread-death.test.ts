@@ -8,7 +8,7 @@ import { GraphProjection } from '../../src/lineage/graph-projection.js'
 import { LineageLog, lineageFiles } from '../../src/lineage/lineage-log.js'
 import { openLineageReader } from '../../src/lineage/lineage-reader.js'
 import { defaultLimits } from '../../src/lineage/retention.js'
-import { baseRead, noon, snapshotEvent, taskEvent, temporaryFolder } from './lineage-fixtures.js'
+import { baseRead, noon, queryStatus, snapshotEvent, taskEvent, temporaryFolder } from './lineage-fixtures.js'
 import { openTestRecorder } from './open-lineage.js'
 
 /** The threads that are started from here on, in their order. */
@@ -52,6 +52,28 @@ describe('a recorder whose thread dies', () => {
     expect(failures).toHaveLength(1)
     expect(threads).toHaveLength(2)
     await recorder.close()
+  })
+
+  it('keeps running what runs: only a new start of the server fails it', async () => {
+    const threads = startedThreads()
+    const recorder = await openTestRecorder()
+    const reader = await openLineageReader({ folder: recorder.folder })
+    const states = async (): Promise<readonly string[]> => {
+      const { queries } = JSON.parse(await reader.queries({ limit: 10 })) as { queries: { queryId: string; state: string }[] }
+      return queries.map(({ queryId, state }) => `${queryId} ${state}`)
+    }
+    recorder.saveQuery(queryStatus('q-long', 'running', 1))
+    recorder.saveQuery(queryStatus('q-short', 'running', 2))
+    await recorder.put('key', '1')
+    await crash(threads[0])
+    recorder.saveQuery(queryStatus('q-short', 'finished', 2))
+    await expect.poll(() => recorder.put('key', '2').then(() => 'taken', String), { timeout: 10_000 }).toBe('taken')
+    expect(await states()).toEqual(['q-short finished', 'q-long running'])
+    await recorder.close()
+    const next = await openTestRecorder({ folder: recorder.folder })
+    expect(await states()).toEqual(['q-short finished', 'q-long failed'])
+    await next.close()
+    await reader.close()
   })
 
   it('lets the graph come out of its statement first: the process would not survive it', async () => {
