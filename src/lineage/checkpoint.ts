@@ -15,6 +15,8 @@ import { SqliteExport } from './sqlite/sqlite-export.js'
 const rowsPerPart = 2000
 /** Texts of facets may have megabytes each. */
 const textsPerPart = 20
+/** How far the clocks of those who send events may be ahead. */
+const aheadMicrosMax = 3_600_000_000
 
 type Part = { readonly table: string; readonly rows: readonly (readonly unknown[])[] } | { readonly batch: LineageBatch }
 
@@ -25,8 +27,7 @@ export function* writeCheckpoint(log: LineageLog, graphPath: string): Generator<
     source.exec('BEGIN')
     const sql = new Statements(source)
     const offset = sql.first<[number]>("SELECT value FROM progress WHERE name = 'offset'")?.[0] ?? 0
-    // The latest time that the checkpoint has added up: before it, the graph of a time cannot be told any more.
-    const [high] = sql.first<[number]>('SELECT coalesce(max(last_at), 0) FROM edges') ?? [0]
+    const high = summedUntil(log, sql, offset)
     const number = (log.fact('checkpoint') ?? 0) + 1
     let part = 0
     inTransaction(log.database, () => log.sql.run('DELETE FROM checkpoint WHERE number <> ?', number - 1))
@@ -97,6 +98,17 @@ export function* checkpointBatches(log: LineageLog): Generator<LineageBatch> {
 function refuseReplaced(log: LineageLog, number: number): void {
   if (log.fact('checkpoint') === number) return
   throw new ForebayError('UNAVAILABLE', 'a checkpoint of the lineage graph was replaced while it was read', { hint: 'ask again' })
+}
+
+/**
+ * The latest time that the checkpoint has added up: before it, the graph of a time cannot be told any more. What other programs date far
+ * ahead of its arrival does not count: one event of the year 9999 would take the past from everybody.
+ */
+function summedUntil(log: LineageLog, sql: Statements, offset: LogOffset): number {
+  const last = log.sql.first<[number]>('SELECT arrived FROM log WHERE offset < ? ORDER BY offset DESC LIMIT 1', offset)
+  if (last === undefined) return log.fact('checkpointHigh') ?? 0
+  const until = last[0] * 1000 + aheadMicrosMax
+  return sql.first<[number]>('SELECT coalesce(max(last_at), 0) FROM edges WHERE last_at <= ?', until)?.[0] ?? 0
 }
 
 function* parts(source: Database, sql: Statements): Generator<Part> {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { LineageAnswer } from '../../src/lineage/lineage-answer.js'
 import { answerEvent, baseRead, evictionEvent, noon, output, snapshotEvent, taskEvent, treeOfTasks } from './lineage-fixtures.js'
 import { openTestReader, openTestRecorder } from './open-lineage.js'
+import { dataset, logged, runEvent } from './openlineage-fixtures.js'
 
 async function lineageOf(events: Parameters<Awaited<ReturnType<typeof openTestRecorder>>['record']>[0]) {
   const recorder = await openTestRecorder()
@@ -128,6 +129,17 @@ describe('a trace', () => {
       ['n1', 2],
       ['d-folded', 2],
     ])
+  })
+
+  it('is told also when another program dates an event far ahead', async () => {
+    const { recorder, trace } = await lineageOf([snapshotEvent('S1', 't', 1)])
+    const run = { inputs: [dataset('d1')], outputs: [dataset('d2')] }
+    await recorder.record([taskEvent('t1', { base: [baseRead('S1', 't', [0])] })])
+    await recorder.record(logged(runEvent({ ...run, time: '9999-12-31T23:59:59Z' })))
+    await recorder.projected()
+    await recorder.checkpoint()
+    const now = await trace('segment:s-t-0', { asOf: noon / 1000 + 1 })
+    expect([now.existenceOnly, now.edges[0]?.count]).toEqual([undefined, 1])
   })
 })
 
