@@ -190,6 +190,22 @@ describe('events of other programs in the graph', () => {
   })
 })
 
+it('takes half of a surrogate pair for U+FFFD, in whatever batches its events come', () => {
+  const of = (run: string, time: string, name: string) =>
+    runEvent({ run, time, job: `j${name}`, inputs: [dataset(`d${name}`)], outputs: [dataset('out')] })
+  const events = logged(
+    of('r\ud800', '2026-01-31T10:00:00Z', '\ud800'),
+    of('r\udfff', '2026-01-31T11:00:00Z', '\udfff\ud83d\ude00\\ud800'),
+    of('r\ud800', '2026-01-31T12:00:00Z', '\ud800'),
+    of('r\ufffd', '2026-01-31T13:00:00Z', '\ufffd'),
+  )
+  const opened = open(events, 1)
+  expect(answers(open(events))).toEqual(answers(opened))
+  const names = opened.ask({ what: 'jobs', ...all }).jobs.map(({ name }: { name: string }) => name)
+  expect(names).toEqual(['j\ufffd', 'j\ufffd\ud83d\ude00\\ud800'])
+  expect(opened.edges.map((edge) => edge.count)).toEqual(opened.edges.map(() => 1))
+})
+
 describe('the catalogue', () => {
   it('gives facets byte for byte, the latest of each name, without those deleted', () => {
     const odd = '{"_producer":"p","_schemaURL":"s", "n": 1.50, "big": 12345678901234567890, "u": "\\u00e9\\ud800" }'
