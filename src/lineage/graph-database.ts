@@ -159,16 +159,18 @@ export function projectFromLog(
   for (const event of marked) projectEvent(delta, withoutMissing(event, log), context)
 }
 
-function withoutMissing(marked: MarkedEvent, log: LineageLog): MarkedEvent {
-  const { releases, links, ...marks } = marked.marks
-  if (releases === undefined && links === undefined) return marked
+/** A marked event without what it refers to that has left the log; the same where that is nothing. */
+export function withoutMissing(marked: MarkedEvent, log: LineageLog): MarkedEvent {
+  const { releases = [], links = [], ...marks } = marked.marks
   const has = (offset: LogOffset): boolean => log.event(offset) !== undefined
+  if (releases.every((release) => has(release.offset)) && links.every((link) => has(link.write) && has(link.written)))
+    return marked
   return {
     ...marked,
     marks: {
       ...marks,
-      releases: (releases ?? []).filter((release) => has(release.offset)),
-      links: (links ?? []).filter((link) => has(link.write) && has(link.written)),
+      releases: releases.filter((release) => has(release.offset)),
+      links: links.filter((link) => has(link.write) && has(link.written)),
     },
   }
 }

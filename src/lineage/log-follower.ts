@@ -1,12 +1,13 @@
 import { checkpointBatches } from './checkpoint.js'
 import { fill } from './chores.js'
 import { type Database, openReadOnly, Statements } from './database.js'
-import { countSetAside, GraphDatabase, projectFromLog } from './graph-database.js'
+import { countSetAside, GraphDatabase, projectFromLog, withoutMissing } from './graph-database.js'
 import { GraphDelta } from './graph-delta.js'
 import type { GraphDigest } from './graph-digest.js'
 import { KnownSnapshots } from './known-snapshots.js'
 import { LineageLog, lineageFiles } from './lineage-log.js'
 import type { LineageBatch, LogOffset } from './lineage-store.js'
+import type { MarkedEvent } from './marked-event.js'
 import { SqliteExport } from './sqlite/sqlite-export.js'
 
 /** A batch is added up from reads of so many events, so that only its edges are in memory, and from so many events at most. */
@@ -52,15 +53,15 @@ export class LogFollower {
     return this.#log.next()
   }
 
-  /** A graph that is not there yet must start from the checkpoint: events before may be gone. */
+  /** Whether a graph must start from the checkpoint: events that it lacks are gone, or it has nothing, or a part of the checkpoint. */
   mustRefill(offset: LogOffset): boolean {
-    return offset < Math.max(this.#log.from(), this.checkpointOffset())
+    return offset < this.#log.from() || (offset === 0 && this.checkpointOffset() > 0)
   }
 
-  /** Whether the events from an offset on are still there. */
+  /** Whether a graph can go on from an offset: the events from there on are still there, and what the next one refers to. */
   has(offset: LogOffset): boolean {
     this.#log.refresh()
-    return offset >= this.#log.from()
+    return offset >= this.#log.from() && !this.#log.read(offset, 1).some((event) => this.#isTorn(event))
   }
 
   /**
@@ -78,8 +79,10 @@ export class LogFollower {
         const events = this.#log.read(to, Math.min(eventsPerRead, end - to))
         const last = events.at(-1)
         if (last === undefined || events[0]?.offset !== to) break
-        projectFromLog(delta, this.#log, { snapshots: this.#snapshots }, events)
-        to = last.offset + 1
+        const torn = events.findIndex((event) => this.#isTorn(event))
+        projectFromLog(delta, this.#log, { snapshots: this.#snapshots }, torn === -1 ? events : events.slice(0, torn))
+        to = torn === -1 ? last.offset + 1 : to + torn
+        if (torn !== -1) break
       }
       return to === from ? undefined : delta.batch(from, to)
     } finally {
@@ -107,6 +110,11 @@ export class LogFollower {
     } finally {
       graph.close()
     }
+  }
+
+  /** Whether an event needs earlier ones that have left the log: only the checkpoint has what they gave together. */
+  #isTorn(event: MarkedEvent): boolean {
+    return withoutMissing(event, this.#log) !== event && event.offset < this.checkpointOffset()
   }
 
   close(): void {
