@@ -78,11 +78,11 @@ export function makeSnapshot({ dataset, files, schema, partitioned, createdAt, w
   }
 }
 
-/** The news of a snapshot for the lineage log. */
+/** The news of a snapshot for the lineage log, and when the table came to it: a table may come back to one that it had before. */
 export function snapshotEvent(snapshot: Snapshot, atMicros: number): SnapshotEvent {
   return {
     kind: 'snapshot',
-    id: `snapshot-${snapshot.id}`,
+    id: `snapshot-${snapshot.id}-${atMicros}`,
     at: atMicros,
     snapshot: snapshot.id,
     dataset: snapshot.dataset,

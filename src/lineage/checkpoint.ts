@@ -108,7 +108,9 @@ function summedUntil(log: LineageLog, sql: Statements, offset: LogOffset): numbe
   const last = log.sql.first<[number]>('SELECT arrived FROM log WHERE offset < ? ORDER BY offset DESC LIMIT 1', offset)
   if (last === undefined) return log.fact('checkpointHigh') ?? 0
   const until = last[0] * 1000 + aheadMicrosMax
-  return sql.first<[number]>('SELECT coalesce(max(last_at), 0) FROM edges WHERE last_at <= ?', until)?.[0] ?? 0
+  const latest = `SELECT max(last_at) AS at FROM edges WHERE last_at <= ?
+    UNION ALL SELECT max(at) FROM snapshots UNION ALL SELECT max(at) FROM snapshot_returns`
+  return sql.first<[number]>(`SELECT coalesce(max(at), 0) FROM (${latest})`, until)?.[0] ?? 0
 }
 
 function* parts(source: Database, sql: Statements): Generator<Part> {

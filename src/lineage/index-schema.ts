@@ -7,6 +7,8 @@ CREATE TABLE IF NOT EXISTS segments (
   id TEXT PRIMARY KEY, dataset TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, columns TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS snapshots (id TEXT PRIMARY KEY, dataset TEXT NOT NULL, at INTEGER NOT NULL, segments TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS snapshots_by_dataset ON snapshots (dataset COLLATE NOCASE, at);
+CREATE TABLE IF NOT EXISTS snapshot_returns (
+  dataset TEXT NOT NULL COLLATE NOCASE, at INTEGER NOT NULL, snapshot TEXT NOT NULL, PRIMARY KEY (dataset, at, snapshot)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS derived (
   id TEXT PRIMARY KEY, template TEXT NOT NULL, role TEXT NOT NULL, snapshots TEXT NOT NULL, parents TEXT NOT NULL,
   made_at INTEGER NOT NULL, dataset TEXT, evicted_at INTEGER, folded TEXT, seen INTEGER NOT NULL) WITHOUT ROWID;
@@ -33,6 +35,7 @@ CREATE TABLE IF NOT EXISTS set_aside (offset INTEGER PRIMARY KEY, reason TEXT NO
 export const indexTables = [
   { table: 'segments', key: ['id'] },
   { table: 'snapshots', key: ['rowid'] },
+  { table: 'snapshot_returns', key: ['dataset', 'at', 'snapshot'] },
   { table: 'derived', key: ['id'] },
   { table: 'waiting', key: ['key', 'offset', 'segment'] },
   { table: 'results', key: ['query', 'rank', 'segment'] },

@@ -26,12 +26,19 @@ export class KnownSnapshots {
         JSON.stringify(columnBytes),
       )
     }
-    this.#sql.run(
+    const isNew = this.#sql.run(
       'INSERT OR IGNORE INTO snapshots VALUES (?, ?, ?, ?)',
       event.snapshot,
       event.dataset,
       event.at,
       JSON.stringify(event.segments.map((segment) => segment.id)),
+    )
+    if (isNew === 1) return
+    // Its id is by its content: a table whose new file goes away again comes back to it.
+    this.#sql.run(
+      'INSERT OR IGNORE INTO snapshot_returns SELECT dataset, ?1, id FROM snapshots WHERE id = ?2 AND at <> ?1',
+      event.at,
+      event.snapshot,
     )
   }
 

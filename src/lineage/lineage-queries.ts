@@ -140,8 +140,11 @@ export class LineageQueries {
   #tableSegments(table: string, asOf = Number.MAX_SAFE_INTEGER): string[] {
     return this.#sql
       .all<[string]>(
-        `SELECT e.value FROM (SELECT segments FROM snapshots WHERE dataset = ? COLLATE NOCASE AND at <= ?
-           ORDER BY at DESC, rowid DESC LIMIT 1) p, json_each(p.segments) e ORDER BY e.key`,
+        `WITH first AS (SELECT id, at, rowid AS number FROM snapshots
+           WHERE dataset = ?1 COLLATE NOCASE AND at <= ?2 ORDER BY at DESC, rowid DESC LIMIT 1),
+         again AS (SELECT snapshot, at, 0 FROM snapshot_returns WHERE dataset = ?1 AND at <= ?2 ORDER BY at DESC LIMIT 1),
+         latest AS (SELECT * FROM first UNION ALL SELECT * FROM again ORDER BY at DESC, number DESC LIMIT 1)
+         SELECT e.value FROM latest CROSS JOIN snapshots p ON p.id = latest.id, json_each(p.segments) e ORDER BY e.key`,
         table,
         asOf,
       )

@@ -287,7 +287,9 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   catalog.onChange((change: RelationChange) => {
     if (change.kind === 'forgotten') planner.forget(change.name)
     else planner.define(change)
-    if (change.kind === 'dataset') recorder.record([snapshotEvent(change.snapshot, clock.now() * 1000)]).catch(onError)
+    if (change.kind === 'dataset') {
+      recorder.record([snapshotEvent(change.snapshot, change.snapshot.createdAt * 1000)]).catch(onError)
+    }
     broadcast.relationChanged(change, clock.now())
   })
   broadcast.ready()

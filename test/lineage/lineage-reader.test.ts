@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import type { LineageAnswer } from '../../src/lineage/lineage-answer.js'
+import { systemClock } from '../../src/model/clock.js'
 import { answerEvent, baseRead, evictionEvent, noon, output, snapshotEvent, taskEvent, treeOfTasks } from './lineage-fixtures.js'
 import { openTestReader, openTestRecorder } from './open-lineage.js'
 import { dataset, logged, runEvent } from './openlineage-fixtures.js'
 
 async function lineageOf(events: Parameters<Awaited<ReturnType<typeof openTestRecorder>>['record']>[0]) {
-  const recorder = await openTestRecorder()
+  const recorder = await openTestRecorder({ clock: { ...systemClock, now: () => noon / 1000 + 86_400_000 } })
   await recorder.record(events)
   await recorder.projected()
   const reader = await openTestReader(recorder.folder)
@@ -60,6 +61,29 @@ describe('a trace', () => {
   it('takes a table as its latest snapshot', async () => {
     const { trace } = await lineageOf([snapshotEvent('S2', 't', 5, noon + 10), snapshotEvent('S1', 't', 3, noon)])
     expect((await trace('table:t')).vertices).toHaveLength(5)
+  })
+
+  it('takes a table as the snapshot that it came back to, in whatever order that was told', async () => {
+    const events = [
+      snapshotEvent('S1', 't', 3, noon),
+      snapshotEvent('S2', 't', 5, noon + 1000),
+      { ...snapshotEvent('S1', 't', 3, noon + 2000), id: 'again' },
+    ]
+    for (const order of [events, events.toReversed()]) {
+      const { recorder, trace } = await lineageOf(order)
+      const segments = async (more: object = {}): Promise<number> => (await trace('table:t', more)).vertices.length
+      const expected = [3, 3, 5, 3]
+      const found = async () => [
+        await segments(),
+        await segments({ asOf: noon / 1000 }),
+        await segments({ asOf: noon / 1000 + 1 }),
+        await segments({ asOf: noon / 1000 + 2 }),
+      ]
+      expect(await found()).toEqual(expected)
+      await recorder.checkpoint(0)
+      await recorder.rebuild()
+      expect(await found()).toEqual(expected)
+    }
   })
 
   it('still starts at the result of a query after its bytes and those of its partials are gone', async () => {

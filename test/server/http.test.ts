@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -204,6 +204,22 @@ describe('lineage', () => {
       expect(await server.call('/v1/lineage/prune', { method: 'POST', ...given })).toMatchObject({ status: 200 })
     }
     expect((await server.call('/v1/lineage/verify', { body: { stores: 'sqlite' } })).status).toBe(400)
+  })
+
+  it('starts at the segments that a table has now, also when it had just these before', async () => {
+    const folder = join(root, 'data', 'back')
+    const segments = async (): Promise<number> => {
+      await server.call('/v1/tables/back')
+      return (await server.call('/v1/lineage?from=table:back')).body.vertices?.length
+    }
+    mkdirSync(folder)
+    await copy({ [join(folder, 'a.parquet')]: 'SELECT 1 AS x' })
+    await expect.poll(segments, { timeout: 10_000 }).toBe(1)
+    await copy({ [join(folder, 'b.parquet')]: 'SELECT 2 AS x' })
+    await expect.poll(segments, { timeout: 10_000 }).toBe(2)
+    rmSync(join(folder, 'b.parquet'))
+    await expect.poll(segments, { timeout: 10_000 }).toBe(1)
+    rmSync(folder, { recursive: true })
   })
 
   it('tells where an answer came from, who worked on it, and the raw transfers', async () => {

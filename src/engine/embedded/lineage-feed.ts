@@ -48,7 +48,7 @@ export class LineageFeed {
       (snapshot): LineageEvent => ({
         kind: 'snapshot',
         id: `snapshot:${snapshot.id}`,
-        at: this.micros(),
+        at: snapshot.createdAt * 1000,
         snapshot: snapshot.id,
         dataset: snapshot.dataset,
         segments: snapshot.segments.map(({ id, rows, bytes, columnBytes }) => ({ id, rows, bytes, columnBytes })),
