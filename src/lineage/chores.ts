@@ -15,6 +15,8 @@ export type Chore<T> = Generator<void, T>
 
 const eventsPerSlice = 200
 const rowsPerSlice = 2000
+/** No task is told of so long after its table has changed. */
+const longestTaskMs = 86_400_000
 
 /**
  * Whether the graph lacks what only the checkpoint still tells: its file was lost, or a rebuild did not come to its end. Nothing may be
@@ -48,9 +50,12 @@ export function* checkpointAndTruncate(
   yield* catchUpWithCheckpoint(log, graph)
   const from = log.from()
   const end = Math.min(upTo, graph.offset())
+  const [arrived = 0] =
+    log.sql.first<[number]>('SELECT arrived FROM log WHERE offset >= ? ORDER BY offset LIMIT 1', end - 1) ?? []
   graph.change(() => {
     graph.index.keepResults(queriesMax)
     graph.index.forgetWaiting(from)
+    graph.index.snapshots.thin((arrived - longestTaskMs) * 1000)
   })
   for (const next of slices(from, end)) {
     graph.change(() => graph.index.forget(next))

@@ -5,6 +5,7 @@ import type { Statements } from './database.js'
 
 /** Snapshots whose expanded form is kept in memory. */
 const cachedMax = 32
+const microsPerDay = 86_400_000_000
 
 /** Snapshots that the log has named. A segment's facts are kept once, however many snapshots it belongs to. */
 export class KnownSnapshots {
@@ -40,6 +41,21 @@ export class KnownSnapshots {
       event.at,
       event.snapshot,
     )
+  }
+
+  /**
+   * Forgets snapshots that were replaced before a time (epoch microseconds), but for the last one of each day and those that their
+   * tables came back to: each names all segments of its table, so those of a table that gets a file every minute would grow with its
+   * square.
+   */
+  thin(before: number): void {
+    this.#sql.run(
+      `DELETE FROM snapshots WHERE rowid IN (SELECT rowid FROM (SELECT rowid, at,
+           lead(at) OVER (PARTITION BY dataset COLLATE NOCASE ORDER BY at, rowid) AS until FROM snapshots)
+         WHERE until < ? AND at / ${microsPerDay} = until / ${microsPerDay}) AND id NOT IN (SELECT snapshot FROM snapshot_returns)`,
+      before,
+    )
+    this.forget()
   }
 
   has(id: SnapshotId): boolean {

@@ -19,7 +19,7 @@ import {
 import { dataset, logged, runEvent, uuid } from './openlineage-fixtures.js'
 
 /** A log and its graph in files, with what a recorder does to them. */
-function openBoth() {
+function openBoth(arrived = 0) {
   const folder = temporaryFolder()
   const path = join(folder, 'graph.sqlite')
   const log = LineageLog.open(join(folder, 'log.sqlite'), 1 << 26)
@@ -35,7 +35,7 @@ function openBoth() {
       log.append(
         events.map(({ id }) => id),
         events.map(logBody),
-        0,
+        arrived,
       )
       graph.advance(events.length)
     },
@@ -175,6 +175,32 @@ it('counts a run once that was silent until its events had left the log', () => 
   record(...logged(runEvent({ ...run, time: '2026-03-31T10:00:00Z' })))
   expect(edges()).toEqual([1, 1, 1])
   truncate()
+  expect(verify()).toMatchObject({ identical: true })
+})
+
+it('forgets snapshots that neither the log nor a day of the past needs', () => {
+  const day = 86_400_000_000
+  const { graph, record, truncate, verify } = openBoth((noon + 4 * day) / 1000)
+  const at = (snapshot: string, time: number) => snapshotEvent(snapshot, 't', 2, noon + time)
+  record(
+    at('returned', 0),
+    at('S1', 1),
+    at('S2', 2),
+    at('S3', 1 * day),
+    { ...at('returned', 1 * day + 1), id: 'again' },
+    at('S4', 3 * day + 1),
+    at('S5', 3 * day + 2),
+    at('S6', 3 * day + 3),
+  )
+  const known = () =>
+    graph.database
+      .prepare('SELECT id FROM snapshots ORDER BY at')
+      .all()
+      .map((row) => (row as { id: string }).id)
+  truncate()
+  expect(known()).toEqual(['returned', 'S2', 'S3', 'S4', 'S5', 'S6'])
+  expect(graph.index.snapshots.has('S1')).toBe(false)
+  record(taskEvent('late', { base: [baseRead('S4', 't', [1])] }))
   expect(verify()).toMatchObject({ identical: true })
 })
 
