@@ -17,6 +17,7 @@ def keyOf = { String name, Class type ->
   'sourceNode', 'destinationNode', 'days'].each { keyOf(it, String.class) }
 ['rows', 'bytes', 'firstAt', 'lastAt', 'count', 'cpuMicros', 'peakMemoryBytes', 'queueMicros', 'transferMicros',
   'forebayOffset'].each { keyOf(it, Long.class) }
+m.setConsistency(m.getPropertyKey('forebayOffset'), org.janusgraph.core.schema.ConsistencyModifier.LOCK)
 keyOf('forebayOrigin', String.class)
 keyOf('timestamp', Date.class)
 keyOf('forebayClearing', Boolean.class)
@@ -92,7 +93,10 @@ ids.each { id ->
 }
 ${toJson}(edges)`
 
-/** Applies a batch; answers the offset that it found. The offset is compared and changed in the same transaction. */
+/**
+ * Applies a batch; answers the offset that it found. The offset is compared and written in the same transaction, by a part of a
+ * checkpoint too: it is locked, so of two that found the same (one was given up by who sent it, and goes on) only one commits.
+ */
 export const applyBatch = `
 def batch = new groovy.json.JsonSlurper().parseText(text)
 ${progress}
@@ -178,7 +182,7 @@ for (row in batch.edges) {
     'timestamp', new Date(Math.floorDiv(lastAt, 1000L)), 'count', count, 'rows', rows, 'bytes', bytes, 'cpuMicros', cpu,
     'peakMemoryBytes', peak, 'queueMicros', queue, 'transferMicros', transfer, 'days', days)
 }
-if (batch.to != null) progress.property('forebayOffset', batch.to as long)
+progress.property('forebayOffset', batch.to == null ? offset : batch.to as long)
 offset.toString()
 `
 
