@@ -3,7 +3,7 @@ import type { LineageAnswer } from '../../src/lineage/lineage-answer.js'
 import { systemClock } from '../../src/model/clock.js'
 import { answerEvent, baseRead, evictionEvent, noon, output, snapshotEvent, taskEvent, treeOfTasks } from './lineage-fixtures.js'
 import { openTestReader, openTestRecorder } from './open-lineage.js'
-import { dataset, logged, runEvent } from './openlineage-fixtures.js'
+import { dataset as datasetOf, logged, runEvent } from './openlineage-fixtures.js'
 
 async function lineageOf(events: Parameters<Awaited<ReturnType<typeof openTestRecorder>>['record']>[0]) {
   const recorder = await openTestRecorder({ clock: { ...systemClock, now: () => noon / 1000 + 86_400_000 } })
@@ -157,7 +157,7 @@ describe('a trace', () => {
 
   it('is told also when another program dates an event far ahead', async () => {
     const { recorder, trace } = await lineageOf([snapshotEvent('S1', 't', 1)])
-    const run = { inputs: [dataset('d1')], outputs: [dataset('d2')] }
+    const run = { inputs: [datasetOf('d1')], outputs: [datasetOf('d2')] }
     await recorder.record([taskEvent('t1', { base: [baseRead('S1', 't', [0])] })])
     await recorder.record(logged(runEvent({ ...run, time: '9999-12-31T23:59:59Z' })))
     await recorder.projected()
