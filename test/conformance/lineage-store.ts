@@ -61,6 +61,16 @@ export function lineageStoreConformance(
       ])
     })
 
+    it('adds up rows and bytes as far as they are exact numbers', async () => {
+      const { store } = await opened()
+      const edge = used('s-1', 'n1')
+      const totals = { ...edge.totals, rows: Number.MAX_SAFE_INTEGER - 1, bytes: Number.MAX_SAFE_INTEGER - 1 }
+      const vertices = [segment('s-1'), node('n1')]
+      for (const offset of [0, 1]) await store.apply(batch(offset, offset + 1, vertices, [{ ...edge, totals }]), never)
+      const { edges } = await store.trace(['s-1'], { direction: 'both', depth: 1, limit: 10 }, never)
+      expect(edges[0]?.totals).toMatchObject({ rows: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER })
+    })
+
     it('changes nothing when a batch comes again', async () => {
       const { store } = await opened()
       const first = batch(0, 3, [segment('s-1'), node('n1')], [used('s-1', 'n1')])

@@ -55,6 +55,13 @@ const numberAt = (name: string): string => `toInteger(e[${8 + edgeNumbers.indexO
 const chosen = (name: string, sign: '<' | '>', value: string): string =>
   `r.${name} = CASE WHEN ${value} ${sign} r.${name} THEN ${value} ELSE r.${name} END`
 
+/** Sums of rows and bytes stop where they are exact numbers no more, as in the other stores. */
+function sumOf(name: string): string {
+  const sum = `r.${name} + ${numberAt(name)}`
+  if (name !== 'rows' && name !== 'bytes') return sum
+  return `CASE WHEN ${sum} > ${Number.MAX_SAFE_INTEGER} THEN ${Number.MAX_SAFE_INTEGER} ELSE ${sum} END`
+}
+
 /** A list of whole numbers; an empty text is one of none. */
 const numbersIn = (text: string): string => `[n IN split(${text}, ',') WHERE n <> '' | toInteger(n)]`
 
@@ -65,7 +72,7 @@ export const mergeEdges = (type: LineageEdge['type'], target: string): string =>
   MERGE (a)-[r:${type} {key: key}]->(b)
   ON CREATE SET r = {key: key, ${[...edgeTexts.slice(3), ...edgeNodes].map((name) => `${name}: ${name}`).join(', ')},
     ${edgeNumbers.map((name) => `${name}: ${numberAt(name)}`).join(', ')}, timestamp: timestamp, days: days, dayCounts: dayCounts}
-  ON MATCH SET ${added.map((name) => `r.${name} = r.${name} + ${numberAt(name)}`).join(', ')},
+  ON MATCH SET ${added.map((name) => `r.${name} = ${sumOf(name)}`).join(', ')},
     ${chosen('firstAt', '<', numberAt('firstAt'))}, ${chosen('lastAt', '>', numberAt('lastAt'))},
     ${chosen('peakMemoryBytes', '>', numberAt('peakMemoryBytes'))}, ${chosen('timestamp', '>', 'timestamp')},
     ${['transformationType', 'transformationDetail'].map((name) => chosen(name, '<', name)).join(', ')},
