@@ -277,6 +277,13 @@ describe('templates', () => {
     expect(await of("select city, 7 from sales where id in (4) AND Day < date '2020-02-02' limit 9")).not.toBe(first)
   })
 
+  it('differ where the brackets around joins do', async () => {
+    const of = async (from: string): Promise<string> => (await planner.plan(`select count(*) from ${from}`)).fingerprint
+    const loose = await of('cities a cross join cities b left join sales c on b.city = c.city')
+    expect(await of('cities a cross join (cities b left join sales c on b.city = c.city)')).not.toBe(loose)
+    expect(await of('(cities a cross join cities b) left join sales c on b.city = c.city')).toBe(loose)
+  })
+
   it('keep positions and give the literals', async () => {
     const plan = await planner.plan(
       "select city, sum(amount) from sales where city <> 'Rome' and amount > -1.25 group by 1 order by 2 desc",

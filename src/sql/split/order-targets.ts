@@ -94,10 +94,10 @@ function isSingleRow(node: AstObject): boolean {
   )
 }
 
-/** Every group key is an order key, and no other grouping set gives a row the same keys. */
+/** Every group key is an order key, and nothing gives another row the same keys: no further grouping set, no unnest. */
 function groupsOrdered(node: AstObject, items: readonly AstObject[]): boolean {
   const keys = children(node, 'group_expressions')
-  if (node.type !== 'SELECT_NODE' || keys.length === 0 || groupSetsCount(node) > 1) return false
+  if (node.type !== 'SELECT_NODE' || keys.length === 0 || groupSetsCount(node) > 1 || items.some(unnests)) return false
   const meaning = (expression: AstObject): string => {
     const ordinal = ordinalOf(expression)
     const item = ordinal === undefined ? undefined : items[ordinal - 1]

@@ -12,6 +12,7 @@ import { keepsTolerance } from './inexact.js'
 import { ComputedColumns, type Let } from './let-in.js'
 import { limitOf, ordersOf } from './modifiers.js'
 import { NotSplit } from './not-split.js'
+import { unnests } from './order-targets.js'
 import { lambdaParameters } from './qualify.js'
 import { readScope, resolveColumn, type Scope } from './scope.js'
 import { collectCalls, groupExpressions, readForm, type SelectForm } from './select-form.js'
@@ -282,7 +283,8 @@ function checkLimit(form: SelectForm, node: AstObject): void {
   }
   const sets = Array.isArray(node.group_sets) ? node.group_sets.length : 0
   const oneSet = node.aggregate_handling === 'FORCE_AGGREGATES' || sets <= 1
-  const byKeys = oneSet && form.keys.every((key) => ordered.has(canonical(key)))
+  // Of one group an unnest makes several rows, which the keys leave in any order.
+  const byKeys = oneSet && form.keys.every((key) => ordered.has(canonical(key))) && !form.items.some(unnests)
   const byItems = form.items.every((item) => ordered.has(canonical(item)) || item.class === 'CONSTANT')
   if (!byKeys && !byItems) throw new NotSplit('LIMIT without a total order')
 }

@@ -42,6 +42,11 @@ describe('what runs whole, and the reason it gives', () => {
     ['SELECT id, item FROM sales ORDER BY id LIMIT 3', 'LIMIT without a total order'],
     ['SELECT shop, count(*) AS c FROM sales GROUP BY shop ORDER BY c DESC LIMIT 3', 'LIMIT without a total order'],
     ['SELECT shop, sum(id) AS s FROM sales GROUP BY ROLLUP (shop) ORDER BY shop LIMIT 3', 'LIMIT without a total order'],
+    ['SELECT shop, unnest([min(id), max(id)]) FROM sales GROUP BY shop ORDER BY shop LIMIT 3', 'LIMIT without a total order'],
+    [
+      'SELECT count(*) FROM sales WHERE id IN (SELECT unnest([min(id), max(id)]) FROM shops JOIN visits USING (shop) GROUP BY shop ORDER BY shop LIMIT 3)',
+      'LIMIT without a total order',
+    ],
     [
       'SELECT shop, sum(weight) FROM sales GROUP BY shop HAVING sum(weight) > 0',
       'a floating-point aggregate in HAVING or ORDER BY',
