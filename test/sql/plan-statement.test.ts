@@ -505,6 +505,7 @@ describe('names of computed columns', () => {
 
 describe('names and types of columns', () => {
   it.each([
+    'true is true, null is not false, (select 1) = 1 is true',
     "date '2026-01-31' + interval 1 month, interval (2 + 1) day, interval 3 second, interval '2 days'",
     "1::double, cast(2 as double), to_seconds(cast(1 as double)), to_seconds('1'::double)",
     'list_filter([1, 2], lambda x: x > 1), list_reduce([1, 2], lambda x, y: x + y), list_filter([1, 2], x -> x > 1)',

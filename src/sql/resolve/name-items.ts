@@ -46,7 +46,7 @@ function itemsToName(node: AstObject): readonly AstObject[] {
 function willChange(part: AstObject): boolean {
   if (isClass(part, 'COLUMN_REF') && texts(part, 'column_names').length > 2) return true
   if (isClass(part, 'SUBQUERY') || isClass(part, 'PARAMETER') || isMethodCall(part)) return true
-  if (isParsersCast(part) || isWordLambda(part)) return true
+  if (isParsersCast(part) || isWordLambda(part) || isTruthValue(part)) return true
   return readsClock(part) || isClockWord(part) || (isClass(part, 'CONSTANT') && printsAsAnotherType(part))
 }
 
@@ -67,6 +67,11 @@ function asWritten(item: AstObject): AstValue {
 /** True for the cast of `INTERVAL x MONTH` to a DOUBLE, which alone stands at the place of what it casts. */
 function isParsersCast(node: AstObject): boolean {
   return isClass(node, 'CAST') && node.query_location === child(node, 'child')?.query_location
+}
+
+/** True for what `IS TRUE` compares with, which is read back from its text as `CAST('t' AS BOOLEAN)`, as the word `true` is at once. */
+function isTruthValue(node: AstObject): boolean {
+  return isClass(node, 'CONSTANT') && child(child(node, 'value') ?? {}, 'type')?.id === 'BOOLEAN'
 }
 
 /** True for `lambda x: …` and what the parser makes of `[… FOR x IN …]`; the parameters of `x -> …` have a place. */
