@@ -109,8 +109,9 @@ export class WrittenTables {
     }
   }
 
-  /** Remembers the answer of a write that had nothing to change. */
+  /** Remembers the answer of a write that had nothing to change; without a key there is nothing to wait for. */
   async remember(options: CommitOptions): Promise<void> {
+    if (options.idempotencyKey === undefined) return
     await this.#exclusive(async () => {
       await this.#settle()
       await this.#changeNothing(options)

@@ -120,6 +120,26 @@ describe('written tables', () => {
     expect(await rowsOf(catalog, 't')).toEqual([1, 2])
   })
 
+  it('does not wait for the commit under way where there is nothing to change or to remember', async () => {
+    let release = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let commits = 0
+    const rename: FileSystem['rename'] = (from, to) => {
+      commits++
+      return held.then(() => nodeFileSystem.rename(from, to))
+    }
+    const catalog = await reopened({ fileSystem: { ...nodeFileSystem, rename } })
+    const ended: string[] = []
+    const create = put(catalog, 't', 'create', '1').then(() => ended.push('the commit'))
+    await expect.poll(() => commits).toBe(1)
+    const remember = catalog.remember({}).then(() => ended.push('nothing'))
+    release()
+    await Promise.all([create, remember])
+    expect(ended).toEqual(['nothing', 'the commit'])
+  })
+
   it('names what is wrong with a write before anything is made', async () => {
     await lake.write('theirs.parquet', 'SELECT 1 AS x')
     const catalog = await reopened()
@@ -173,7 +193,7 @@ describe('written tables', () => {
     }
     const isTaken = (name: string): boolean => {
       try {
-        return readHeader(`DROP TABLE "${name}"`).kind === 'drop-table'
+        return readHeader(`CREATE TABLE "${name}" AS SELECT 1`).kind === 'create-table'
       } catch {
         return false
       }

@@ -150,14 +150,21 @@ function readDrop(reader: TokenReader): Header {
   const object = reader.take('table') ? 'table' : reader.take('view') ? 'view' : undefined
   if (object === undefined) throw refusedObject('DROP', reader.peek()?.value ?? 'nothing', position)
   const ifExists = reader.take('if', 'exists')
-  const name = readName(reader)
+  const name = readAnyName(reader)
   if (!reader.take('cascade')) reader.take('restrict')
   reader.expectEnd()
   return object === 'table' ? { kind: 'drop-table', table: name, ifExists } : { kind: 'drop-view', view: name, ifExists }
 }
 
-/** `t`, `main.t` or `forebay.main.t`. */
 function readName(reader: TokenReader): string {
+  const position = reader.position()
+  const name = readAnyName(reader)
+  if (!isRelationName(name)) throw nameNotAllowed(name, position)
+  return name
+}
+
+/** `t`, `main.t` or `forebay.main.t`, where `t` may be a name that was allowed once. */
+function readAnyName(reader: TokenReader): string {
   const position = reader.position()
   const parts = [reader.identifier('a name')]
   while (reader.take('.')) parts.push(reader.identifier('a name'))
@@ -169,9 +176,7 @@ function readName(reader: TokenReader): string {
       hint: 'all tables are in schema main',
     })
   }
-  const name = parts.at(-1) as string
-  if (!isRelationName(name)) throw nameNotAllowed(name, position)
-  return name
+  return parts.at(-1) as string
 }
 
 function readColumnList(reader: TokenReader): readonly string[] {
