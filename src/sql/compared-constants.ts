@@ -135,6 +135,8 @@ export function sqlText(constant: AstObject): string | undefined {
     return /^[ -~\u00a0-\ud7ff]*$/.test(value.value) ? quoteText(value.value) : undefined
   }
   if (type.id !== 'INTEGER' && type.id !== 'BIGINT' && type.id !== 'DECIMAL') return undefined
+  // A DECIMAL of more than 18 digits has two numbers in the tree.
+  if (isObject(value.value)) return undefined
   const text = literalText(constant)
   return /^\d+(?:\.\d+)?$/.test(text) ? text : undefined
 }

@@ -230,6 +230,12 @@ describe('values', () => {
     expect(plan.work.whole.sql).toContain('170141183460469231731687303715884105727, 9007199254740993')
   })
 
+  it('compares with decimals of more than 18 digits', async () => {
+    expect(await sqlOf('select id from sales where amount > 3000000000.0000000001 and amount < 1234567890123456789.5')).toBe(
+      'SELECT id FROM __fb0 AS sales WHERE ((amount > 3000000000.0000000001) AND (amount < 1234567890123456789.5))',
+    )
+  })
+
   it.each(['random()', 'uuid()', 'gen_random_uuid()', 'uuidv7()', 'setseed(0.5)'])('does not repeat %s', async (call) => {
     expect(await planner.plan(`select ${call}, id from sales`)).toMatchObject({ repeatable: false, work: { shape: 'whole' } })
   })

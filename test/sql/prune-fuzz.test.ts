@@ -299,4 +299,21 @@ describe('pruning', () => {
     expect(compared).toBeGreaterThan(statementsPerSeed / 2)
     expect(pruned).toBeGreaterThan(compared)
   })
+
+  it.each([
+    ['g between 9007199254740993 and 9007199254740993::double', true],
+    ['g in (9007199254740993, 0.5::double)', true],
+    ['not (g not between 9007199254740993 and 1e17)', true],
+    ['g between 9007199254740993 and 9007199254740995', false],
+    ['g in (9007199254740993, -5)', false],
+    ['g between 9100000000000000 and 1e17', false],
+  ])('compares in one type with several constants: %s', async (condition, kept) => {
+    const statistics = { g: { min: '1', max: '9007199254740992', nulls: 0 } }
+    const planner = await openInProcessPlanner([dataset('t', { g: 'BIGINT' }, [{ statistics }])])
+    const duckdb = await (await DuckDBInstance.create(':memory:')).connect()
+    const rows = await duckdb.runAndReadAll(`SELECT g FROM (SELECT 9007199254740992 AS g) WHERE ${condition}`)
+    expect(rows.currentRowCount === 1).toBe(kept)
+    const plan = await planner.plan(`select g from t where ${condition}`)
+    expect(plan.reads[0]?.segments).toEqual(kept ? [0] : [])
+  })
 })

@@ -1,7 +1,7 @@
 import { foldName } from '../../model/fold-name.js'
 import type { AstObject } from '../ast-text.js'
 import { child, children, isClass, textOf } from '../ast-walk.js'
-import { type Comparable, compare } from './comparable.js'
+import { asFloat, type Comparable, compare } from './comparable.js'
 import { type ComparisonOperator, mayBegin, mayCompare, mayHoldOne, type Range } from './range.js'
 
 /** A question about one column. */
@@ -89,7 +89,10 @@ function readComparison(node: AstObject, context: PredicateContext, negate: bool
 
 function comparison(column: string, operator: ComparisonOperator, value: AstObject, context: PredicateContext): Predicate {
   const constant = context.constant(value, column)
-  if (constant === undefined) return unknown
+  return constant === undefined ? unknown : compared(column, operator, constant)
+}
+
+function compared(column: string, operator: ComparisonOperator, constant: Comparable | null): Predicate {
   return constant === null ? never : { kind: 'compare', column, operator, constant }
 }
 
@@ -98,10 +101,22 @@ function readBetween(node: AstObject, context: PredicateContext, negate: boolean
   const lower = child(node, 'lower')
   const upper = child(node, 'upper')
   if (column === undefined || lower === undefined || upper === undefined) return unknown
-  const sides = [comparison(column, negate ? '<' : '>=', lower, context), comparison(column, negate ? '>' : '<=', upper, context)]
-  // DuckDB compares all three in one type: a bound that we cannot follow may change what the other one means.
-  if (sides.some((side) => side.kind === 'unknown')) return unknown
-  return { kind: negate ? 'any' : 'all', of: sides }
+  const [from, to] = inOneType([context.constant(lower, column), context.constant(upper, column)])
+  // A bound that we cannot follow may change what the other one means.
+  if (from === undefined || to === undefined) return unknown
+  return {
+    kind: negate ? 'any' : 'all',
+    of: [compared(column, negate ? '<' : '>=', from), compared(column, negate ? '>' : '<=', to)],
+  }
+}
+
+/** DuckDB compares a column with several constants in one type: beside a DOUBLE every number is one, and loses its last digits. */
+function inOneType<T extends Comparable | null | undefined>(constants: readonly T[]): readonly (T | Comparable)[] {
+  if (!constants.some((constant) => constant?.domain === 'float')) return constants
+  return constants.map((constant) => {
+    const value = constant ? asFloat(constant) : undefined
+    return value === undefined ? constant : { domain: 'float', value }
+  })
 }
 
 function readOperator(node: AstObject, context: PredicateContext, negate: boolean): Predicate {
@@ -131,7 +146,8 @@ function readIn(input: AstObject, values: readonly AstObject[], context: Predica
     if (constant === undefined) return unknown
     if (constant !== null) constants.push(constant)
   }
-  return constants.length <= listLengthMax ? { kind: 'in', column, constants } : longList(column, constants)
+  const alike = inOneType(constants)
+  return alike.length <= listLengthMax ? { kind: 'in', column, constants: alike } : longList(column, alike)
 }
 
 /**
