@@ -230,6 +230,17 @@ describe('values', () => {
     expect(plan.work.whole.sql).toContain('170141183460469231731687303715884105727, 9007199254740993')
   })
 
+  it('says which WITH ORDINALITY beside a table it cannot plan', async () => {
+    const tags = await planner.plan('select city, o from sales, unnest([city]) with ordinality as t(tag, o)')
+    expect(tags.columns.map(({ name }) => name)).toEqual(['city', 'o'])
+    await expect(
+      planner.plan('select * from sales where id in (select o from range(3) with ordinality as r(n, o))'),
+    ).rejects.toMatchObject({
+      code: 'NOT_SUPPORTED',
+      message: expect.stringContaining('WITH ORDINALITY'),
+    })
+  })
+
   it('compares with decimals of more than 18 digits', async () => {
     expect(await sqlOf('select id from sales where amount > 3000000000.0000000001 and amount < 1234567890123456789.5')).toBe(
       'SELECT id FROM __fb0 AS sales WHERE ((amount > 3000000000.0000000001) AND (amount < 1234567890123456789.5))',

@@ -200,8 +200,17 @@ export class StatementPlanner {
   }
 
   /** What reads no dataset comes from nothing, and of some of it DuckDB gives no plan: `FROM range(3) WITH ORDINALITY`. */
-  async #root({ relations, bindingSql }: SettledSelect): Promise<AstObject> {
-    return relations.length === 0 ? {} : this.#session.boundPlan(bindingSql)
+  async #root({ node, relations, bindingSql }: SettledSelect): Promise<AstObject> {
+    if (relations.length === 0) return {}
+    try {
+      return await this.#session.boundPlan(bindingSql)
+    } catch (cause) {
+      if (!hasOrdinality(node)) throw cause
+      throw new ForebayError('NOT_SUPPORTED', 'WITH ORDINALITY in a FROM of its own is not supported where a table is read', {
+        hint: 'SELECT *, row_number() OVER () AS ordinality FROM … numbers rows too',
+        cause,
+      })
+    }
   }
 
   async #clockReads(node: AstObject): Promise<number> {
@@ -332,6 +341,15 @@ function usedRelations(node: AstObject, relations: readonly Relation[]): readonl
     return true
   })
   return relations.filter(({ relation }) => used.has(relation))
+}
+
+function hasOrdinality(node: AstObject): boolean {
+  let found = false
+  walk(node, (part) => {
+    found ||= part.with_ordinality === 'WITH_ORDINALITY'
+    return !found
+  })
+  return found
 }
 
 function isRepeatable(node: AstObject): boolean {
