@@ -308,8 +308,8 @@ describe('pruning', () => {
     ['g in (9007199254740993, -5)', false],
     ['g between 9100000000000000 and 1e17', false],
   ])('compares in one type with several constants: %s', async (condition, kept) => {
-    const statistics = { g: { min: '1', max: '9007199254740992', nulls: 0 } }
-    const planner = await openInProcessPlanner([dataset('t', { g: 'BIGINT' }, [{ statistics }])])
+    const part = { statistics: { g: { min: '1', max: '9007199254740992', nulls: 0 } } }
+    const planner = await openInProcessPlanner([dataset('t', { g: 'BIGINT' }, [part])])
     const duckdb = await (await DuckDBInstance.create(':memory:')).connect()
     const rows = await duckdb.runAndReadAll(`SELECT g FROM (SELECT 9007199254740992 AS g) WHERE ${condition}`)
     expect(rows.currentRowCount === 1).toBe(kept)
