@@ -43,6 +43,7 @@ import { packageVersion } from './package-version.js'
 import { QueryBook } from './queries/query-book.js'
 import { ResultStore } from './queries/result-store.js'
 import type { Rooms } from './rooms.js'
+import { RunningImports } from './running-imports.js'
 import { openStateFolder } from './state-folder.js'
 import { jsonValues, TappedRecorder } from './tapped-recorder.js'
 import { openTracing } from './tracing/open-tracing.js'
@@ -60,7 +61,7 @@ export interface Server {
   quiet(): boolean
   nodes(): readonly NodeStatus[]
   ledger(): readonly LedgerEntry[]
-  /** Drains running queries, then closes everything. An abort of the signal ends the draining. */
+  /** Drains running queries and imports, then closes everything. An abort of the signal ends the draining. */
   close(signal?: AbortSignal): Promise<void>
 }
 
@@ -132,6 +133,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const intake = new IntakeWorker(limits.lineageBytes)
   closing.add(() => intake.close())
   const staging = new ImportStaging(state.inner('imports'))
+  const imports = new RunningImports()
   const results = new ResultStore({
     folder: state.inner('results'),
     bytesMax: Math.floor(configuration.disk / 4),
@@ -274,6 +276,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     loadScores,
     learn: (body) => learnFrom(body, { predictor, planner, clock }),
     staging,
+    imports,
   }
   const app = await buildApp(rooms, log)
   let appClosed: PromiseLike<unknown> | undefined
@@ -313,7 +316,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     const patience = AbortSignal.any([AbortSignal.timeout(configuration.drain), ...(signal === undefined ? [] : [signal])])
     log.info({ running: queries.running().map((query) => query.queryId) }, 'stopping')
     const closed = closeApp()
-    await queries.drain(patience)
+    await Promise.all([queries.drain(patience), imports.drain(patience)])
     log.debug('drained')
     // Answers that were cut off have a moment to say so.
     const impatient = setTimeout(() => app.server.closeAllConnections(), 1_000)

@@ -17,6 +17,7 @@ import type { LoadScores } from './load-scores.js'
 import type { Metrics } from './metrics/metrics.js'
 import type { QueryBook } from './queries/query-book.js'
 import type { ResultStore } from './queries/result-store.js'
+import type { RunningImports } from './running-imports.js'
 import type { Tracing } from './tracing/tracing.js'
 
 /** Everything that a call over HTTP can reach. Made by openServer. */
@@ -49,4 +50,5 @@ export interface Rooms {
   readonly learn: (log: AsyncIterable<Uint8Array>) => Promise<Learned>
   /** Where uploads wait for a node to read them. */
   readonly staging: ImportStaging
+  readonly imports: RunningImports
 }

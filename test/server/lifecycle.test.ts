@@ -1,12 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { request as plainRequest } from 'node:http'
 import { request } from 'node:https'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setInterval } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { writeSmallLake } from '../support/small-lake.js'
-import { startServer } from '../support/start-server.js'
+import { startServer, type TestServer } from '../support/start-server.js'
 import { startStopwatch } from '../support/stopwatch.js'
 
 const root = mkdtempSync(join(tmpdir(), 'forebay-lifecycle-'))
@@ -75,18 +77,86 @@ it('cancels what still runs at the second signal', async () => {
   expect(nodes.length).toBeGreaterThan(0)
   process.kill(server.pid, 'SIGTERM')
   // Two signals at once would come as one: the first is there when the server takes no more.
-  const takesMore = (): Promise<boolean> =>
-    server.call('/readyz').then(
-      ({ status }) => status === 200,
-      () => false,
-    )
-  await expect.poll(takesMore).toBe(false)
+  await untilItTakesNoMore(server)
   const stoppedInMs = startStopwatch()
   const stopped = server.stop()
   expect((await running).body.error.code).toBe('CANCELLED')
   expect(await stopped).toBe(0)
   expect(stoppedInMs()).toBeLessThan(8_000)
   await expect.poll(() => nodes.filter(isAlive)).toEqual([])
+}, 60_000)
+
+/** Resolves when a server that was told to stop takes no more. */
+async function untilItTakesNoMore(server: TestServer): Promise<void> {
+  const takesMore = (): Promise<boolean> =>
+    server.call('/readyz').then(
+      ({ status }) => status === 200,
+      () => false,
+    )
+  await expect.poll(takesMore).toBe(false)
+}
+
+/** An import whose file is sent as it is written here. */
+function slowImport({ url }: TestServer) {
+  const headers = { 'content-type': 'text/csv' }
+  const call = plainRequest(new URL('/v1/tables/slow/import', url), { method: 'POST', headers })
+  let isAnswered = false
+  const answer = new Promise<{ readonly status: number | undefined; readonly body: string }>((resolve, reject) => {
+    call.once('error', reject).once('close', () => {
+      isAnswered = true
+    })
+    call.once('response', async (response) => {
+      isAnswered = true
+      let body = ''
+      for await (const part of response.setEncoding('utf8')) body += part
+      resolve({ status: response.statusCode, body })
+    })
+  })
+  answer.catch(() => {})
+  /** A row twenty times a second, until they are so many or the answer is there. */
+  const trickle = async (rowsMax: number): Promise<void> => {
+    let rows = 0
+    for await (const _ of setInterval(50)) {
+      if (rows === rowsMax || isAnswered) break
+      call.write('2,y\n')
+      rows += 1
+    }
+  }
+  // Long enough to tell what kind of file it is, which is when it goes to the disk.
+  call.write(`a,b\n${'1,x\n'.repeat(100)}`)
+  return { trickle, end: () => call.end(), answer }
+}
+
+const uploads = (server: TestServer): number => readdirSync(join(server.state, 'imports')).length
+
+it('finishes an import at SIGTERM, however slowly its file comes', async () => {
+  const state = join(root, 'importing')
+  const server = await startServer({ data, state })
+  const file = slowImport(server)
+  await expect.poll(() => uploads(server)).toBe(1)
+  const stopped = server.stop()
+  await untilItTakesNoMore(server)
+  await file.trickle(50)
+  file.end()
+  const { status, body } = await file.answer
+  expect([status, JSON.parse(body)]).toEqual([200, expect.objectContaining({ rows: 150 })])
+  expect(await stopped).toBe(0)
+  const next = await startServer({ data, state })
+  expect((await next.query('SELECT count(*)::INT FROM slow')).rows).toEqual([[150]])
+  expect(await next.stop()).toBe(0)
+}, 60_000)
+
+it('tells who imports that the server stops, at the second signal', async () => {
+  const server = await startServer({ data })
+  const file = slowImport(server)
+  await expect.poll(() => uploads(server)).toBe(1)
+  process.kill(server.pid, 'SIGTERM')
+  await untilItTakesNoMore(server)
+  const stopped = server.stop()
+  await file.trickle(Number.POSITIVE_INFINITY)
+  const { status, body } = await file.answer
+  expect([status, JSON.parse(body).error.code]).toEqual([503, 'UNAVAILABLE'])
+  expect(await stopped).toBe(0)
 }, 60_000)
 
 it('keeps history, written tables and lineage over kill -9, leaves no orphans, and keeps its promises', async () => {

@@ -43,18 +43,24 @@ export function importRoutes(app: App, rooms: Rooms): void {
       const body = request.body as Readable | undefined
       if (body === undefined)
         throw new ForebayError('REQUEST_INVALID', 'the body is empty', { hint: 'send the file as the body' })
-      const signal = untilClosed(reply.raw)
       const declared = kindByContentType[(request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '']
-      const { head, whole } = await peek(body)
-      const kind = format ?? declared ?? sniff(head)
-      const staged = await rooms.staging.stage(whole, { format: kind, bytesMax: rooms.configuration.limits.importBytes, signal })
-      try {
-        const { name: table } = request.params
-        const once = key === undefined ? {} : { once: { key, content: staged.hash } }
-        return await rooms.engine.importFiles({ table, paths: [staged.path], kind, mode, ...once }, signal)
-      } finally {
-        await staged.remove()
+      const take = async (signal: AbortSignal): Promise<object> => {
+        const { head, whole } = await peek(body)
+        const kind = format ?? declared ?? sniff(head)
+        const staged = await rooms.staging.stage(whole, {
+          format: kind,
+          bytesMax: rooms.configuration.limits.importBytes,
+          signal,
+        })
+        try {
+          const { name: table } = request.params
+          const once = key === undefined ? {} : { once: { key, content: staged.hash } }
+          return await rooms.engine.importFiles({ table, paths: [staged.path], kind, mode, ...once }, signal)
+        } finally {
+          await staged.remove()
+        }
       }
+      return rooms.imports.run(take, untilClosed(reply.raw))
     },
   )
 }
