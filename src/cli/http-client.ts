@@ -55,8 +55,8 @@ export class HttpClient {
     const status = response.statusCode ?? 0
     if (status >= 200 && status < 300) return response
     const error = failure(status, await readText(response), this.url)
-    // What a GET says comes from the command's arguments alone.
-    const isUsage = error.code === 'REQUEST_INVALID' && (options.method ?? 'GET') === 'GET'
+    // Without a file, what a call says comes from the command's arguments alone.
+    const isUsage = error.code === 'REQUEST_INVALID' && options.stream === undefined
     throw isUsage ? new UsageError(error.message, error.hint) : error
   }
 
@@ -122,6 +122,12 @@ function unreachable(error: NodeJS.ErrnoException, url: string): unknown {
   if (error.code === 'ECONNREFUSED' || error.code === 'ENOTFOUND' || error.code === 'EHOSTUNREACH') {
     return new ForebayError('UNAVAILABLE', `no server answers at ${url}`, {
       hint: 'start one with: forebay serve — or name another with --url or FOREBAY_URL',
+      cause: error,
+    })
+  }
+  if (error.code === 'EPROTO') {
+    return new ForebayError('UNAVAILABLE', `what answers at ${url} does not speak TLS`, {
+      hint: `${url.replace('https:', 'http:')} in --url or FOREBAY_URL`,
       cause: error,
     })
   }

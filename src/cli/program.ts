@@ -135,7 +135,7 @@ function serve(program: Command): void {
     .option('--queue <url>', 'what carries tasks (default: embedded)')
     .option('--provisioner <url>', 'who gives and takes nodes (default: processes)')
     .addOption(new Option('--proactive <mode>', 'preparing ahead (default: on)').choices(['on', 'forecast-only', 'off']))
-    .option('--log-level <level>', 'trace, debug, info, warn, error, silent (default: info)')
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal, silent (default: info)')
 }
 
 function lineage(program: Command): void {
@@ -203,7 +203,7 @@ function query(program: Command): void {
     program,
     'query [sql]',
     'Runs a statement. SQL as an argument, from a file with -f, or from standard input with -.',
-    'forebay query "SELECT count(*) FROM trips WHERE fare > $low" --param low=10 --format csv --output fares.csv',
+    "forebay query 'SELECT count(*) FROM trips WHERE fare > $low' --param low=10 --format csv --output fares.csv",
     { load: async () => (await import('./query.js')).query },
   )
     .option('-f, --file <file>', 'file with the statement')

@@ -32,6 +32,9 @@ interface JsonAnswer {
 export async function query(context: CommandContext, ...words: readonly string[]): Promise<void> {
   const { options, output, signal } = context
   const sql = await statementOf(context, words[0])
+  if (sql.trim() === '') {
+    throw new UsageError('there is no statement', 'forebay query "SELECT 1", forebay query -f FILE, or forebay query - < FILE')
+  }
   const file = text(options['output'])
   const format = text(options['format']) ?? (output.json ? 'json' : file === undefined ? 'table' : formatOf(file))
   if (binary.has(format) && file === undefined && output.stdout.isTTY === true) {
@@ -69,8 +72,7 @@ async function statementOf(context: CommandContext, argument: string | undefined
     for await (const part of context.stdin) parts.push(part as Buffer)
     return Buffer.concat(parts).toString('utf8')
   }
-  if (argument !== undefined) return argument
-  throw new UsageError('there is no statement', 'forebay query "SELECT 1", forebay query -f FILE, or forebay query - < FILE')
+  return argument ?? ''
 }
 
 function bodyOf(options: CommandContext['options'], sql: string): Record<string, unknown> {

@@ -23,6 +23,14 @@ type TransferRow = [
 ]
 type ColumnRow = [string, string, string, string, string, string, number, number, number]
 
+/** What to try where the graph does not know what was named. */
+const startHints: Readonly<Record<string, string>> = {
+  table: 'a table is in the graph once a statement has read or written it; forebay tables lists all',
+  segment: 'forebay hot, or GET /v1/hot-segments, names some; ids change when data changes',
+  query: 'forebay status, or GET /v1/queries, lists them; a query is in the graph once it has an answer',
+  node: 'forebay nodes, or GET /v1/nodes, lists them',
+}
+
 export class LineageQueries {
   readonly #sql: Statements
 
@@ -42,7 +50,8 @@ export class LineageQueries {
     const found = this.#startsOf(kind, id, from, asOf)
     if (found.length > 0) return found
     const then = asOf === undefined ? '' : ` at ${isoTime(asOf)}`
-    throw new ForebayError('NOT_FOUND', `the lineage graph does not know ${kind} "${id}"${then}`)
+    const hint = startHints[kind] ?? 'ask for segment:ID, table:NAME, query:ID or node:ID'
+    throw new ForebayError('NOT_FOUND', `the lineage graph does not know ${kind} "${id}"${then}`, { hint })
   }
 
   /** The vertex that stands for a segment: itself, or what it was folded into. */
@@ -98,7 +107,9 @@ export class LineageQueries {
     }
     if (edges.size === 0 && start.length === 0) {
       const name = request.column === undefined ? request.table : `${request.table}.${request.column}`
-      throw new ForebayError('NOT_FOUND', `no column lineage is known of "${name}"`)
+      throw new ForebayError('NOT_FOUND', `no column lineage is known of "${name}"`, {
+        hint: 'it is recorded where a statement writes a table (CREATE TABLE … AS, INSERT): ask for a column of that table, or of one that it reads',
+      })
     }
     for (const column of start) columns.set(columnKey(column), { table: column[0], column: column[1] })
     for (const [table, column, fromTable, fromColumn] of edges.values()) {

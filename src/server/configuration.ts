@@ -13,6 +13,7 @@ import { parseBytes, parseDurationMs } from '../model/units.js'
 import { parseQueueUrl } from '../queue/queue-url.js'
 import { lineageStores } from './lineage-stores.js'
 import { openLineageFromEnvironment } from './open-lineage-environment.js'
+import { plainProblem } from './plain-problem.js'
 
 const bytes = (key: string, min: number) =>
   z.union([z.string(), z.number()]).transform((value, context) => {
@@ -110,7 +111,7 @@ const schema = z.strictObject({
   nodesMin: whole(0, 256).default(0),
   /** Share of forecasts that are not acted on, so that there is something to compare with. */
   heldOutShare: z.coerce.number().min(0).max(0.5).default(0.05),
-  /** Waiting for running queries at a graceful shutdown. */
+  /** Waiting for running queries and imports at a graceful shutdown. */
   drain: duration('drain').default(30_000),
   limits: limitsSchema,
 })
@@ -155,7 +156,7 @@ export function readConfiguration(sources: ConfigurationSources = {}): ServerCon
   const environment = fromEnvironment(sources.environment ?? {})
   const openLineage = joinedOpenLineage(file.values.openLineage, sources.environment ?? {})
   const merged = { ...file.values, ...environment, ...openLineage, ...defined(sources.flags ?? {}) }
-  const checked = schema.safeParse(merged)
+  const checked = schema.safeParse(merged, { error: plainProblem })
   if (!checked.success) throw invalid(checked.error, file.name)
   checkAddresses(checked.data, sources.environment)
   return absolute(checked.data, folder)

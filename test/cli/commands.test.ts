@@ -80,6 +80,8 @@ it('explains every command with an example', async () => {
     expect(help).toMatch(new RegExp(`Usage: forebay ${command}[^]*Example:\\n {2}\\$ forebay ${command}`))
     expect(help).toContain('--url')
     expect(help).toContain('--json')
+    // A shell would put its own variable in its place.
+    expect(help).not.toMatch(/"[^"'\n]*\$\w[^"'\n]*"/)
   }
   const one = await forebay(['hot', '--help'])
   expect([one.code, one.stderr]).toEqual([0, ''])
@@ -194,7 +196,12 @@ it('fails with 1, says what is wrong and what to try', async () => {
     [['predict', 'SELECT x FROM sales'], /^error: .*"?x"?/],
     [['explain', 'SELECT * FROM nowhere'], /^error: table "nowhere"/],
     [['tables', 'nowhere'], /^error: there is no table "nowhere"\ntry: forebay tables/],
-    [['lineage', 'table:nowhere'], /^error: .*nowhere/],
+    [['lineage', 'table:nowhere'], /^error: .*nowhere.*\ntry: .*forebay tables/],
+    [['lineage', 'segment:nowhere'], /^error: .*nowhere.*\ntry: .*forebay hot/],
+    [['lineage', 'query:nowhere'], /^error: .*nowhere.*\ntry: .*forebay status/],
+    [['lineage', 'node:nowhere'], /^error: .*nowhere.*\ntry: .*forebay nodes/],
+    [['lineage', 'table:sales', '--column', 'nowhere'], /^error: .*sales\.nowhere.*\ntry: .*CREATE TABLE/],
+    [['query', 'SELECT $low'], /^error: parameter "low" has no value\ntry: .*--param low=/],
     [['status', 'q-nowhere-000001'], /^error: .*q-nowhere-000001/],
     [['import', 'forebay.yaml', '--table', 'sales'], /^error: /],
     [['import', 'uneven.csv', '--table', 'uneven'], /^error: line 3 of file uneven.csv .*its fields number 1, not 2\ntry: mend/],
@@ -202,6 +209,7 @@ it('fails with 1, says what is wrong and what to try', async () => {
       ['import', 'cut.parquet', '--table', 'cut'],
       /^error: file cut.parquet cannot be read as Parquet: file too small to be a Parquet file\ntry: mend/,
     ],
+    [['nodes', '--url', server.url.replace('http:', 'https:')], /^error: .* does not speak TLS\ntry: http:\/\/127\.0\.0\.1:/],
     [['nodes', '--url', 'http://127.0.0.1:9'], /^error: no server answers at http:\/\/127.0.0.1:9\ntry: .*forebay serve/],
   ]
   writeFileSync(join(root, 'forebay.yaml'), '')
@@ -241,7 +249,11 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['query', 'SELECT 1', '--param', 'n'], /error: .*n/],
     [['query', 'SELECT 1', '-f', 'also.sql'], /error: .*twice/],
     [['query', '-f', join(root, 'absent.sql')], /error: .*absent.sql.*\ntry: /],
-    [['query'], /error: /],
+    [['query'], /error: there is no statement\ntry: /],
+    [['query', ' '], /error: there is no statement\ntry: /],
+    [['query', '-'], /error: there is no statement\ntry: /],
+    [['query', 'SELECT 1', '--time-zone', 'Mars'], /error: body\.timeZone: is not a time zone/],
+    [['predict', ''], /error: body\.sql: is empty\ntry: /],
     [['predict'], /error: missing required argument 'sql'/],
     [['hot', '--limit', 'many'], /error: .*many/],
     [['hot', '--limit', '0'], /error: .*limit.*\ntry: /],
@@ -260,7 +272,8 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['demo', '--workload', 'lucky'], /error: .*--workload/],
     [['nodes', '--url', 'ftp://x'], /error: --url/],
     [['serve', '--tree', 'perhaps'], /error: .*--tree/],
-    [['serve', '--nodes', 'x', '--state', join(root, 'none')], /^error: configuration key "nodes".*\ntry: /],
+    [['serve', '--nodes', 'x', '--state', join(root, 'none')], /^error: configuration key "nodes": must be a number\ntry: /],
+    [['serve', '--nodes', '0', '--state', join(root, 'none')], /^error: configuration key "nodes": must be at least 1\ntry: /],
     [['serve', '--memory', 'lots', '--state', join(root, 'none')], /^error: configuration key "memory".*\ntry: /],
   ]
   for (const [index, [args, { code, stdout, stderr }]] of (await all(wrong.map(([each]) => each))).entries()) {

@@ -517,6 +517,30 @@ describe('malformed requests', () => {
     expect(await message([])).toContain('body')
   })
 
+  it('says what is wrong with a field in plain words', async () => {
+    const bodies: readonly (readonly [unknown, string])[] = [
+      [{}, 'body.sql: is missing'],
+      [{ sql: '' }, 'body.sql: is empty'],
+      [{ sql: 5 }, 'body.sql: must be text'],
+      [[], 'body: must be an object'],
+      [{ sql: 'SELECT 1', timeoutMs: 0 }, 'body.timeoutMs: must be at least 1'],
+      [{ sql: 'SELECT 1', timeoutMs: 1e12 }, 'body.timeoutMs: must be at most 86400000'],
+      [{ sql: 'SELECT 1', timeoutMs: 1.5 }, 'body.timeoutMs: must be a whole number'],
+      [{ sql: 'SELECT 1', tenant: 'x'.repeat(201) }, 'body.tenant: must have at most 200 characters'],
+      [{ sql: 'SELECT 1', priority: 'urgent' }, 'body.priority: must be one of proactive, interactive, batch, background'],
+      [{ sql: 'SELECT 1', params: 5 }, 'body.params: must be an object or a list of texts, numbers, booleans and nulls'],
+      [{ sql: 'SELECT 1', limit: 5 }, 'body.limit: there is no such field'],
+    ]
+    for (const [body, message] of bodies) {
+      const { status, body: answer } = await server.call('/v1/query', { body })
+      expect([status, answer.error.code, answer.error.message]).toEqual([400, 'REQUEST_INVALID', message])
+    }
+    expect((await server.call('/v1/lineage')).body.error.message).toBe('querystring.from: is missing')
+    expect((await server.call('/v1/events?kinds=none')).body.error.message).toMatch(
+      /^querystring\.kinds\.0: must be one of query, /,
+    )
+  })
+
   it('refuses formats and content types that it does not know', async () => {
     const accept = await server.call('/v1/query', { body: { sql: 'SELECT 1' }, headers: { accept: 'image/png' } })
     expect(accept.body.error).toMatchObject({ code: 'REQUEST_INVALID', message: expect.stringContaining('accept') })

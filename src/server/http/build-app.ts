@@ -2,10 +2,18 @@
 
 import type { Socket } from 'node:net'
 import swagger from '@fastify/swagger'
-import fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyServerOptions, LogController } from 'fastify'
-import { jsonSchemaTransform, jsonSchemaTransformObject, validatorCompiler } from 'fastify-type-provider-zod'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyReply,
+  type FastifySchemaCompiler,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
+import type { z } from 'zod'
 import { ForebayError } from '../../model/errors.js'
+import { plainProblem } from '../plain-problem.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
 import { catalogueRoutes } from './catalogue-routes.js'
@@ -42,6 +50,14 @@ const headersMs = 10_000
 /** Escaped JSON may be this many times as long as the SQL in it. */
 const jsonOverhead = 3
 
+/** Checks the body, query string, … of a request; `errorAnswer` tells what is wrong with it. */
+const checkPart: FastifySchemaCompiler<z.ZodType> =
+  ({ schema }) =>
+  (part) => {
+    const checked = schema.safeParse(part, { error: plainProblem })
+    return checked.success ? { value: checked.data } : { error: checked.error }
+  }
+
 /** Builds the server; it does not listen yet. */
 export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
   const { configuration, credentials } = rooms
@@ -49,7 +65,7 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
     ...serverOptions(rooms, log),
     ...(credentials.tls === undefined ? {} : { https: { ...credentials.tls } }),
   } as FastifyServerOptions) as unknown as App
-  app.setValidatorCompiler(validatorCompiler)
+  app.setValidatorCompiler(checkPart)
   // Answers are made by our own code from typed records: the schemas of answers document them and do not cost time.
   app.setSerializerCompiler(() => (body) => JSON.stringify(body))
   const guard = makeGuard({

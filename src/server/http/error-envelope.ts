@@ -1,5 +1,5 @@
 import type { FastifyError } from 'fastify'
-import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { z } from 'zod'
 import { type ErrorRecord, ForebayError, toErrorRecord } from '../../model/errors.js'
 import { errorStatus } from './error-status.js'
 
@@ -20,7 +20,7 @@ const jsonHint =
 
 function fromFramework(error: unknown): unknown {
   if (error instanceof ForebayError) return error
-  if (hasZodFastifySchemaValidationErrors(error)) return invalidField(error)
+  if (error instanceof z.ZodError) return invalidField(error)
   const { code, statusCode, message } = (error ?? {}) as Partial<FastifyError>
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     return new ForebayError('REQUEST_TOO_LARGE', 'the body of the request is too large', {
@@ -39,19 +39,11 @@ function fromFramework(error: unknown): unknown {
   return error
 }
 
-interface ZodIssueLike {
-  readonly keyword: string
-  readonly instancePath: string
-  readonly message?: string
-  readonly params?: { readonly keys?: readonly string[] }
-}
-
-function invalidField(error: { readonly validation?: unknown; readonly validationContext?: string }): ForebayError {
-  const [issue] = (error.validation ?? []) as readonly ZodIssueLike[]
-  const part = error.validationContext ?? 'body'
-  const inner = issue?.instancePath.split('/').filter((name) => name !== '') ?? []
-  const unknown = issue?.keyword === 'unrecognized_keys' ? (issue.params?.keys?.[0] ?? '') : undefined
-  const field = [part, ...inner, ...(unknown === undefined ? [] : [unknown])].join('.')
-  const problem = unknown === undefined ? (issue?.message ?? 'is wrong') : 'there is no such field'
+/** Fastify adds which part of the request is wrong. */
+function invalidField(error: z.ZodError & { readonly validationContext?: string }): ForebayError {
+  const [issue] = error.issues
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
+  const field = [error.validationContext ?? 'body', ...(issue?.path ?? []), ...unknown].join('.')
+  const problem = unknown.length > 0 ? 'there is no such field' : (issue?.message ?? 'is wrong')
   return new ForebayError('REQUEST_INVALID', `${field}: ${problem}`, { hint: 'GET /openapi.json describes every call' })
 }

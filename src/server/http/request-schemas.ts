@@ -13,7 +13,10 @@ export const queryBody = z
     sql: text.min(1).describe('One statement in the SQL dialect of DuckDB.'),
     priority: z.enum(priorities).default('interactive'),
     params: z
-      .union([z.record(z.string(), parameter), z.array(parameter)])
+      .union(
+        [z.record(z.string(), parameter), z.array(parameter)],
+        'must be an object or a list of texts, numbers, booleans and nulls',
+      )
       .default({})
       .describe('Values of $name by name, or of $1, $2 … and ? as a list.'),
     timeoutMs: z.number().int().min(1).max(86_400_000).optional(),

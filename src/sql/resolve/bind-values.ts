@@ -42,7 +42,7 @@ export function checkParameters(node: AstObject, params: Readonly<Record<string,
     if (!Object.hasOwn(params, name)) {
       const position = locate(part)
       throw new ForebayError('PARAMETER_INVALID', `parameter "${name}" has no value`, {
-        hint: `give it in params, e.g. {"${name}": …}`,
+        hint: `give it in params, e.g. {"${name}": …}, or with --param ${name}=…`,
         ...(position === undefined ? {} : { position }),
       })
     }
