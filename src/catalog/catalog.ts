@@ -110,6 +110,11 @@ export class Catalog {
     return [...this.#effective.keys()].sort().flatMap((name) => this.table(name) ?? [])
   }
 
+  /** Why there may be fewer tables than somebody expects. */
+  note(): string | undefined {
+    return this.#discovered.folderIsThere() ? undefined : `data folder "${this.#options.dataFolder}" is not there`
+  }
+
   table(name: string): TableSummary | undefined {
     const definition = this.#effective.get(name.toLowerCase())
     if (!definition) return undefined

@@ -75,6 +75,11 @@ export class DiscoveredTables {
     }
   }
 
+  /** Whether the data folder was there when it was last looked at. */
+  folderIsThere(): boolean {
+    return this.#root.stamp !== undefined
+  }
+
   /**
    * Looks cheaply whether what these reads stand on is still so, and lists anew what is not. What was listed at `since` or later
    * is taken as it was then.

@@ -131,7 +131,12 @@ function unreachable(error: NodeJS.ErrnoException, url: string): unknown {
       cause: error,
     })
   }
-  return new ForebayError('UNAVAILABLE', `the connection to ${url} broke: ${error.message}`, { cause: error })
+  return new ForebayError('UNAVAILABLE', `the connection to ${url} broke: ${error.message}`, {
+    hint: url.startsWith('https:')
+      ? 'NODE_EXTRA_CA_CERTS=ca.pem, where the certificate is of your own making; else look at the log of the server'
+      : 'https: in --url or FOREBAY_URL, where the server has TLS; else forebay status shows what it is doing',
+    cause: error,
+  })
 }
 
 function failure(status: number, text: string, url: string): ForebayError {

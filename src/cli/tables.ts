@@ -25,7 +25,7 @@ export async function tables(context: CommandContext, name?: string): Promise<vo
     if (output.json) return printJson(output, table)
     return printDetail(context, table)
   }
-  const answer = await client.json<{ tables: readonly TableLine[] }>('/v1/tables', { signal })
+  const answer = await client.json<{ readonly tables: readonly TableLine[]; readonly note?: string }>('/v1/tables', { signal })
   if (output.json) return printJson(output, answer)
   await printTable(
     output,
@@ -42,6 +42,7 @@ export async function tables(context: CommandContext, name?: string): Promise<vo
   const remarks = answer.tables.flatMap(({ name: table, error, note }) =>
     [error?.message, note].filter((remark) => remark !== undefined).map((remark) => `${table}: ${remark}`),
   )
+  if (answer.note !== undefined) remarks.push(`note: ${answer.note}`)
   if (remarks.length > 0) await printLines(output, remarks)
 }
 

@@ -34,7 +34,9 @@ const activity = (at: number, tenant: number) => ({ at, periodMs: hourMs, tenant
 it('says of an empty log that it is empty', async () => {
   const { code, stdout, stderr } = await evaluated('empty', [])
   expect([code, stdout]).toEqual([1, ''])
-  expect(stderr).toMatch(/^error: .*empty\.ndjson" has no usable line: it is empty\ntry: /)
+  expect(stderr).toMatch(/^error: .*empty\.ndjson" has no usable line: it is empty\ntry: .*--from/)
+  const other = await runCommand(['evaluate', join(folder, 'empty.ndjson'), '--from', 'trino-events'])
+  expect(other.stderr).toMatch(/^error: .*empty\.ndjson" has no usable line: .*\ntry: .*--from trino-events/)
 })
 
 it('scores nothing in a log of one line', async () => {

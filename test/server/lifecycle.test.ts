@@ -273,8 +273,15 @@ it('ends a request that does not arrive in the time of the configuration, and na
 }, 30_000)
 
 it('serves without a data folder', async () => {
-  const server = await startServer({ data: join(root, 'absent'), flags: ['--proactive', 'off', '--tree', 'always'] })
-  expect((await server.call('/v1/tables')).body.tables).toEqual([])
+  const absent = join(root, 'absent')
+  const server = await startServer({ data: absent, flags: ['--proactive', 'off', '--tree', 'always'] })
+  expect((await server.call('/v1/tables')).body).toEqual({ tables: [] })
+  rmSync(absent, { recursive: true })
+  const note = `data folder "${absent}" is not there`
+  expect((await server.call('/v1/tables')).body).toEqual({ tables: [], note })
+  expect((await run(['tables', '--url', server.url])).stdout).toContain(`note: ${note}\n`)
+  mkdirSync(absent)
+  expect((await server.call('/v1/tables')).body).toEqual({ tables: [] })
   expect((await server.query('SELECT 1')).rows).toEqual([[1]])
   expect(await server.stop()).toBe(0)
 }, 60_000)
@@ -317,6 +324,16 @@ it('serves others over TLS to who has the token', async () => {
         .on('error', reject)
         .end()
     })
+  const untrusting = await run(['tables', '--url', server.url])
+  expect([untrusting.code, untrusting.stderr]).toEqual([
+    1,
+    expect.stringMatching(/self-signed certificate\ntry: NODE_EXTRA_CA_CERTS/),
+  ])
+  const plain = await run(['tables', '--url', server.url.replace('https:', 'http:')])
+  expect([plain.code, plain.stderr]).toEqual([
+    1,
+    expect.stringMatching(/^error: the connection to .* broke: .*\ntry: https: in --url/),
+  ])
   expect(await get('/v1/tables', {})).toBe(401)
   expect(await get('/v1/tables', { authorization: 'Bearer wrong' })).toBe(401)
   expect(await get('/metrics', {})).toBe(401)

@@ -78,7 +78,7 @@ export async function runEvaluate(options: EvaluateOptions): Promise<Evaluation>
     next.add(line)
     for (const read of line.reads) cache.add(read.segment, read.bytes)
   }
-  if (lines === 0) throw notALog(path, badLines)
+  if (lines === 0) throw notALog(path, badLines, options.from)
   const scores = runTime.finish()
   const timed = scores.queries > 0
   const replayed = monotonic() - began
@@ -103,9 +103,12 @@ export async function runEvaluate(options: EvaluateOptions): Promise<Evaluation>
   }
 }
 
-function notALog(path: string, { count, first }: BadLines): ForebayError {
+function notALog(path: string, { count, first }: BadLines, from: ImportFormat | undefined): ForebayError {
   const why = count === 0 ? 'it is empty' : `line ${first[0]?.line} ${first[0]?.reason}`
   return new ForebayError('REQUEST_INVALID', `"${path}" has no usable line: ${why}`, {
-    hint: 'each line is a JSON object with at, tenant, template, durationMs…; docs/prediction.md describes them',
+    hint:
+      from === undefined
+        ? 'each line is a JSON object with at, tenant, template, durationMs…; docs/prediction.md describes them, and --from reads logs of other systems'
+        : `docs/evaluate.md says what --from ${from} reads`,
   })
 }

@@ -8,7 +8,8 @@ import { presentSnapshot, presentTable } from './present.js'
 export function tableRoutes(app: App, rooms: Rooms): void {
   app.get('/v1/tables', { schema: { summary: 'Every table and view.' } }, async () => {
     await rooms.catalog.rescan()
-    return { tables: rooms.catalog.tables().map(presentTable) }
+    const note = rooms.catalog.note()
+    return { tables: rooms.catalog.tables().map(presentTable), ...(note === undefined ? {} : { note }) }
   })
 
   app.get(
