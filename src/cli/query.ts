@@ -46,7 +46,7 @@ export async function query(context: CommandContext, ...words: readonly string[]
   const headers = { accept: accepts[format] ?? '', 'x-forebay-query-id': id }
   const ask = () => client.stream('/v1/query', { method: 'POST', body, headers, signal })
   const deliver = async (): Promise<void> => {
-    if (file !== undefined) await toFile(ask, file, format)
+    if (file !== undefined) await writeOutput(file, ask, format === 'json' ? refuseBroken : undefined)
     else if (format === 'table') await toTable(context, await ask())
     else await toStdout(context, await ask(), format)
   }
@@ -54,7 +54,7 @@ export async function query(context: CommandContext, ...words: readonly string[]
     await withProgress(output, () => progressOf(client, id), deliver())
   } catch (error) {
     if (signal.aborted) throw new Interrupted()
-    throw error
+    throw isBrokenOff(error) ? await whyBrokenOff(client, id, error) : error
   }
 }
 
@@ -113,14 +113,6 @@ function formatOf(file: string): string {
   return extension === 'arrows' ? 'arrow' : (extension ?? 'csv')
 }
 
-async function toFile(ask: () => Promise<IncomingMessage>, file: string, format: string): Promise<void> {
-  try {
-    await writeOutput(file, ask, format === 'json' ? refuseBroken : undefined)
-  } catch (error) {
-    throw brokenOff(error)
-  }
-}
-
 /** JSON that broke off ends with an error: the file must not appear then. */
 async function refuseBroken(file: string): Promise<void> {
   const { size } = await stat(file)
@@ -147,13 +139,9 @@ function throwMemberError(tail: string): void {
 async function toStdout(context: CommandContext, response: IncomingMessage, format: string): Promise<void> {
   const { stdout } = context.output
   let tail = ''
-  try {
-    for await (const chunk of response) {
-      await write(stdout, chunk as Uint8Array)
-      if (format === 'json') tail = (tail + (chunk as Buffer).subarray(-10_000).toString('utf8')).slice(-10_000)
-    }
-  } catch (error) {
-    throw brokenOff(error)
+  for await (const chunk of response) {
+    await write(stdout, chunk as Uint8Array)
+    if (format === 'json') tail = (tail + (chunk as Buffer).subarray(-10_000).toString('utf8')).slice(-10_000)
   }
   if (format === 'json') {
     await write(stdout, '\n')
@@ -164,11 +152,7 @@ async function toStdout(context: CommandContext, response: IncomingMessage, form
 async function toTable(context: CommandContext, response: IncomingMessage): Promise<void> {
   const { output, options } = context
   const parts: Buffer[] = []
-  try {
-    for await (const part of response) parts.push(part as Buffer)
-  } catch (error) {
-    throw brokenOff(error)
-  }
+  for await (const part of response) parts.push(part as Buffer)
   const answer = JSON.parse(Buffer.concat(parts).toString('utf8')) as JsonAnswer
   const head = answer.columns.map(({ name }) => name)
   const shown = output.stdout.isTTY === true ? answer.rows.slice(0, terminalRowsMax) : answer.rows
@@ -184,13 +168,18 @@ async function toTable(context: CommandContext, response: IncomingMessage): Prom
   if (answer.error !== undefined) throw fromErrorRecord(answer.error)
 }
 
-function brokenOff(error: unknown): unknown {
+function isBrokenOff(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
-  if (code !== 'ECONNRESET' && code !== 'ERR_STREAM_PREMATURE_CLOSE') return error
-  return new ForebayError('QUERY_FAILED', 'the answer broke off before its end', {
-    hint: 'forebay status QUERY says why; --format json shows the error with the answer',
-    cause: error,
-  })
+  return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE'
+}
+
+/** CSV, Arrow and Parquet cannot say why they end early; the server does. */
+async function whyBrokenOff(client: HttpClient, id: string, cause: unknown): Promise<ForebayError> {
+  const asked = client.json<{ readonly error?: ErrorRecord }>(`/v1/queries/${id}`, { signal: AbortSignal.timeout(1_000) })
+  const told = await asked.catch(() => undefined)
+  if (told?.error !== undefined) return fromErrorRecord(told.error)
+  const hint = `forebay status ${id} says why, once a server answers`
+  return new ForebayError('QUERY_FAILED', 'the answer broke off before its end', { hint, cause })
 }
 
 async function progressOf(client: HttpClient, id: string): Promise<ProgressReading> {

@@ -167,6 +167,11 @@ describe('query', () => {
       'broken.csv',
     ])
     expect(broken.code).toBe(1)
+    for (const format of ['csv', 'ndjson', 'arrow']) {
+      const late = "SELECT CASE WHEN i = 999999 THEN error('too late') ELSE i END FROM range(1000000) t(i)"
+      const { code, stderr } = await forebay(['query', late, '--format', format])
+      expect([code, withoutProgress(stderr)]).toEqual([1, expect.stringMatching(/^error: too late\n/)])
+    }
     expect(readdirSync(root).filter((name) => name.includes('broken'))).toEqual([])
   })
 
