@@ -119,8 +119,13 @@ export class Catalog {
     const definition = this.#effective.get(name.toLowerCase())
     if (!definition) return undefined
     const written = this.#written.get(name) !== undefined
-    const ignored = written ? this.#discovered.path(name) : undefined
+    const ignored = written ? this.place(name) : undefined
     return summarize(definition, written, ignored === undefined ? undefined : `"${ignored}" has the same name and is ignored`)
+  }
+
+  /** The file or folder of the data folder that has the name of a table. */
+  place(name: string): string | undefined {
+    return this.#discovered.path(name)
   }
 
   /** A snapshot that a plan named; known for some time after it was replaced, and as long as it is pinned. */

@@ -157,7 +157,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   const queue = configuration.queue === 'embedded' ? undefined : await openQueue(configuration, state.inner('queue'), onError)
   const reporter = await openReporter(configuration.openLineage, {
     version: packageVersion(),
-    table: (name) => reportedTable(catalog.table(name), configuration.data),
+    table: (name) => reportedTable(catalog.table(name), catalog.place(name)),
     onError,
   })
   if (reporter !== undefined) closing.add(() => reporter.close())
@@ -337,12 +337,12 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
 }
 
 /** A table as others are told of it. A discovered one is a folder, or a file, of the data folder. */
-function reportedTable(table: TableSummary | undefined, data: string): ReportedTable | undefined {
+function reportedTable(table: TableSummary | undefined, place: string | undefined): ReportedTable | undefined {
   if (table === undefined || table.kind === 'broken' || table.kind === 'view') return undefined
   return {
     columns: table.columns,
     ...(table.snapshot === undefined ? {} : { snapshot: table.snapshot }),
-    ...(table.kind === 'discovered' ? { path: join(data, table.name) } : {}),
+    ...(table.kind === 'discovered' && place !== undefined ? { path: place } : {}),
   }
 }
 

@@ -167,4 +167,20 @@ describe('OpenLineage out', { timeout: patience }, () => {
     // What Forebay tells, Forebay takes.
     for (const event of [start, end, failed]) expect((await post(server, JSON.stringify(event))).body.warnings).toBeUndefined()
   })
+
+  it('names the file or the folder that a table is', async () => {
+    const data = join(temporaryFolder(), 'data')
+    await writeSmallLake(data)
+    const { url, events } = await receiver(0)
+    await using server = await startServer({ data, environment: { OPENLINEAGE_URL: url } })
+    await server.query('SELECT count(*) FROM numbers, sales')
+    await until(async () => (events.length >= 2 ? true : undefined))
+    // oxlint-disable-next-line typescript/no-explicit-any -- the test looks into what came over the wire
+    const inputs: any[] = (events as any[]).find((event) => event.eventType === 'COMPLETE').inputs
+    const places = inputs.map(({ name, facets }) => [name, facets.symlinks.identifiers[0].name])
+    expect(places.sort()).toEqual([
+      ['numbers', join(data, 'numbers.parquet')],
+      ['sales', join(data, 'sales')],
+    ])
+  })
 })
