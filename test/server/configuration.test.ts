@@ -17,6 +17,13 @@ const code = (run: () => unknown): unknown => {
 }
 
 describe('readConfiguration', () => {
+  it('says what is wrong with a key in plain words', () => {
+    const message = (flags: Record<string, unknown>) => (code(() => readConfiguration({ folder, flags })) as Error).message
+    expect(message({ nodes: '0' })).toBe('configuration key "nodes": must be at least 1')
+    expect(message({ port: 'x' })).toBe('configuration key "port": must be a number')
+    expect(message({ tls: { certFile: 'x' } })).toBe('configuration key "tls.keyFile": is missing')
+  })
+
   it('has the promised defaults', () => {
     const configuration = readConfiguration({ folder })
     expect(configuration).toMatchObject({

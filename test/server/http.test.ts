@@ -541,6 +541,21 @@ describe('malformed requests', () => {
     )
   })
 
+  it('names the next step where the graph does not know what is asked for, and where a parameter has no value', async () => {
+    for (const [path, hint] of [
+      ['?from=table:nowhere', 'forebay tables'],
+      ['?from=segment:nowhere', 'forebay hot'],
+      ['?from=query:nowhere', 'forebay status'],
+      ['?from=node:nowhere', 'forebay nodes'],
+      ['/columns?table=sales&column=nowhere', 'CREATE TABLE'],
+    ]) {
+      const { status, body } = await server.call(`/v1/lineage${path}`)
+      expect([path, status, body.error.hint]).toEqual([path, 404, expect.stringContaining(hint ?? '')])
+    }
+    const { body } = await server.call('/v1/query', { body: { sql: 'SELECT $low' } })
+    expect(body.error).toMatchObject({ code: 'PARAMETER_INVALID', hint: expect.stringContaining('--param low=') })
+  })
+
   it('refuses formats and content types that it does not know', async () => {
     const accept = await server.call('/v1/query', { body: { sql: 'SELECT 1' }, headers: { accept: 'image/png' } })
     expect(accept.body.error).toMatchObject({ code: 'REQUEST_INVALID', message: expect.stringContaining('accept') })
