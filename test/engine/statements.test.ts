@@ -218,6 +218,31 @@ describe('a query', () => {
     await expect(under.engine.segmentData('d-unknown', AbortSignal.timeout(30_000))).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
+  it('leaves no error unheard when the bytes of a segment are not wanted any more', async () => {
+    await under.duckdb(`COPY (SELECT hash(i) AS h FROM range(400000) t(i)) TO '$DATA/hashes.parquet'`)
+    await under.query('SELECT count(*) FROM hashes')
+    const unheard: unknown[] = []
+    const note = (error: unknown): void => void unheard.push(error)
+    process.on('unhandledRejection', note)
+    try {
+      const leaving = new AbortController()
+      const id = under.catalog.current('hashes')?.segments[0]?.id ?? ''
+      const { body } = await under.engine.segmentData(id, leaving.signal)
+      const pieces = body[Symbol.asyncIterator]()
+      await pieces.next()
+      leaving.abort(new Error('the client went away'))
+      await expect(
+        (async () => {
+          for (;;) if ((await pieces.next()).done === true) return
+        })(),
+      ).rejects.toThrow('the client went away')
+      await new Promise(setImmediate)
+      expect(unheard).toEqual([])
+    } finally {
+      process.off('unhandledRejection', note)
+    }
+  })
+
   it('tells what arrives, once', async () => {
     const { status } = await under.query('SELECT max(id) FROM source')
     const arrivals = under.activities.filter((each) => each.type === 'arrival' && each.queryId === status.queryId)

@@ -7,7 +7,7 @@ import { elsewhere, runTask, type TaskDraft } from '../../scheduler/run-task.js'
 import type { QueryResult } from '../engine.js'
 import { contentTypes } from './encode-small.js'
 import type { EngineParts } from './engine-parts.js'
-import { resultStream } from './result-stream.js'
+import { type ResultStream, resultStream } from './result-stream.js'
 import { sourceOf } from './run-plan.js'
 import { transformationOf } from './transformation-of.js'
 
@@ -54,7 +54,9 @@ export async function segmentData(parts: EngineParts, id: SegmentId, signal: Abo
   const contentType = contentTypes.parquet
   if (result.streamPath === undefined) return { columns, contentType, body: once(result.inline ?? new Uint8Array()) }
   const stream = await resultStream(parts, outcome.node, result.streamPath, taskId, signal)
-  return { columns, contentType, body: stream.pieces }
+  // Also of bytes that are never asked for.
+  stream.ended.catch(() => {})
+  return { columns, contentType, body: toItsEnd(stream) }
 }
 
 function inputOf(parts: EngineParts, id: SegmentId, node: string): { input: TaskInput; columns: Plan['columns'] } {
@@ -87,6 +89,12 @@ function baseInput(snapshot: Snapshot, segment: BaseSegment): { input: TaskInput
       parts,
     },
   }
+}
+
+/** Where the node says that its file changed while it was read, the bytes break off instead of ending. */
+async function* toItsEnd({ pieces, ended }: ResultStream): AsyncIterable<Uint8Array> {
+  yield* pieces
+  await ended
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
