@@ -15,10 +15,22 @@ export async function writeWhole(path: string, text: string): Promise<void> {
     await rm(temporary, { force: true }).catch(() => {})
     throw error
   }
-  const folder = await open(dirname(path))
+  await syncToDisk(dirname(path))
+}
+
+/** Gives a whole file its final name: its bytes are on disk before the name is, and the name survives when this resolves. */
+export async function publishDurably(from: string, to: string): Promise<void> {
+  await syncToDisk(from)
+  await rename(from, to)
+  await syncToDisk(dirname(to))
+}
+
+/** Makes the bytes of a file, or the names in a folder, survive a crash of the machine. */
+async function syncToDisk(path: string): Promise<void> {
+  const handle = await open(path)
   try {
-    await folder.sync()
+    await handle.sync()
   } finally {
-    await folder.close()
+    await handle.close()
   }
 }

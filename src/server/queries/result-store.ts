@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ForebayError } from '../../model/errors.js'
 import { type ResultFormat, resultFormats } from '../../model/query.js'
-import { publishDurably } from '../../node/durable-file.js'
+import { publishDurably } from '../../model/whole-file.js'
 
 export interface ResultStoreOptions {
   readonly folder: string
