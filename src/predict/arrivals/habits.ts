@@ -37,7 +37,7 @@ interface Known {
   readonly stream: Stream
   habits?: { readonly day: number; readonly all: readonly Habit[] }
   appointments?: { readonly day: number; readonly all: readonly Appointment[] }
-  found?: { readonly day: number; readonly promised: readonly Promised[] }
+  found?: { readonly day: number; readonly promised: readonly Promised[] } | undefined
 }
 
 /** The days off of one time zone, as its past says on the local day `today`. */
@@ -77,8 +77,8 @@ export class Habits {
     const kept = textLength(text) <= textLengthMax ? text : { sql: '', params: {}, day }
     const known = this.#streams.peek(key)
     const stream = grown(known?.stream, arrival, kept)
-    const habits = known !== undefined && hasSameEvents(known.stream, stream) ? known.habits : undefined
-    this.#streams.set(key, { stream, ...(habits === undefined ? {} : { habits }) })
+    if (known === undefined || !hasSameEvents(known.stream, stream)) this.#streams.set(key, { stream })
+    else this.#streams.set(key, { ...known, stream, found: undefined })
   }
 
   /** The text of a stream as it would come at `at`, and its zone; undefined for an unknown one. */

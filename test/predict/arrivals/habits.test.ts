@@ -55,6 +55,22 @@ describe('habits of as many streams as are kept', () => {
     expect(findHabits).toHaveBeenCalledTimes(1)
   })
 
+  it('looks at no stream again within a burst where it gives way, either', () => {
+    const habits = new Habits(new LocalTime())
+    for (let d = 0; d < 5; d++) arrive(habits, monday + d * day + 8 * hour, 'board')
+    const lookedAt = (at: number): number => {
+      vi.mocked(findHabits).mockClear()
+      for (const _ of habits.find(at)) continue
+      return vi.mocked(findHabits).mock.calls.length
+    }
+    const begins = monday + 4 * day + 8 * hour
+    expect(lookedAt(begins)).toBeGreaterThan(0)
+    for (let minute = 1; minute < 10; minute++) {
+      arrive(habits, begins + minute * 60_000, 'board')
+      expect(lookedAt(begins + minute * 60_000)).toBe(0)
+    }
+  })
+
   it('gives way to others while it looks', async () => {
     const arrivals = new Arrivals()
     for (let d = 0; d < 5; d++) for (let i = 0; i < 2000; i++) arrive(arrivals, monday + d * day + 8 * hour + i, `t${i}`)
