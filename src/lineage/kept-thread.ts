@@ -26,6 +26,7 @@ export class KeptThread<To, From> {
   #closing = false
   #receive: (message: Exclude<From, Opening>) => void = () => {}
   #onFailure: (failure: ForebayError) => void = () => {}
+  #onReturn: () => void = () => {}
 
   private constructor(worker: Worker, options: KeptThreadOptions) {
     this.#options = options
@@ -43,10 +44,15 @@ export class KeptThread<To, From> {
     return new KeptThread<To, From>(worker, options)
   }
 
-  /** `onFailure` is called once for each death, with what everybody who waits is to be told. */
-  listen(receive: (message: Exclude<From, Opening>) => void, onFailure: (failure: ForebayError) => void): void {
+  /** `onFailure` is called once for each death, with what everybody who waits is to be told, and `onReturn` when another one is there. */
+  listen(
+    receive: (message: Exclude<From, Opening>) => void,
+    onFailure: (failure: ForebayError) => void,
+    onReturn: () => void = () => {},
+  ): void {
     this.#receive = receive
     this.#onFailure = onFailure
+    this.#onReturn = onReturn
   }
 
   /** Why nothing is taken now: it has died and another one is not there yet. */
@@ -74,7 +80,7 @@ export class KeptThread<To, From> {
   #listen(worker: Worker): Worker {
     worker.on('message', (message: Opening | Exclude<From, Opening>) => {
       const { type, error } = message as { readonly type: string; readonly error: ErrorRecord }
-      if (type === 'opened') this.#failure = undefined
+      if (type === 'opened') this.#returned()
       else if (type === 'not-opened') this.#failure = this.#failed(fromErrorRecord(error))
       else this.#receive(message as Exclude<From, Opening>)
     })
@@ -88,6 +94,11 @@ export class KeptThread<To, From> {
       }, restartMs)
     })
     return worker
+  }
+
+  #returned(): void {
+    this.#failure = undefined
+    this.#onReturn()
   }
 
   #fail(error: Error): void {

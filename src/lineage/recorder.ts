@@ -97,6 +97,7 @@ class ThreadRecorder implements Recorder {
     thread.listen(
       (message) => this.#receive(message),
       (failure) => this.#fail(failure),
+      () => this.#flush(),
     )
   }
 
@@ -211,10 +212,10 @@ class ThreadRecorder implements Recorder {
   }
 
   #flush(): void {
-    if (this.#gathered.length === 0) return
-    this.#posted.push(this.#number)
     const held = [...this.#heldQueries.values()].map((row): Write => ({ type: 'query', row }))
     const writes = [...held, ...this.#gathered]
+    if (writes.length === 0) return
+    this.#posted.push(this.#number)
     this.#heldQueries.clear()
     this.#gathered = []
     this.#thread.post({ type: 'writes', last: this.#number, now: this.#clock.now(), writes })

@@ -76,6 +76,23 @@ describe('a recorder whose thread dies', () => {
     await reader.close()
   })
 
+  it('tells how a query ended meanwhile also where nothing else is written', async () => {
+    const threads = startedThreads()
+    const recorder = await openTestRecorder()
+    const reader = await openLineageReader({ folder: recorder.folder })
+    const states = async (): Promise<readonly string[]> => {
+      const { queries } = JSON.parse(await reader.queries({ limit: 10 })) as { queries: { state: string }[] }
+      return queries.map(({ state }) => state)
+    }
+    recorder.saveQuery(queryStatus('q-short', 'running', 1))
+    await recorder.put('key', '1')
+    await crash(threads[0])
+    recorder.saveQuery(queryStatus('q-short', 'finished', 1))
+    await expect.poll(states, { timeout: 10_000 }).toEqual(['finished'])
+    await recorder.close()
+    await reader.close()
+  })
+
   it('lets the graph come out of its statement first: the process would not survive it', async () => {
     const threads = startedThreads()
     const failures: Error[] = []
