@@ -382,8 +382,9 @@ export class ProactiveLoop {
     const { clock } = this.#options
     while (!this.#abort.signal.aborted) {
       this.#wokenEarly = false
-      const looksAt = clock.now()
-      let next = looksAt + napMsMax
+      // The time of day may be set back.
+      const lookedAt = clock.monotonic()
+      let next = clock.now() + napMsMax
       this.#acting = true
       try {
         next = await this.runOnce()
@@ -392,7 +393,7 @@ export class ProactiveLoop {
       }
       this.#acting = false
       if (!this.#wokenEarly) await this.#nap(next)
-      const rest = looksAt + lookMsMin - clock.now()
+      const rest = Math.ceil(lookedAt + lookMsMin - clock.monotonic())
       if (rest > 0) await clock.sleep(rest, this.#abort.signal).catch(() => {})
     }
   }

@@ -410,6 +410,17 @@ test('looks again soon after it was woken, and rests between two looks however o
   expect(looks.slice(1).every((at, index) => at - (looks[index] as number) >= 19)).toBe(true)
 })
 
+test('looks again soon after it was woken also when the clock was set back meanwhile', async () => {
+  const { clock, loop, looks } = setUp()
+  loop.start()
+  await expect.poll(() => looks.length).toBe(1)
+  const now = clock.now.bind(clock)
+  vi.spyOn(clock, 'now').mockImplementation(() => now() - 60 * minute)
+  loop.wake()
+  await expect.poll(() => looks.length, { interval: 5 }).toBe(2)
+  await loop.stop()
+})
+
 test('leaves nothing of its naps at the signal that lives as long as it does', async () => {
   const { loop } = setUp()
   const any = vi.spyOn(AbortSignal, 'any')
