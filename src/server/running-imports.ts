@@ -1,4 +1,5 @@
 import { ForebayError } from '../model/errors.js'
+import { underEither } from '../model/under-either.js'
 
 const lookMs = 20
 
@@ -11,7 +12,7 @@ export class RunningImports {
   async run<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
     this.#running += 1
     try {
-      return await work(AbortSignal.any([signal, this.#cutOff.signal]))
+      return await underEither([signal, this.#cutOff.signal], work)
     } finally {
       this.#running -= 1
     }
