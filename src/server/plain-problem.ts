@@ -17,6 +17,10 @@ export function plainProblem(issue: z.core.$ZodRawIssue): string | undefined {
       return issue.input === undefined ? 'is missing' : `must be ${kinds[issue.expected] ?? issue.expected}`
     case 'invalid_value':
       return `must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.join(', ')}`
+    case 'invalid_union':
+      return 'is of the wrong kind'
+    case 'invalid_format':
+      return issue.format === 'url' ? 'must be a URL' : undefined
     case 'too_small':
     case 'too_big': {
       const unit = units[issue.origin]

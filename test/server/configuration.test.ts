@@ -22,6 +22,8 @@ describe('readConfiguration', () => {
     expect(message({ nodes: '0' })).toBe('configuration key "nodes": must be at least 1')
     expect(message({ port: 'x' })).toBe('configuration key "port": must be a number')
     expect(message({ tls: { certFile: 'x' } })).toBe('configuration key "tls.keyFile": is missing')
+    expect(message({ memory: true })).toBe('configuration key "memory": is of the wrong kind')
+    expect(message({ allowedOrigins: ['x'] })).toBe('configuration key "allowedOrigins.0": must be a URL')
   })
 
   it('has the promised defaults', () => {
