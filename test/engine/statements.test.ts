@@ -218,6 +218,21 @@ describe('a query', () => {
     await expect(under.engine.segmentData('d-unknown', AbortSignal.timeout(30_000))).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
+  it('breaks the bytes of a segment off when its file changed while it was read', async () => {
+    await under.duckdb(`COPY (SELECT hash(i) AS h FROM range(4000000) t(i)) TO '$DATA/changing.parquet' (ROW_GROUP_SIZE 4000000)`)
+    await under.query('SELECT count(*) FROM changing')
+    const id = under.catalog.current('changing')?.segments[0]?.id ?? ''
+    const { body } = await under.engine.segmentData(id, AbortSignal.timeout(30_000))
+    const pieces = body[Symbol.asyncIterator]()
+    await pieces.next()
+    utimesSync(join(under.dataFolder, 'changing.parquet'), 1, 1)
+    await expect(
+      (async () => {
+        for (;;) if ((await pieces.next()).done === true) return
+      })(),
+    ).rejects.toMatchObject({ code: 'SEGMENT_CHANGED' })
+  })
+
   it('leaves no error unheard when the bytes of a segment are not wanted any more', async () => {
     await under.duckdb(`COPY (SELECT hash(i) AS h FROM range(400000) t(i)) TO '$DATA/hashes.parquet'`)
     await under.query('SELECT count(*) FROM hashes')
