@@ -1,8 +1,8 @@
 import { ForebayError } from '../model/errors.js'
+import { untilAborted } from '../model/until-aborted.js'
 import type { LineageStore } from './lineage-store.js'
 import type { StoreConfiguration } from './recorder-port.js'
 import type { OpenLineageStore } from './store-projection.js'
-import { untilAborted } from './until-aborted.js'
 
 const answerMsMax = 10_000
 

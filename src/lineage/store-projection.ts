@@ -1,9 +1,9 @@
 import { ForebayError } from '../model/errors.js'
 import { underEither } from '../model/under-either.js'
+import { untilAborted } from '../model/until-aborted.js'
 import type { LineageBatch, LineageStore, LogOffset } from './lineage-store.js'
 import type { LogFollower } from './log-follower.js'
 import type { GraphReport, StoreConfiguration } from './recorder-port.js'
-import { untilAborted } from './until-aborted.js'
 
 /** What a module that provides a store exports. */
 export type OpenLineageStore = (options: Readonly<Record<string, unknown>>) => Promise<LineageStore>

@@ -1,7 +1,7 @@
 import type { driver } from 'gremlin'
 import { ForebayError } from '../../model/errors.js'
+import { untilAborted } from '../../model/until-aborted.js'
 import { storeAddress, withoutPassword } from '../store-url.js'
-import { untilAborted } from '../until-aborted.js'
 
 const connectTimeoutMs = 10_000
 const closeTimeoutMs = 2_000

@@ -1,7 +1,7 @@
 import type { Driver, QueryResult, Record as Row, Transaction } from 'neo4j-driver'
 import { ForebayError } from '../../model/errors.js'
+import { untilAborted } from '../../model/until-aborted.js'
 import { storeAddress, withoutPassword } from '../store-url.js'
-import { untilAborted } from '../until-aborted.js'
 
 /** Makes the driver's integer of a number: plain numbers would be stored as floats. */
 type ToInteger = (value: number) => unknown

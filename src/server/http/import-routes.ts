@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { type ImportFormat, importFormats } from '../../catalog/import-plan.js'
 import { headFirst } from '../../catalog/import-staging.js'
 import { ForebayError } from '../../model/errors.js'
+import { untilAborted } from '../../model/until-aborted.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
 import { idempotencyKey } from './request-schemas.js'
@@ -45,7 +46,7 @@ export function importRoutes(app: App, rooms: Rooms): void {
         throw new ForebayError('REQUEST_INVALID', 'the body is empty', { hint: 'send the file as the body' })
       const declared = kindByContentType[(request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '']
       const take = async (signal: AbortSignal): Promise<object> => {
-        const { head, whole } = await peek(body)
+        const { head, whole } = await peek(body, signal)
         const kind = format ?? declared ?? sniff(head)
         const staged = await rooms.staging.stage(whole, {
           format: kind,
@@ -66,8 +67,11 @@ export function importRoutes(app: App, rooms: Rooms): void {
 }
 
 /** The first bytes of a stream, enough to know it by, and a stream that still has them. */
-async function peek(body: Readable): Promise<{ readonly head: Uint8Array; readonly whole: AsyncIterable<Uint8Array> }> {
-  const source = headFirst(unlessBroken(body), headBytes)
+async function peek(
+  body: Readable,
+  signal: AbortSignal,
+): Promise<{ readonly head: Uint8Array; readonly whole: AsyncIterable<Uint8Array> }> {
+  const source = headFirst(unlessBroken(body, signal), headBytes)
   const first = await source.next()
   const head = first.done === true ? new Uint8Array() : first.value
   const whole = async function* (): AsyncGenerator<Uint8Array> {
@@ -81,12 +85,20 @@ async function peek(body: Readable): Promise<{ readonly head: Uint8Array; readon
   return { head, whole: whole() }
 }
 
-/** Who goes no further leaves the rest to be read: a request that is destroyed gets no answer. */
-async function* unlessBroken(body: Readable): AsyncGenerator<Uint8Array> {
+/** Who goes no further, or waits no longer, leaves the rest to be read: a request that is destroyed gets no answer. */
+async function* unlessBroken(body: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const pieces = body.iterator({ destroyOnReturn: false })
+  const broken = (cause: unknown): never => {
+    throw new ForebayError('REQUEST_INVALID', 'the file broke off before its end', { cause })
+  }
   try {
-    yield* body.iterator({ destroyOnReturn: false })
-  } catch (error) {
-    throw new ForebayError('REQUEST_INVALID', 'the file broke off before its end', { cause: error })
+    for (;;) {
+      const piece = await untilAborted(pieces.next().catch(broken), signal)
+      if (piece.done === true) return
+      yield piece.value as Uint8Array
+    }
+  } finally {
+    pieces.return?.().catch(() => {})
   }
 }
 
