@@ -73,16 +73,20 @@ describe('habits of as many streams as are kept', () => {
 
   it('gives way to others while it looks', async () => {
     const arrivals = new Arrivals()
-    for (let d = 0; d < 5; d++) for (let i = 0; i < 2000; i++) arrive(arrivals, monday + d * day + 8 * hour + i, `t${i}`)
+    for (let d = 0; d < 5; d++) for (let i = 0; i < 200; i++) arrive(arrivals, monday + d * day + 8 * hour + i, `t${i}`)
+    // Each look at the clock is a millisecond later, however fast the machine is.
+    let now = 0
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now++)
     const pending = arrivals.expect(monday + 5 * day, day)
     await setImmediate()
     const looked = vi.mocked(findHabits).mock.calls.length
     expect(looked).toBeGreaterThan(0)
-    expect(looked).toBeLessThan(2000)
+    expect(looked).toBeLessThan(200)
     const expected = await pending
-    expect(expected).toHaveLength(2000)
+    clock.mockRestore()
+    expect(expected).toHaveLength(200)
     expect(arrivals.forecast(monday + 5 * day, day)).toEqual(expected)
-    expect(findHabits).toHaveBeenCalledTimes(2000)
+    expect(findHabits).toHaveBeenCalledTimes(200)
   })
 
   it('looks at each stream once when a day begins', () => {
