@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { entryPoint } from '../model/entry-point.js'
-import { threadMemory } from '../model/thread-memory.js'
+import { graphThreadMemory } from '../model/thread-memory.js'
 import type { FromGraph, GraphThreadData, ToGraph } from './graph-messages.js'
 
 /** The thread of the SQLite graph, as the recorder sees it. The recorder does not outlive it. */
@@ -12,7 +12,7 @@ export class GraphSupervisor {
 
   constructor(data: GraphThreadData, receive: (message: FromGraph) => void) {
     const url = entryPoint('./graph-thread.js', import.meta.url)
-    this.#worker = new Worker(url, { workerData: data, name: 'lineage-graph', execArgv: [], resourceLimits: threadMemory })
+    this.#worker = new Worker(url, { workerData: data, name: 'lineage-graph', execArgv: [], resourceLimits: graphThreadMemory })
     this.#exited = new Promise((resolve) => this.#worker.once('exit', resolve))
     this.#worker.on('message', (message: FromGraph) => {
       if (message.type === 'not-opened') this.#closed = true
