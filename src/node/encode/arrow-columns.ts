@@ -209,8 +209,8 @@ function bytesColumn(type: Utf8 | Binary): ArrowColumn {
       gather.bits.append(validity, from, to)
       for (let row = from; row < to; row++) {
         if (validity === undefined || ((validity[row >> 3] ?? 0) & (1 << (row & 7))) !== 0) {
-          const bytes = strings.bytesOf(row)
-          gather.out.raw(bytes, strings.from, strings.to)
+          strings.find(row)
+          gather.out.raw(strings.bytes, strings.from, strings.to)
         }
         gather.offsets.push(gather.out.length)
       }

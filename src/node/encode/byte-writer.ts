@@ -1,10 +1,15 @@
+const int32Max = 2_147_483_647
+
 /** Bytes that grow at the end. Numbers are written digit by digit: no string is made for them. */
 export class ByteWriter {
   bytes: Buffer
+  /** The same memory, to be written several bytes at once. */
+  view: DataView
   length = 0
 
   constructor(capacity = 1 << 16) {
     this.bytes = Buffer.allocUnsafeSlow(capacity)
+    this.view = new DataView(this.bytes.buffer)
   }
 
   /** Makes room for `count` more bytes. */
@@ -14,6 +19,7 @@ export class ByteWriter {
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2))
     this.bytes.copy(grown, 0, 0, this.length)
     this.bytes = grown
+    this.view = new DataView(grown.buffer)
   }
 
   byte(value: number): void {
@@ -33,12 +39,13 @@ export class ByteWriter {
   }
 
   /** Bytes [from, to) of another array. */
-  raw(source: Uint8Array, from: number, to: number): void {
+  raw(source: Uint8Array, from = 0, to = source.length): void {
     const count = to - from
     this.reserve(count)
-    if (count > 64) this.bytes.set(source.subarray(from, to), this.length)
-    else for (let at = 0; at < count; at++) this.bytes[this.length + at] = source[from + at] as number
-    this.length += count
+    const { bytes, length } = this
+    if (count > 64) bytes.set(source.subarray(from, to), length)
+    else for (let at = 0; at < count; at++) bytes[length + at] = source[from + at] as number
+    this.length = length + count
   }
 
   /** The same byte several times. */
@@ -50,10 +57,9 @@ export class ByteWriter {
 
   /** A whole number within ±2^53. */
   integer(value: number): void {
-    this.reserve(20)
     let rest = value
     if (rest < 0) {
-      this.bytes[this.length++] = 45
+      this.byte(45)
       rest = -rest
     }
     let digits = 1
@@ -64,14 +70,21 @@ export class ByteWriter {
   /** Exactly `count` digits of a whole number, zeros in front. */
   digits(value: number, count: number): void {
     this.reserve(count)
+    const { bytes, length } = this
+    let at = length + count - 1
     let rest = value
-    const end = this.length + count
-    for (let at = end - 1; at >= this.length; at--) {
-      const next = rest < 2147483648 ? (rest / 10) | 0 : Math.floor(rest / 10)
-      this.bytes[at] = 48 + (rest - next * 10)
+    for (; rest > int32Max && at >= length; at--) {
+      const next = Math.floor(rest / 10)
+      bytes[at] = 48 + (rest - next * 10)
       rest = next
     }
-    this.length = end
+    // The rest in whole numbers of the machine: a division of doubles takes several times as long.
+    for (let small = rest | 0; at >= length; at--) {
+      const next = (small / 10) | 0
+      bytes[at] = 48 + (small - next * 10)
+      small = next
+    }
+    this.length = length + count
   }
 
   /** Takes what was written; the writer is empty then. */

@@ -5,7 +5,7 @@
 import { type DuckDBDecimalType, type DuckDBType, DuckDBTypeId, type DuckDBVector } from '@duckdb/node-api'
 import type { ByteWriter } from './byte-writer.js'
 import { cellJson, valueText } from './cell-json.js'
-import { loadStrings, type Strings } from './strings.js'
+import { loadStrings, type Strings, type Text, textOf } from './strings.js'
 import { civil, dateText, decimalText, doubleText, floatText, timestampText } from './value-text.js'
 import { vectorBytes, vectorValidity } from './vector-access.js'
 
@@ -15,7 +15,7 @@ export interface TextStyle {
   /** Quote around texts that need no escape, as a byte; 0 for none. */
   readonly quote: number
   /** Quote around nothing but text that contains what must be quoted. */
-  writeBytes(out: ByteWriter, bytes: Uint8Array, from: number, to: number): void
+  writeText(out: ByteWriter, text: Text): void
   /** Writes the JSON of a nested value. */
   writeNested(out: ByteWriter, json: string): void
 }
@@ -31,17 +31,33 @@ export function cellWriter(type: DuckDBType, style: TextStyle): CellWriter {
     case DuckDBTypeId.BOOLEAN:
       return flat(style, byteView, (out, items, row) => out.ascii(items[row] === 0 ? 'false' : 'true'))
     case DuckDBTypeId.TINYINT:
-      return flat(style, (b) => new Int8Array(b.buffer, b.byteOffset, b.length), writeInteger)
+      return flat(
+        style,
+        (b) => new Int8Array(b.buffer, b.byteOffset, b.length),
+        (out, items, row) => out.integer(items[row] ?? 0),
+      )
     case DuckDBTypeId.UTINYINT:
-      return flat(style, byteView, writeInteger)
+      return flat(style, byteView, (out, items, row) => out.integer(items[row] ?? 0))
     case DuckDBTypeId.SMALLINT:
-      return flat(style, (b) => new Int16Array(b.buffer, b.byteOffset, b.length >> 1), writeInteger)
+      return flat(
+        style,
+        (b) => new Int16Array(b.buffer, b.byteOffset, b.length >> 1),
+        (out, items, row) => out.integer(items[row] ?? 0),
+      )
     case DuckDBTypeId.USMALLINT:
-      return flat(style, (b) => new Uint16Array(b.buffer, b.byteOffset, b.length >> 1), writeInteger)
+      return flat(
+        style,
+        (b) => new Uint16Array(b.buffer, b.byteOffset, b.length >> 1),
+        (out, items, row) => out.integer(items[row] ?? 0),
+      )
     case DuckDBTypeId.INTEGER:
-      return flat(style, int32View, writeInteger)
+      return flat(style, int32View, (out, items, row) => out.integer(items[row] ?? 0))
     case DuckDBTypeId.UINTEGER:
-      return flat(style, (b) => new Uint32Array(b.buffer, b.byteOffset, b.length >> 2), writeInteger)
+      return flat(
+        style,
+        (b) => new Uint32Array(b.buffer, b.byteOffset, b.length >> 2),
+        (out, items, row) => out.integer(items[row] ?? 0),
+      )
     case DuckDBTypeId.BIGINT:
     case DuckDBTypeId.UBIGINT:
       return bigint(style, type.typeId === DuckDBTypeId.BIGINT)
@@ -70,10 +86,6 @@ function byteView(bytes: Uint8Array): Uint8Array {
 
 function int32View(bytes: Uint8Array): Int32Array {
   return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
-}
-
-function writeInteger(out: ByteWriter, items: ArrayLike<number>, row: number): void {
-  out.integer(items[row] ?? 0)
 }
 
 /** A column of fixed width: the vector as a typed array, NULLs by the bitmap. */
@@ -185,6 +197,12 @@ function decimal(style: TextStyle, type: DuckDBDecimalType): CellWriter {
     })
   }
   return flat(style, halves, (out, items, row) => {
+    const safe = safeValue(items, 2 * row)
+    const above = safe !== undefined && safe < 0 ? -1 : 0
+    if (safe !== undefined && items.high[4 * row + 2] === above && items.high[4 * row + 3] === above) {
+      writeSmall(out, safe)
+      return
+    }
     const low = BigInt.asUintN(64, items.wide[2 * row] ?? 0n)
     writeLarge(out, ((items.wide[2 * row + 1] ?? 0n) << 64n) | low)
   })
@@ -257,8 +275,8 @@ function varchar(style: TextStyle): CellWriter {
         out.ascii(style.nullText)
         return
       }
-      const bytes = strings.bytesOf(row)
-      style.writeBytes(out, bytes, strings.from, strings.to)
+      strings.find(row)
+      style.writeText(out, strings)
     },
   }
 }
@@ -286,9 +304,8 @@ function other(type: DuckDBType, style: TextStyle): CellWriter {
         out.ascii(style.nullText)
         return
       }
-      const bytes = Buffer.from(valueText(value, type))
       // Integers of 128 bits are strings in JSON too.
-      style.writeBytes(out, bytes, 0, bytes.length)
+      style.writeText(out, textOf(valueText(value, type)))
     },
   }
 }

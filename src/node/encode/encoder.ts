@@ -17,74 +17,62 @@ const pieceBytes = 1 << 22
 
 /** The comma-joined rows of a JSON answer, `[1,"a"]` and `,\n` between; the HTTP layer puts the outer object around it. */
 export function jsonRows(types: readonly DuckDBType[]): ResultEncoder {
-  let first = true
   return textRows(types, jsonStyle, {
-    head: () => empty,
-    beforeRow: (out) => {
-      if (!first) out.ascii(',\n')
-      first = false
-      out.byte(91)
-    },
-    beforeCell: (out, index) => {
-      if (index > 0) out.byte(44)
-    },
-    afterRow: (out) => out.byte(93),
+    head: empty,
+    betweenRows: Buffer.from(',\n'),
+    beforeCells: types.map((_, index) => Buffer.from(index === 0 ? '[' : ',')),
+    afterRow: Buffer.from(']'),
   })
 }
 
 /** One JSON object a line. Of equal names the later one gets a number, since an object can hold a name once. */
 export function jsonLines(names: readonly string[], types: readonly DuckDBType[]): ResultEncoder {
-  const keys = names.map((name, index) => `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`)
   return textRows(types, jsonStyle, {
-    head: () => empty,
-    beforeRow: () => undefined,
-    beforeCell: (out, index) => out.text(keys[index] ?? ''),
-    afterRow: (out) => out.ascii('}\n'),
+    head: empty,
+    betweenRows: empty,
+    beforeCells: names.map((name, index) => Buffer.from(`${index === 0 ? '{' : ','}${JSON.stringify(name)}:`)),
+    afterRow: Buffer.from('}\n'),
   })
 }
 
 /** RFC 4180 with a header line. */
 export function csvRows(names: readonly string[], types: readonly DuckDBType[]): ResultEncoder {
-  return textRows(types, csvStyle, {
-    head: () => {
-      const out = new ByteWriter()
-      for (const [index, name] of names.entries()) {
-        if (index > 0) out.byte(44)
-        writeText(out, name)
-      }
-      out.ascii('\r\n')
-      return out.take()
-    },
-    beforeRow: () => undefined,
-    beforeCell: (out, index) => {
-      if (index > 0) out.byte(44)
-    },
-    afterRow: (out) => out.ascii('\r\n'),
-  })
+  const beforeCells = types.map((_, index) => Buffer.from(index === 0 ? '' : ','))
+  const out = new ByteWriter()
+  for (const [index, name] of names.entries()) {
+    out.raw(beforeCells[index] ?? empty)
+    writeText(out, name)
+  }
+  out.ascii('\r\n')
+  return textRows(types, csvStyle, { head: out.take(), betweenRows: empty, beforeCells, afterRow: Buffer.from('\r\n') })
 }
 
+/** What stands around rows and cells, as bytes. */
 interface RowFrame {
-  head(): Uint8Array
-  beforeRow(out: ByteWriter): void
-  beforeCell(out: ByteWriter, index: number): void
-  afterRow(out: ByteWriter): void
+  readonly head: Uint8Array
+  readonly betweenRows: Uint8Array
+  readonly beforeCells: readonly Uint8Array[]
+  readonly afterRow: Uint8Array
 }
 
 function textRows(types: readonly DuckDBType[], style: TextStyle, frame: RowFrame): ResultEncoder {
+  const { head, betweenRows, beforeCells, afterRow } = frame
   const writers = types.map((type) => cellWriter(type, style))
   const out = new ByteWriter()
+  let isFirst = true
   return {
-    head: frame.head,
+    head: () => head,
     *encode(chunk) {
       const rows = chunk.rowCount
       for (const [index, writer] of writers.entries()) writer.load(chunk.getColumnVector(index), rows)
       for (let row = 0; row < rows; row++) {
-        frame.beforeRow(out)
+        if (!isFirst) out.raw(betweenRows)
+        isFirst = false
         for (let index = 0; index < writers.length; index++) {
-          frame.beforeCell(out, index)
+          out.raw(beforeCells[index] ?? empty)
           writers[index]?.write(out, row)
         }
-        frame.afterRow(out)
+        out.raw(afterRow)
         if (out.length >= pieceBytes) yield out.take()
       }
       yield out.take()

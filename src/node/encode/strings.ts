@@ -9,11 +9,17 @@ import type { DuckDBVector } from '@duckdb/node-api'
 import duckdb from '@duckdb/node-bindings'
 import { vectorBytes } from './vector-access.js'
 
-/** Bytes of the rows' texts; `from` and `to` are those of the row asked last. */
-export interface Strings {
-  bytesOf(row: number): Uint8Array
-  from: number
-  to: number
+/** A text in UTF-8: bytes [from, to) of `bytes`, and of `view`, which is the same memory to be read several bytes at once. */
+export interface Text {
+  readonly bytes: Uint8Array
+  readonly view: DataView
+  readonly from: number
+  readonly to: number
+}
+
+/** The texts of a vector. One object for all of them: it is the text of the row that was found last. */
+export interface Strings extends Text {
+  find(row: number): void
 }
 
 const inlineMax = 12
@@ -25,34 +31,51 @@ interface Region {
   /** Row whose string starts the region. */
   row: number
   bytes: Uint8Array
+  view: DataView
 }
 
 const none = new Uint8Array(0)
+const noView = viewOf(none)
 
 /** Makes the texts of the rows readable as long as the chunk lives. */
 export function loadStrings(vector: DuckDBVector, rows: number, validity: Uint8Array | undefined): Strings {
   const data = vectorBytes(vector)
   const words = new Uint32Array(data.buffer, data.byteOffset, data.length >> 2)
   const regions = fetchRegions(data, mergeRegions(findRegions(words, rows, validity)))
+  const view = viewOf(data)
   let region = regions[0]
-  const strings: Strings = {
+  const strings = {
+    bytes: data,
+    view,
     from: 0,
     to: 0,
-    bytesOf(row) {
+    find(row: number): void {
       const length = words[4 * row] ?? 0
       if (length <= inlineMax) {
+        strings.bytes = data
+        strings.view = view
         strings.from = 16 * row + 4
-        strings.to = strings.from + length
-        return data
+      } else {
+        const address = addressOf(words, row)
+        if (region === undefined || address < region.low || address >= region.high) region = regionOf(regions, address)
+        strings.bytes = region.bytes
+        strings.view = region.view
+        strings.from = address - region.low
       }
-      const address = addressOf(words, row)
-      if (region === undefined || address < region.low || address >= region.high) region = regionOf(regions, address)
-      strings.from = address - region.low
       strings.to = strings.from + length
-      return region.bytes
     },
   }
   return strings
+}
+
+/** A text of its own. */
+export function textOf(text: string): Text {
+  const bytes = Buffer.from(text)
+  return { bytes, view: viewOf(bytes), from: 0, to: bytes.length }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function addressOf(words: Uint32Array, row: number): number {
@@ -77,7 +100,7 @@ function findRegions(words: Uint32Array, rows: number, validity: Uint8Array | un
       }
       if (high > last.high) last.high = high
     } else {
-      last = { low, high, row, bytes: none }
+      last = { low, high, row, bytes: none, view: noView }
       regions.push(last)
     }
   }
@@ -100,6 +123,7 @@ function fetchRegions(data: Uint8Array, regions: Region[]): Region[] {
   for (const region of regions) {
     const pointerAt = data.byteOffset + 16 * region.row + 8
     region.bytes = duckdb.get_data_from_pointer(data.buffer as ArrayBuffer, pointerAt, region.high - region.low)
+    region.view = viewOf(region.bytes)
   }
   return regions
 }

@@ -1,5 +1,6 @@
 import type { ByteWriter } from './byte-writer.js'
 import type { TextStyle } from './cell-writers.js'
+import { textOf } from './strings.js'
 
 const doubleQuote = 34
 const backslash = 92
@@ -9,12 +10,18 @@ const hex = '0123456789abcdef'
 export const jsonStyle: TextStyle = {
   nullText: 'null',
   quote: doubleQuote,
-  writeBytes(out, bytes, from, to) {
+  writeText(out, { bytes, view, from, to }) {
     out.reserve((to - from) * 6 + 2)
-    const target = out.bytes
+    const { bytes: target, view: targetView } = out
     let at = out.length
     target[at++] = doubleQuote
-    for (let index = from; index < to; index++) {
+    let index = from
+    for (; index + 4 <= to; index += 4, at += 4) {
+      const word = view.getInt32(index)
+      if (needsEscape(word)) break
+      targetView.setInt32(at, word)
+    }
+    for (; index < to; index++) {
       const byte = bytes[index] as number
       if (byte >= 32 && byte !== doubleQuote && byte !== backslash) target[at++] = byte
       else at = escape(target, at, byte)
@@ -23,6 +30,17 @@ export const jsonStyle: TextStyle = {
     out.length = at
   },
   writeNested: (out, json) => out.text(json),
+}
+
+/**
+ * True when one of a word's four bytes is below 32, a quote or a backslash. Subtracted from each byte, 32 sets the highest bit of those
+ * below it; 1 does so for a zero, which is what a byte becomes that is XORed with itself (Bit Twiddling Hacks, "has less").
+ */
+function needsEscape(word: number): boolean {
+  const quotes = word ^ 0x22222222
+  const backslashes = word ^ 0x5c5c5c5c
+  const found = ((word - 0x20202020) & ~word) | ((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes)
+  return (found & 0x80808080) !== 0
 }
 
 function escape(target: Uint8Array, start: number, byte: number): number {
@@ -46,7 +64,7 @@ function escape(target: Uint8Array, start: number, byte: number): number {
 export const csvStyle: TextStyle = {
   nullText: '',
   quote: 0,
-  writeBytes(out, bytes, from, to) {
+  writeText(out, { bytes, from, to }) {
     out.reserve((to - from) * 2 + 2)
     const target = out.bytes
     let at = out.length
@@ -69,8 +87,7 @@ export const csvStyle: TextStyle = {
 
 /** One text as a CSV field. */
 export function writeText(out: ByteWriter, text: string): void {
-  const bytes = Buffer.from(text)
-  csvStyle.writeBytes(out, bytes, 0, bytes.length)
+  csvStyle.writeText(out, textOf(text))
 }
 
 function needsQuotes(bytes: Uint8Array, from: number, to: number): boolean {

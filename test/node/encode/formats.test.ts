@@ -44,6 +44,27 @@ describe('JSON', () => {
     expect(JSON.parse(`[${text}]`)).toEqual(expected)
   })
 
+  it('escapes what must be, wherever it stands in a text', async () => {
+    const sql = `SELECT repeat('a', before::INTEGER) || chr(code::INTEGER) || repeat('é"', rest::INTEGER)
+      FROM range(9) b(before), range(160) c(code), range(3) r(rest)`
+    const text = (await answer(sql, 'json', ['v'])).toString()
+    expect(JSON.parse(`[${text}]`)).toEqual((await duckdb(sql)).map(([value]) => [value]))
+  })
+
+  it.each(['BIGINT', 'UBIGINT', 'DECIMAL(4,2)', 'DECIMAL(9,4)', 'DECIMAL(18,3)', 'DECIMAL(38,0)', 'DECIMAL(38,6)'])(
+    'writes each digit of a %s',
+    async (type) => {
+      const sql = `SELECT v, CAST(v AS VARCHAR) FROM (
+        SELECT TRY_CAST((sign * size::HUGEINT + more) || fraction AS ${type}) AS v
+        FROM (SELECT 10.0 ** unnest(range(37)) UNION ALL SELECT 2.0 ** unnest([31, 32, 53, 63, 64, 96])) s(size),
+          (VALUES (1), (-1), (2), (-9)) n(sign), range(-1, 2) m(more), (VALUES ('.0'), ('.019')) f(fraction)
+      ) WHERE v IS NOT NULL`
+      const rows: unknown[][] = JSON.parse(`[${await answer(sql, 'json', ['v', 'text'])}]`)
+      expect(rows.length).toBeGreaterThan(3)
+      expect(rows.map(([value]) => String(value))).toEqual(rows.map(([, text]) => text))
+    },
+  )
+
   it('reads texts of a dictionary that repeats out of order', async () => {
     const path = `${folder.path}/lake/dictionary.parquet`
     await duckdb(`COPY (SELECT 'a rather long category ' || (hash(i) % 500) AS s FROM range(50000) t(i)) TO '${path}'`)
