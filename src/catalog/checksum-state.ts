@@ -66,7 +66,15 @@ export class ChecksumState {
   }
 }
 
+/** Each query asks for those of all files that it reads, several times. */
+const versionKeys = new WeakMap<FileVersion, string>()
+
 /** The name of a file version's record, without `.json`. */
 function versionKey(file: FileVersion): string {
-  return stableHash([file.path, String(file.size), file.mtimeNs, file.inode, file.footerHash])
+  let key = versionKeys.get(file)
+  if (key === undefined) {
+    key = stableHash([file.path, String(file.size), file.mtimeNs, file.inode, file.footerHash])
+    versionKeys.set(file, key)
+  }
+  return key
 }

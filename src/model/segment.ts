@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { ByName } from './by-name.js'
 import { foldName } from './fold-name.js'
 
@@ -107,9 +107,9 @@ export interface Pack {
 
 /** A short, stable hash of text parts, in hex. Parts are length-prefixed, so that no two lists collide by joining. */
 export function stableHash(parts: readonly string[], digits = 24): string {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(`${part.length}:`).update(part)
-  return hash.digest('hex').slice(0, digits)
+  let text = ''
+  for (const part of parts) text += `${part.length}:${part}`
+  return hash('sha256', text, 'hex').slice(0, digits)
 }
 
 /** What besides the parents and the SQL decides the bytes of a derived segment. */

@@ -53,14 +53,15 @@ export function wholeTask(context: DraftContext, output: TaskOutput): TaskDraft 
 /** The node on which most of what a whole task reads is warm; undefined when nothing is. */
 export function warmestNode(context: DraftContext, ready: readonly NodeId[]): NodeId | undefined {
   const warm = new Map<NodeId, number>()
-  for (const read of context.plan.reads) {
-    for (const part of parts(context, read, segmentsOf(read, context.snapshot(read)))) {
-      for (const segment of part.segments) {
-        for (const node of context.warmOn(segment, part.from === 'pack' ? part.pack : undefined)) {
-          warm.set(node, (warm.get(node) ?? 0) + bytesOf(segment, read) + 1)
-        }
-      }
+  const note = (read: DatasetRead, segments: readonly BaseSegment[], pack?: Pack): void => {
+    for (const segment of segments) {
+      for (const node of context.warmOn(segment, pack)) warm.set(node, (warm.get(node) ?? 0) + bytesOf(segment, read) + 1)
     }
+  }
+  for (const read of context.plan.reads) {
+    const { packed, unpacked } = context.tiers.of(read, segmentsOf(read, context.snapshot(read)))
+    for (const { pack, segments } of packed) note(read, segments, pack)
+    note(read, unpacked)
   }
   return [...warm].filter(([node]) => ready.includes(node)).toSorted((a, b) => b[1] - a[1])[0]?.[0]
 }
