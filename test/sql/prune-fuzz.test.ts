@@ -306,6 +306,9 @@ describe('pruning', () => {
     ['not (g not between 9007199254740993 and 1e17)', true],
     ['g between 9007199254740993 and 9007199254740995', false],
     ['g in (9007199254740993, -5)', false],
+    ['g in (9007199254740993, null::double)', true],
+    ['g in (9007199254740993, (null)::float)', true],
+    ['g in (9007199254740993, null)', false],
     ['g between 9100000000000000 and 1e17', false],
   ])('compares in one type with several constants: %s', async (condition, kept) => {
     const part = { statistics: { g: { min: '1', max: '9007199254740992', nulls: 0 } } }

@@ -141,11 +141,15 @@ function readIn(input: AstObject, values: readonly AstObject[], context: Predica
   const column = context.column(input)
   if (column === undefined) return unknown
   const constants: Comparable[] = []
+  let hasTypedNull = false
   for (const value of values) {
     const constant = context.constant(value, column)
     if (constant === undefined) return unknown
     if (constant !== null) constants.push(constant)
+    else if (!isClass(value, 'CONSTANT')) hasTypedNull = true
   }
+  // A NULL that was cast matches nothing, but has its part in the type in which all are compared.
+  if (hasTypedNull) return unknown
   const alike = inOneType(constants)
   return alike.length <= listLengthMax ? { kind: 'in', column, constants: alike } : longList(column, alike)
 }
