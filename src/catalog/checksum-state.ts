@@ -15,6 +15,8 @@ export class ChecksumState {
   /** `version/column`. */
   readonly #recorded = new Set<string>()
   readonly #verified = new Set<string>()
+  /** Each query asks for those of all files that it reads, several times. */
+  readonly #versionKeys = new WeakMap<FileVersion, string>()
 
   constructor(folder: string, fileSystem: FileSystem) {
     this.#folder = folder
@@ -30,24 +32,24 @@ export class ChecksumState {
 
   /** The columns to verify before they are read: those that may have records and were not verified since the start. */
   verificationNeeded(segment: BaseSegment, columns: readonly string[]): readonly string[] {
-    const version = versionKey(segment.file)
+    const version = this.#versionKey(segment.file)
     return this.#recordedVersions.has(version) ? columns.filter((column) => !this.#verified.has(`${version}/${column}`)) : []
   }
 
   /** The columns of which a node should record checksums, once they were read. */
   recordingNeeded(segment: BaseSegment, columns: readonly string[]): readonly string[] {
-    const version = versionKey(segment.file)
+    const version = this.#versionKey(segment.file)
     return columns.filter((column) => Object.hasOwn(segment.columnBytes, column) && !this.#recorded.has(`${version}/${column}`))
   }
 
   /** A task that verified these columns succeeded. */
   markVerified(segment: BaseSegment, columns: readonly string[]): void {
-    for (const column of columns) this.#verified.add(`${versionKey(segment.file)}/${column}`)
+    for (const column of columns) this.#verified.add(`${this.#versionKey(segment.file)}/${column}`)
   }
 
   /** A node recorded these columns: what was just computed need not be verified before the next start. */
   markRecorded(segment: BaseSegment, columns: readonly string[]): void {
-    const version = versionKey(segment.file)
+    const version = this.#versionKey(segment.file)
     this.#recordedVersions.add(version)
     for (const column of columns) this.#recorded.add(`${version}/${column}`)
     this.markVerified(segment, columns)
@@ -55,7 +57,7 @@ export class ChecksumState {
 
   /** Removes records of versions that no table has any more. */
   async sweep(snapshots: readonly Snapshot[]): Promise<void> {
-    const current = new Set(snapshots.flatMap((snapshot) => snapshot.segments.map((segment) => versionKey(segment.file))))
+    const current = new Set(snapshots.flatMap((snapshot) => snapshot.segments.map((segment) => this.#versionKey(segment.file))))
     for (const version of this.#recordedVersions) {
       if (current.has(version)) continue
       this.#recordedVersions.delete(version)
@@ -64,17 +66,14 @@ export class ChecksumState {
       await this.#fileSystem.remove(join(this.#folder, `${version}.json`))
     }
   }
-}
 
-/** Each query asks for those of all files that it reads, several times. */
-const versionKeys = new WeakMap<FileVersion, string>()
-
-/** The name of a file version's record, without `.json`. */
-function versionKey(file: FileVersion): string {
-  let key = versionKeys.get(file)
-  if (key === undefined) {
-    key = stableHash([file.path, String(file.size), file.mtimeNs, file.inode, file.footerHash])
-    versionKeys.set(file, key)
+  /** The name of a file version's record, without `.json`. */
+  #versionKey(file: FileVersion): string {
+    let key = this.#versionKeys.get(file)
+    if (key === undefined) {
+      key = stableHash([file.path, String(file.size), file.mtimeNs, file.inode, file.footerHash])
+      this.#versionKeys.set(file, key)
+    }
+    return key
   }
-  return key
 }

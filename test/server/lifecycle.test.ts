@@ -146,30 +146,25 @@ it('finishes an import at SIGTERM, however slowly its file comes', async () => {
   expect(await next.stop()).toBe(0)
 }, 60_000)
 
-it('tells who imports that the server stops, at the second signal', async () => {
-  const server = await startServer({ data })
-  const file = slowImport(server)
-  await expect.poll(() => uploads(server)).toBe(1)
-  process.kill(server.pid, 'SIGTERM')
-  await untilItTakesNoMore(server)
-  const stopped = server.stop()
-  await file.trickle(Number.POSITIVE_INFINITY)
-  const { status, body } = await file.answer
-  expect([status, JSON.parse(body).error.code]).toEqual([503, 'UNAVAILABLE'])
-  expect(await stopped).toBe(0)
-}, 60_000)
-
-it('tells so too where nothing of the file comes any more', async () => {
-  const server = await startServer({ data })
-  const file = slowImport(server)
-  await expect.poll(() => uploads(server)).toBe(1)
-  process.kill(server.pid, 'SIGTERM')
-  await untilItTakesNoMore(server)
-  const stopped = server.stop()
-  const { status, body } = await file.answer
-  expect([status, JSON.parse(body).error.code]).toEqual([503, 'UNAVAILABLE'])
-  expect(await stopped).toBe(0)
-}, 60_000)
+it.each([
+  ['comes slowly', Number.POSITIVE_INFINITY],
+  ['comes no more', 0],
+])(
+  'tells who imports that the server stops, at the second signal, where the file %s',
+  async (_, rows) => {
+    const server = await startServer({ data })
+    const file = slowImport(server)
+    await expect.poll(() => uploads(server)).toBe(1)
+    process.kill(server.pid, 'SIGTERM')
+    await untilItTakesNoMore(server)
+    const stopped = server.stop()
+    await file.trickle(rows)
+    const { status, body } = await file.answer
+    expect([status, JSON.parse(body).error.code]).toEqual([503, 'UNAVAILABLE'])
+    expect(await stopped).toBe(0)
+  },
+  60_000,
+)
 
 it('keeps history, written tables and lineage over kill -9, leaves no orphans, and keeps its promises', async () => {
   const state = join(root, 'killed')
