@@ -32,6 +32,14 @@ export type Answer =
     }
   | { readonly size: 'large'; readonly source: ResultSource; rows(): number }
 
+export interface AnswerStatement {
+  readonly sql: string
+  /** Its answer is known to be small. */
+  readonly isSmall: boolean
+  /** Names its answer, where it gives the same whenever it runs. */
+  readonly answer?: string | undefined
+}
+
 const contentTypes = {
   json: 'application/json',
   ndjson: 'application/x-ndjson',
@@ -41,19 +49,18 @@ const contentTypes = {
 } as const
 
 /**
- * Runs the statement as far as is needed to know whether its answer is small. `isSmall` says that this is known beforehand, and
- * `temporary` is where a Parquet answer is written; the caller removes it when the answer has been read.
+ * Runs the statement as far as is needed to know whether its answer is small. `temporary` is where a Parquet answer is
+ * written; the caller removes it when the answer has been read.
  */
 export async function answerClient(
   session: Session,
-  sql: string,
+  { sql, isSmall, answer }: AnswerStatement,
   output: ClientOutput,
   temporary: string,
-  isSmall: boolean,
   throwIfStopped: () => void,
 ): Promise<Answer> {
   if (output.format === 'parquet') return answerParquet(session, sql, output, temporary)
-  const result = await (isSmall ? session.whole(sql) : session.stream(sql))
+  const result = await (isSmall ? session.whole(sql, answer) : session.stream(sql, answer))
   const encoder = await encoderFor(output, result.columnTypes())
   const chunks = isSmall ? wholeChunks(result) : streamedChunks({ result, session, sql, throwIfStopped })
   try {

@@ -133,8 +133,14 @@ class TaskRun {
   }
 
   async #answerBy(temporary: string, session: Session, sql: string, output: ClientOutput): Promise<void> {
+    const { message } = this.#task
+    const statement = {
+      sql,
+      isSmall: isSmallAnswer(message, output),
+      answer: readsPacksAlone(message) ? output.segment : undefined,
+    }
     const answer = await this.#reading(() =>
-      answerClient(session, sql, output, temporary, isSmallAnswer(this.#task.message, output), () => this.#task.throwIfStopped()),
+      answerClient(session, statement, output, temporary, () => this.#task.throwIfStopped()),
     )
     this.#task.throwIfStopped()
     if (answer.size === 'large') return this.#stream(answer, output)
@@ -298,6 +304,11 @@ const smallRowsMax = 1_000
 
 function isSmallAnswer(message: TaskMessage, { rowsMax = Number.POSITIVE_INFINITY }: ClientOutput): boolean {
   return rowsMax <= smallRowsMax || isReusedAnswer(message)
+}
+
+/** True where nothing that the statement reads can ever be another under its name. */
+function readsPacksAlone({ inputs }: TaskMessage): boolean {
+  return inputs.every((input) => input.kind === 'base' && input.parts.every((part) => part.from === 'pack'))
 }
 
 /** True for a stored answer that is given again as it is. */

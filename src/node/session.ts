@@ -1,15 +1,24 @@
-import { type DuckDBConnection, DuckDBDataChunk, type DuckDBResult, type DuckDBValue } from '@duckdb/node-api'
+import {
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  type DuckDBPreparedStatement,
+  type DuckDBResult,
+  type DuckDBValue,
+} from '@duckdb/node-api'
 import duckdb, { type Result } from '@duckdb/node-bindings'
 import { ForebayError } from '../model/errors.js'
 import { quoteText } from '../model/quote.js'
+import { KeptStatements } from './kept-statements.js'
 
 /** One connection. At most one statement runs on it at a time. */
 export class Session {
+  readonly statements: KeptStatements
   readonly #connection: DuckDBConnection
   #timeZone = 'UTC'
 
   constructor(connection: DuckDBConnection) {
     this.#connection = connection
+    this.statements = new KeptStatements(connection)
   }
 
   /** Zone of `now()`, casts and date functions on this connection. */
@@ -32,8 +41,13 @@ export class Session {
     return chunksOf(await this.#connection.run(sql)).flatMap((chunk) => chunk.getRows())
   }
 
-  /** The result of one statement, whose chunks are computed as they are fetched. See answer-chunks.ts for its errors. */
-  async stream(sql: string): Promise<DuckDBResult> {
+  /**
+   * The result of one statement, whose chunks are computed as they are fetched. See answer-chunks.ts for its errors. `answer` names what
+   * it gives, the same each time: such a statement is kept when it comes again.
+   */
+  async stream(sql: string, answer?: string): Promise<DuckDBResult> {
+    const kept = await this.#kept(sql, answer)
+    if (kept !== undefined) return kept.stream()
     const prepared = await this.#connection.prepare(sql)
     try {
       return await prepared.stream()
@@ -43,8 +57,9 @@ export class Session {
   }
 
   /** A result that is computed whole at once: half the time of a streamed one when it is small. Errors throw here, all of them. */
-  whole(sql: string): Promise<DuckDBResult> {
-    return this.#connection.run(sql)
+  async whole(sql: string, answer?: string): Promise<DuckDBResult> {
+    const kept = await this.#kept(sql, answer)
+    return kept === undefined ? this.#connection.run(sql) : kept.run()
   }
 
   /** The connection itself, for what only it can do (appenders). */
@@ -58,7 +73,12 @@ export class Session {
   }
 
   close(): void {
+    this.statements.clear()
     this.#connection.closeSync()
+  }
+
+  async #kept(sql: string, answer: string | undefined): Promise<DuckDBPreparedStatement | undefined> {
+    return answer === undefined ? undefined : this.statements.find(answer, sql)
   }
 }
 

@@ -63,8 +63,8 @@ function packPart(pack: Pack, ordinals: readonly number[]): BasePart {
 
 const sums = 'SELECT count(*), sum(i)::BIGINT, max(h)::VARCHAR, min(s), max(day) FROM __fb0'
 
-async function read(parts: readonly BasePart[]): Promise<unknown[][]> {
-  return jsonRowsOf(await reader.finished(task(sums, toClient([]), [baseInput('__fb0', columns, [], { parts })])))
+async function read(parts: readonly BasePart[], output: Parameters<typeof toClient>[1] = {}): Promise<unknown[][]> {
+  return jsonRowsOf(await reader.finished(task(sums, toClient([], output), [baseInput('__fb0', columns, [], { parts })])))
 }
 
 async function expected(ordinals: readonly number[]): Promise<unknown[][]> {
@@ -132,6 +132,17 @@ describe('a pack', () => {
     const signs = await reader.next('vital-signs')
     expect(signs.attachedPacks).not.toContain(pack.id)
     expect(await read([packPart(pack, [0])])).toEqual(await expected([0]))
+  })
+
+  it('answers a statement that comes again as at first, also when the pack was detached between', async () => {
+    const { pack } = await buildPack(segments)
+    const parts = [packPart(pack, [1, 2, 4])]
+    const again = (): Promise<unknown[][]> => read(parts, { segment: 'd-again' })
+    const rows = await expected([1, 2, 4])
+    for (let time = 0; time < 4; time++) expect(await again()).toEqual(rows)
+    reader.send({ type: 'detach-packs', packs: [pack.id] })
+    await reader.next('packs-detached', ({ packs }) => packs.includes(pack.id))
+    for (let time = 0; time < 2; time++) expect(await again()).toEqual(rows)
   })
 
   it('takes the narrowest ordinal type that holds them', async () => {
