@@ -74,7 +74,7 @@ export class GroupProvisioner implements Provisioner {
     this.#latest.set(node, mine)
     const until = clock.now() + bootMsMax
     for (;;) {
-      await this.#look(signal)
+      await this.#lookFor(node, mine, signal)
       if (this.#bound.get(node)?.state === 'ready') return
       if (!this.#wanted.has(node)) throw new ForebayError('UNAVAILABLE', `${node} was stopped`)
       if (clock.now() >= until) throw await this.#giveUp(node, this.#latest.get(node) === mine, signal)
@@ -145,6 +145,16 @@ export class GroupProvisioner implements Provisioner {
 
   get #name(): string {
     return this.#options.group.name
+  }
+
+  /** A look for one start. What is refused for good is not wanted any more: the next start would ask for its machine too. */
+  async #lookFor(node: NodeId, mine: symbol, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#look(signal)
+    } catch (error) {
+      if (!signal.aborted && this.#latest.get(node) === mine && !this.#bound.has(node)) this.#wanted.delete(node)
+      throw error
+    }
   }
 
   /** One look, which asks for more machines where fewer are on their way than are wanted. What may pass is waited out. */

@@ -205,6 +205,16 @@ describe('a group of machines', () => {
     expect(await believed()).toEqual({ n1: 'ready' })
   })
 
+  it('asks no more for a machine whose start was refused', async () => {
+    const { start, group, believed } = setUp()
+    group.refused = new GroupError('denied', 'no right to set the size')
+    await expect(start('n1')).rejects.toMatchObject({ code: 'CONFIGURATION_INVALID' })
+    group.refused = undefined
+    expect(await believed()).toEqual({})
+    await start('n2')
+    expect(group.desired).toBe(1)
+  })
+
   it('believes the truth again within minutes after faults, whatever was done meanwhile', async () => {
     const longest: number[] = []
     for (let seed = 1; seed <= 16; seed++) {

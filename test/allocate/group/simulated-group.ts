@@ -47,6 +47,8 @@ export class SimulatedGroup implements MachineGroup {
   prepared = 0
   desired = 0
   faults: Faults
+  /** What every change is answered with, where it is not allowed. */
+  refused: GroupError | undefined
   readonly #clock: VirtualClock
   readonly #random: Seeded
   #machines: Booting[] = []
@@ -113,6 +115,7 @@ export class SimulatedGroup implements MachineGroup {
     await Promise.resolve()
     if (this.#random.next() < throttled) throw new GroupError('throttled', 'slow down', { retryAfterMs: 1_000 })
     if (this.#random.next() < unreachable) throw new GroupError('transient', 'no route')
+    if (this.refused !== undefined && name !== 'observe') throw this.refused
     this.calls.push(name)
     const answer = act()
     if (this.#random.next() < doubled) {
