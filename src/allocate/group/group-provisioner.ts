@@ -244,8 +244,8 @@ export class GroupProvisioner implements Provisioner {
     if (machine === undefined) {
       this.#leaving.delete(node)
       const needed = this.#wanted.size + this.#leaving.size
-      // It was on its way only: it need not come any more.
-      const floor = Math.max(needed, view.machines.length)
+      // It was on its way only: it need not come any more. Those that go are none that the cloud still counts.
+      const floor = Math.max(needed, view.machines.filter(({ state }) => state !== 'stopping').length)
       if (view.desired > floor) await this.#resize(floor, signal)
       return { gone: true }
     }

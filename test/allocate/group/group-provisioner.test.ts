@@ -215,6 +215,22 @@ describe('a group of machines', () => {
     expect(group.desired).toBe(1)
   })
 
+  it('leaves no machine to come for a start that was taken back while another machine goes', async () => {
+    const { provisioner, start, stop, group, clock, believed } = setUp({ capacity: 2 })
+    await Promise.all([start('n1'), start('n2')])
+    const impatient = new AbortController()
+    const stopped = provisioner.stop('n1', impatient.signal).catch(() => {})
+    await clock.sleep(5_000)
+    impatient.abort(new Error('enough'))
+    expect(group.view().machines.map(({ state }) => state)).toEqual(['stopping', 'ready'])
+    const started = start('n3').catch(() => {})
+    await clock.sleep(5_000)
+    await Promise.all([stop('n3'), stopped, started])
+    await clock.sleep(5 * minute)
+    expect(await believed()).toEqual({ n2: 'ready' })
+    expect(group.desired).toBe(1)
+  })
+
   it('believes the truth again within minutes after faults, whatever was done meanwhile', async () => {
     const longest: number[] = []
     for (let seed = 1; seed <= 16; seed++) {
