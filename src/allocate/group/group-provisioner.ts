@@ -256,7 +256,7 @@ export class GroupProvisioner implements Provisioner {
 
   /** The machine that will go. Where the cloud chooses, slots change places so that it is this slot's. */
   #leavingMachine(node: NodeId, machine: Machine, view: GroupView): Machine {
-    const last = view.machines.findLast(({ state }) => state !== 'stopping')
+    const last = lastStaying(view)
     if (this.#options.group.remove !== undefined || last === undefined || last.id === machine.id) return machine
     const other = [...this.#bound].find(([, bound]) => bound.id === last.id)?.[0]
     if (other !== undefined) this.#bound.set(other, machine)
@@ -293,6 +293,8 @@ export class GroupProvisioner implements Provisioner {
     if (this.#wanted.has(node)) return
     const present = view.machines.find(({ id }) => id === machine.id)
     if (present === undefined || present.state === 'stopping') return
+    // One that came meanwhile is the one that would go, and was not drained.
+    if (group.remove === undefined && lastStaying(view)?.id !== machine.id) return
     asked.add(machine.id)
     if (group.remove === undefined) {
       await this.#resize(Math.max(0, view.desired - 1), signal)
@@ -351,6 +353,9 @@ export class GroupProvisioner implements Provisioner {
     })
   }
 }
+
+/** The one that goes next where the cloud chooses. */
+const lastStaying = ({ machines }: GroupView): Machine | undefined => machines.findLast(({ state }) => state !== 'stopping')
 
 const slotNumber = (node: NodeId): number => {
   const number = Number(/^n(\d+)$/.exec(node)?.[1])

@@ -231,6 +231,30 @@ describe('a group of machines', () => {
     expect(group.desired).toBe(1)
   })
 
+  it('ends no machine that was not drained, also when others come while one drains', async () => {
+    const drained = new Set<string>()
+    const { start, stop, group, clock, believed } = setUp(
+      { cloudChooses: true },
+      { drain: (machine, signal) => clock.sleep(4 * minute, signal).then(() => void drained.add(machine)) },
+    )
+    await Promise.all([start('n1'), start('n2')])
+    const seen = new Set<string>()
+    const look = (): void => {
+      for (const { id, state } of group.view().machines) if (state === 'ready') seen.add(id)
+    }
+    look()
+    const stopped = stop('n2')
+    await clock.sleep(10_000)
+    await start('n3')
+    look()
+    await stopped
+    expect(await believed()).toEqual({ n1: 'ready', n3: 'ready' })
+    const left = group.view().machines.map(({ id }) => id)
+    const gone = [...seen].filter((id) => !left.includes(id))
+    expect(gone).toHaveLength(1)
+    expect(gone.filter((id) => !drained.has(id))).toEqual([])
+  })
+
   it('believes the truth again within minutes after faults, whatever was done meanwhile', async () => {
     const longest: number[] = []
     for (let seed = 1; seed <= 16; seed++) {
