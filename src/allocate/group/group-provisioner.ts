@@ -198,16 +198,21 @@ export class GroupProvisioner implements Provisioner {
     this.#takeOver()
   }
 
-  /** Machines are alike: a slot that is wanted takes the one of a slot that nobody wants, before another is asked for. */
+  /**
+   * Machines are alike: a slot that is wanted, and has none that stays, takes the one of a slot that nobody wants, before another is
+   * asked for. One that goes may take minutes to be gone.
+   */
   #takeOver(): void {
     for (const node of [...this.#wanted].toSorted(bySlot)) {
-      if (this.#bound.has(node)) continue
+      const going = this.#bound.get(node)
+      if (going !== undefined && going.state !== 'stopping') continue
       const spare = [...this.#bound].filter(([each, { state }]) => {
         return !this.#wanted.has(each) && !this.#leaving.has(each) && state !== 'stopping'
       })
       const [taken] = spare.toSorted(([, a], [, b]) => Number(b.state === 'ready') - Number(a.state === 'ready'))
       if (taken === undefined) return
-      this.#bound.delete(taken[0])
+      if (going === undefined) this.#bound.delete(taken[0])
+      else this.#bound.set(taken[0], going)
       this.#bound.set(node, taken[1])
     }
   }

@@ -255,6 +255,18 @@ describe('a group of machines', () => {
     expect(gone.filter((id) => !drained.has(id))).toEqual([])
   })
 
+  it('fills a slot with the machine that is there, not with one that goes for long', async () => {
+    const { start, group, clock, believed } = setUp({ shutDownMs: 60 * minute })
+    await Promise.all([start('n1'), start('n2')])
+    const [first] = group.view().machines
+    group.evict(first?.id ?? '')
+    const began = clock.now()
+    await start('n1')
+    expect(clock.now() - began).toBeLessThan(4 * minute)
+    expect(await believed()).toEqual({ n1: 'ready', n2: 'ready', n3: 'stopping' })
+    expect(group.desired).toBe(2)
+  })
+
   it('believes the truth again within minutes after faults, whatever was done meanwhile', async () => {
     const longest: number[] = []
     for (let seed = 1; seed <= 16; seed++) {

@@ -15,6 +15,7 @@ export interface Faults {
   /** Share of machines that never become ready. */
   readonly stillborn: number
   readonly bootMs: readonly [number, number]
+  readonly shutDownMs: number
   /** True where the cloud chooses who goes: the last one. */
   readonly cloudChooses: boolean
 }
@@ -27,6 +28,7 @@ export const noFaults: Faults = {
   capacity: 1_000,
   stillborn: 0,
   bootMs: [60_000, 180_000],
+  shutDownMs: 20_000,
   cloudChooses: false,
 }
 
@@ -35,8 +37,6 @@ interface Booting {
   readonly readyAt: number
   goneAt: number
 }
-
-const shutDownMs = 20_000
 
 /** A cloud with faults, on a virtual clock. Machines boot for minutes and take their time to go. */
 export class SimulatedGroup implements MachineGroup {
@@ -78,6 +78,11 @@ export class SimulatedGroup implements MachineGroup {
   /** A machine dies: the cloud replaces it. */
   kill(id: string): void {
     this.#machines = this.#machines.filter((machine) => machine.id !== id)
+  }
+
+  /** The cloud takes a machine back: it goes, and another comes for it. */
+  evict(id: string): void {
+    this.#markGone(id)
   }
 
   observe(): Promise<GroupView> {
@@ -137,7 +142,7 @@ export class SimulatedGroup implements MachineGroup {
 
   #markGone(id: string): void {
     const machine = this.#machines.find((each) => each.id === id)
-    if (machine !== undefined) machine.goneAt = this.#clock.now() + shutDownMs
+    if (machine !== undefined) machine.goneAt = this.#clock.now() + this.faults.shutDownMs
   }
 
   #living(): Booting[] {
