@@ -135,9 +135,9 @@ class AutoScalingGroup implements MachineGroup {
 }
 
 /** Machines of the warm pool are none of ours until they are in service. */
-function machineOf({ InstanceId, LifecycleState, HealthStatus }: Instance): Machine[] {
+function machineOf({ InstanceId, LifecycleState, HealthStatus, ProtectedFromScaleIn }: Instance): Machine[] {
   if (InstanceId === undefined || LifecycleState === undefined || LifecycleState.startsWith('Warmed')) return []
-  return [{ id: InstanceId, state: stateOf(LifecycleState, HealthStatus) }]
+  return [{ id: InstanceId, state: stateOf(LifecycleState, HealthStatus), protected: ProtectedFromScaleIn === true }]
 }
 
 function stateOf(lifecycle: string, health: string | undefined): Machine['state'] {

@@ -49,7 +49,6 @@ export class GroupProvisioner implements Provisioner {
   readonly #bound = new Map<NodeId, Machine>()
   /** The latest start of each slot: an earlier one that runs out of patience must not undo it. */
   readonly #latest = new Map<NodeId, symbol>()
-  #working: ReadonlySet<string> = new Set()
   #lastReason: string | undefined
   #turn: Promise<unknown> = Promise.resolve()
   readonly #closed = new AbortController()
@@ -117,13 +116,14 @@ export class GroupProvisioner implements Provisioner {
     const { group, mode } = this.#options
     if (group.protect === undefined || mode === 'forecast-only') return
     await this.#exclusively(async () => {
+      const { machines } = await this.#see(signal)
+      // One that is gone, or goes, would have the whole call refused.
+      const ready = machines.filter(({ state }) => state === 'ready')
       const working = new Set(nodes.flatMap((node) => this.#bound.get(node)?.id ?? []))
-      const began = [...working].filter((id) => !this.#working.has(id))
-      const present = new Set([...this.#bound.values()].map(({ id }) => id))
-      const ended = [...this.#working].filter((id) => !working.has(id) && present.has(id))
+      const began = ready.filter((machine) => machine.protected !== true && working.has(machine.id)).map(({ id }) => id)
+      const ended = ready.filter((machine) => machine.protected === true && !working.has(machine.id)).map(({ id }) => id)
       if (began.length > 0) await this.#call((each) => group.protect?.(began, true, each), signal)
       if (ended.length > 0) await this.#call((each) => group.protect?.(ended, false, each), signal)
-      this.#working = working
     })
   }
 

@@ -2,6 +2,8 @@
 export interface Machine {
   readonly id: string
   readonly state: 'starting' | 'ready' | 'draining' | 'stopping' | 'lost'
+  /** True where the cloud was told to keep it. */
+  readonly protected?: boolean
 }
 
 /** A group as it is at this moment. */

@@ -194,6 +194,25 @@ describe('a group of machines', () => {
     expect(group.prepared).toBe(6)
   })
 
+  it('protects the machines that are left where one is gone', async () => {
+    const { start, provisioner, group, signal } = setUp()
+    await Promise.all([start('n1'), start('n2')])
+    const [first, second] = group.view().machines.map(({ id }) => id)
+    group.kill(first ?? '')
+    await provisioner.protect(['n1', 'n2'], signal)
+    expect([...group.working]).toEqual([second])
+  })
+
+  it('protects no machine any more that worked for a former run only', async () => {
+    const { start, provisioner, group, clock, signal } = setUp()
+    await Promise.all([start('n1'), start('n2')])
+    await provisioner.protect(['n1', 'n2'], signal)
+    await provisioner.close()
+    const next = new GroupProvisioner({ group, nodesMax: 6, memoryBytes, clock, random: () => 0.5, mode: 'act' })
+    await next.protect([], signal)
+    expect([...group.working]).toEqual([])
+  })
+
   it('an abort ends the waiting, not the machine', async () => {
     const { provisioner, clock, believed } = setUp()
     const abort = new AbortController()

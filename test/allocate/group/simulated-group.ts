@@ -67,7 +67,7 @@ export class SimulatedGroup implements MachineGroup {
     const now = this.#clock.now()
     const machines = this.#machines.map(({ id, readyAt, goneAt }): Machine => {
       if (goneAt < Number.POSITIVE_INFINITY) return { id, state: 'stopping' }
-      return { id, state: readyAt <= now ? 'ready' : 'starting' }
+      return { id, state: readyAt <= now ? 'ready' : 'starting', protected: this.working.has(id) }
     })
     // A cloud that chooses keeps what is ready.
     if (this.remove === undefined) machines.sort((a, b) => Number(b.state === 'ready') - Number(a.state === 'ready'))
@@ -100,6 +100,8 @@ export class SimulatedGroup implements MachineGroup {
 
   async protect(machines: readonly string[], working: boolean): Promise<void> {
     await this.#faulty(`protect ${machines.join(' ')} ${working}`, () => {
+      const unknown = machines.find((machine) => !this.view().machines.some(({ id }) => id === machine))
+      if (unknown !== undefined) throw new GroupError('invalid', `${unknown} is not part of the group`)
       for (const machine of machines) {
         if (working) this.working.add(machine)
         else this.working.delete(machine)
