@@ -71,12 +71,12 @@ export class GroupProvisioner implements Provisioner {
     this.#leaving.delete(node)
     const mine = Symbol(node)
     this.#latest.set(node, mine)
-    const until = clock.now() + bootMsMax
+    const until = clock.monotonic() + bootMsMax
     for (;;) {
       await this.#lookFor(node, mine, signal)
       if (this.#bound.get(node)?.state === 'ready') return
       if (!this.#wanted.has(node)) throw new ForebayError('UNAVAILABLE', `${node} was stopped`)
-      if (clock.now() >= until) throw await this.#giveUp(node, this.#latest.get(node) === mine, signal)
+      if (clock.monotonic() >= until) throw await this.#giveUp(node, this.#latest.get(node) === mine, signal)
       await clock.sleep(pollMs, signal)
     }
   }
@@ -91,7 +91,7 @@ export class GroupProvisioner implements Provisioner {
     }
     this.#wanted.delete(node)
     try {
-      await this.#untilGone(node, clock.now() + stopMsMax, pollMs, signal)
+      await this.#untilGone(node, clock.monotonic() + stopMsMax, pollMs, signal)
     } finally {
       this.#leaving.delete(node)
     }
@@ -231,7 +231,7 @@ export class GroupProvisioner implements Provisioner {
         await this.#drain(node, machine, signal)
         await this.#exclusively(() => this.#remove(node, machine, asked, signal))
       }
-      if (clock.now() >= until) throw new ForebayError('UNAVAILABLE', `${node} of ${this.#name} did not go in time`)
+      if (clock.monotonic() >= until) throw new ForebayError('UNAVAILABLE', `${node} of ${this.#name} did not go in time`)
       await clock.sleep(pollMs, signal)
     }
   }

@@ -213,6 +213,30 @@ describe('a group of machines', () => {
     expect([...group.working]).toEqual([])
   })
 
+  it('is as patient with a machine that boots or goes when the time of day is put forward or back', async () => {
+    const times = drivenClock()
+    let shiftMs = 0
+    const clock = {
+      now: () => times.now() + shiftMs,
+      monotonic: () => times.monotonic(),
+      sleep: (ms: number, each?: AbortSignal) => times.sleep(ms, each),
+    }
+    const group = new SimulatedGroup(times, new Seeded(1), { ...noFaults, capacity: 1 })
+    const options = { group, nodesMax: 6, memoryBytes, clock, random: () => 0.5, mode: 'act' as const, bootMsMax: 5 * minute }
+    const provisioner = new GroupProvisioner(options)
+    const signal = AbortSignal.timeout(20_000)
+    const started = provisioner.start('n1', { memoryBytes }, signal)
+    await times.sleep(10_000)
+    shiftMs = 60 * minute
+    await started
+    const second = provisioner.start('n2', { memoryBytes }, signal)
+    const began = times.monotonic()
+    await times.sleep(10_000)
+    shiftMs = -24 * 60 * minute
+    await expect(second).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    expect(times.monotonic() - began).toBeLessThan(6 * minute)
+  })
+
   it('an abort ends the waiting, not the machine', async () => {
     const { provisioner, clock, believed } = setUp()
     const abort = new AbortController()
