@@ -3,6 +3,7 @@ import { entryPoint } from '../../model/entry-point.js'
 import { ForebayError } from '../../model/errors.js'
 import type { NodeConfiguration, ToNode } from '../../model/messages.js'
 import type { NodeId, NodeStatus } from '../../model/node.js'
+import { untilAborted } from '../../model/until-aborted.js'
 import type { FleetListener, NodeFleet } from '../node-fleet.js'
 import type { ProvisionedNode } from '../provisioner.js'
 import { NodeSlot, type SlotTimes } from './node-slot.js'
@@ -64,11 +65,11 @@ export class ProcessesProvisioner implements NodeFleet {
 
   async start(node: NodeId, options: { readonly memoryBytes: number }, signal: AbortSignal): Promise<void> {
     if (this.#closed) throw new ForebayError('UNAVAILABLE', 'the nodes are being stopped')
-    await abortable(this.#slot(node).start(options.memoryBytes), signal)
+    await untilAborted(this.#slot(node).start(options.memoryBytes), signal)
   }
 
   async stop(node: NodeId, signal: AbortSignal): Promise<void> {
-    await abortable(this.#slot(node).stop(), signal)
+    await untilAborted(this.#slot(node).stop(), signal)
   }
 
   async observe(): Promise<readonly ProvisionedNode[]> {
@@ -104,21 +105,5 @@ export class ProcessesProvisioner implements NodeFleet {
     const slot = this.#slots.get(node)
     if (slot === undefined) throw new ForebayError('NOT_FOUND', `there is no node "${node}"`)
     return slot
-  }
-}
-
-/** Stops waiting, not the work, when the signal is aborted. */
-async function abortable(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  let onAbort = (): void => {}
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-    work.catch(() => {})
   }
 }
