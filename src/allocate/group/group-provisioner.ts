@@ -10,6 +10,7 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../../model/clock.js'
 import { ForebayError } from '../../model/errors.js'
 import type { NodeId } from '../../model/node.js'
+import { untilAborted } from '../../model/until-aborted.js'
 import type { ProvisionedNode, Provisioner } from '../provisioner.js'
 import type { GroupView, Machine, MachineGroup } from './machine-group.js'
 import { defaultRetries, type RetryOptions, retrying } from './retrying.js'
@@ -98,7 +99,7 @@ export class GroupProvisioner implements Provisioner {
   }
 
   async observe(signal: AbortSignal): Promise<readonly ProvisionedNode[]> {
-    await this.#exclusively(() => this.#see(signal))
+    await this.#exclusively(() => this.#see(signal), signal)
     const { memoryBytes } = this.#options
     const reason = this.#lastReason === undefined ? {} : { reason: this.#lastReason }
     const bound = [...this.#bound].map(([id, { state }]) => {
@@ -124,7 +125,7 @@ export class GroupProvisioner implements Provisioner {
       const ended = ready.filter((machine) => machine.protected === true && !working.has(machine.id)).map(({ id }) => id)
       if (began.length > 0) await this.#call((each) => group.protect?.(began, true, each), signal)
       if (ended.length > 0) await this.#call((each) => group.protect?.(ended, false, each), signal)
-    })
+    }, signal)
   }
 
   /** Has so many machines booted and stopped, where the cloud can do that; else nothing. */
@@ -133,7 +134,7 @@ export class GroupProvisioner implements Provisioner {
     if (group.prepare === undefined) return
     const bounded = Math.min(count, nodesMax)
     this.#refuseForecastOnly(`keep ${bounded} machines prepared`)
-    await this.#exclusively(() => this.#call((each) => group.prepare?.(bounded, each), signal))
+    await this.#exclusively(() => this.#call((each) => group.prepare?.(bounded, each), signal), signal)
   }
 
   /** Leaves the machines as they are: the next start finds them again. */
@@ -164,7 +165,7 @@ export class GroupProvisioner implements Provisioner {
         const { desired } = await this.#see(signal)
         const needed = Math.min(this.#options.nodesMax, this.#wanted.size + this.#leaving.size)
         if (desired < needed) await this.#resize(needed, signal)
-      })
+      }, signal)
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof ForebayError) || error.code !== 'UNAVAILABLE') throw error
@@ -225,11 +226,11 @@ export class GroupProvisioner implements Provisioner {
     const { clock } = this.#options
     const asked = new Set<string>()
     for (;;) {
-      const { machine, gone } = await this.#exclusively(() => this.#leave(node, asked, signal))
+      const { machine, gone } = await this.#exclusively(() => this.#leave(node, asked, signal), signal)
       if (gone) return
       if (machine !== undefined) {
         await this.#drain(node, machine, signal)
-        await this.#exclusively(() => this.#remove(node, machine, asked, signal))
+        await this.#exclusively(() => this.#remove(node, machine, asked, signal), signal)
       }
       if (clock.monotonic() >= until) throw new ForebayError('UNAVAILABLE', `${node} of ${this.#name} did not go in time`)
       await clock.sleep(pollMs, signal)
@@ -317,8 +318,8 @@ export class GroupProvisioner implements Provisioner {
     if (!alone) return error
     this.#wanted.delete(node)
     try {
-      const { machine } = await this.#exclusively(() => this.#leave(node, new Set(), signal))
-      if (machine !== undefined) await this.#exclusively(() => this.#remove(node, machine, new Set(), signal))
+      const { machine } = await this.#exclusively(() => this.#leave(node, new Set(), signal), signal)
+      if (machine !== undefined) await this.#exclusively(() => this.#remove(node, machine, new Set(), signal), signal)
     } catch {
       signal.throwIfAborted()
     } finally {
@@ -339,11 +340,14 @@ export class GroupProvisioner implements Provisioner {
     return retrying(this.#options.group, async (each) => call(each), this.#retries, signal)
   }
 
-  /** One change at a time: two sizes on their way could arrive in the wrong order. */
-  #exclusively<T>(act: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(act, act)
+  /** One change at a time: two sizes on their way could arrive in the wrong order. The signal ends also the waiting for the turn. */
+  #exclusively<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const turn = this.#turn.then(() => {
+      signal.throwIfAborted()
+      return act()
+    })
     this.#turn = turn.catch(() => {})
-    return turn
+    return untilAborted(turn, signal)
   }
 
   #refuseClosed(): void {

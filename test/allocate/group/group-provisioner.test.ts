@@ -237,6 +237,25 @@ describe('a group of machines', () => {
     expect(times.monotonic() - began).toBeLessThan(6 * minute)
   })
 
+  it('an abort ends also the waiting for what another asked of the cloud, and leaves nothing to be done', async () => {
+    const { provisioner, group, start, signal } = setUp()
+    await start('n1')
+    let answer = (): void => {}
+    const hung = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    group.before = () => hung
+    const first = provisioner.observe(signal)
+    const abort = new AbortController()
+    const second = provisioner.prepare(2, abort.signal)
+    abort.abort(new Error('enough'))
+    await expect(Promise.race([second, first])).rejects.toThrow('enough')
+    answer()
+    await first
+    await provisioner.observe(signal)
+    expect(group.prepared).toBe(0)
+  })
+
   it('an abort ends the waiting, not the machine', async () => {
     const { provisioner, clock, believed } = setUp()
     const abort = new AbortController()

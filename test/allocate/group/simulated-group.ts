@@ -49,6 +49,8 @@ export class SimulatedGroup implements MachineGroup {
   faults: Faults
   /** What every change is answered with, where it is not allowed. */
   refused: GroupError | undefined
+  /** What every call waits for. */
+  before: () => Promise<void> = async () => {}
   readonly #clock: VirtualClock
   readonly #random: Seeded
   #machines: Booting[] = []
@@ -119,7 +121,7 @@ export class SimulatedGroup implements MachineGroup {
 
   async #faulty<T>(name: string, act: () => T): Promise<T> {
     const { lostAnswers, doubled, throttled, unreachable } = this.faults
-    await Promise.resolve()
+    await this.before()
     if (this.#random.next() < throttled) throw new GroupError('throttled', 'slow down', { retryAfterMs: 1_000 })
     if (this.#random.next() < unreachable) throw new GroupError('transient', 'no route')
     if (this.refused !== undefined && name !== 'observe') throw this.refused
