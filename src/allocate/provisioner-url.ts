@@ -26,6 +26,7 @@ export type ProvisionerChoice =
   | ({ readonly kind: 'kubernetes'; readonly resource: ScalableResource } & Common)
   | ({ readonly kind: 'aws'; readonly group: AutoScalingOptions } & Common)
 
+const nodesMaxMost = 10_000
 const common = ['max', 'memory', 'mode', 'bootTimeout']
 
 /** Reads the configuration's text. Throws CONFIGURATION_INVALID, which names what is wrong. */
@@ -34,7 +35,11 @@ export function parseProvisioner(text: string): ProvisionerChoice {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol === 'kubernetes:') return kubernetes(url)
   if (url?.protocol === 'aws:') return aws(url)
-  throw invalid(`"${text}" is none`, 'use processes, kubernetes://NAMESPACE/NAME?… or aws://REGION/GROUP?…')
+  // What stands before an @ may be a secret.
+  throw invalid(
+    `"${text.replace(/\/\/[^/]*@/, '//…@')}" is none`,
+    'use processes, kubernetes://NAMESPACE/NAME?… or aws://REGION/GROUP?…',
+  )
 }
 
 /** Opens a provisioner of machines beyond this one. */
@@ -80,21 +85,35 @@ function kubernetes(url: URL): ProvisionerChoice {
 function aws(url: URL): ProvisionerChoice {
   const groupName = nameOf(url, 'REGION/GROUP')
   allow(url, ['endpoint', 'warmPool'])
-  const endpoint = url.searchParams.get('endpoint')
+  const endpoint = endpointOf(url)
   const pool = url.searchParams.has('warmPool') ? oneOf(url, 'warmPool', ['Stopped', 'Hibernated', 'Running']) : undefined
   const group: AutoScalingOptions = {
     groupName,
     region: url.hostname,
-    ...(endpoint === null ? {} : { endpoint }),
+    ...(endpoint === undefined ? {} : { endpoint }),
     ...(pool === undefined ? {} : { warmPool: pool }),
   }
   return { kind: 'aws', group, ...commonOf(url) }
 }
 
+function endpointOf(url: URL): string | undefined {
+  const text = url.searchParams.get('endpoint')
+  if (text === null) return undefined
+  const endpoint = URL.canParse(text) ? new URL(text) : undefined
+  if (endpoint === undefined || !/^https?:$/.test(endpoint.protocol)) {
+    throw invalid('endpoint is no address', 'the form is endpoint=https%3A%2F%2FHOST%3APORT')
+  }
+  refuseCredentials(endpoint)
+  return text
+}
+
 function commonOf(url: URL): Common {
-  const max = Number(url.searchParams.get('max') ?? '')
-  if (!Number.isInteger(max) || max < 1 || max > 10_000) {
-    throw invalid('max is missing', 'say the most machines that Forebay may ask for, e.g. max=10')
+  const hint = 'say the most machines that Forebay may ask for, e.g. max=10'
+  const text = url.searchParams.get('max')
+  if (text === null) throw invalid('max is missing', hint)
+  const max = Number(text)
+  if (!Number.isInteger(max) || max < 1 || max > nodesMaxMost) {
+    throw invalid(`max: "${text}" is no whole number from 1 to ${nodesMaxMost}`, hint)
   }
   return {
     nodesMax: max,
@@ -105,13 +124,26 @@ function commonOf(url: URL): Common {
 }
 
 function nameOf(url: URL, form: string): string {
-  const name = decodeURIComponent(url.pathname.slice(1))
-  if (url.username !== '' || url.password !== '')
-    throw invalid('credentials do not belong here', 'remove what stands before the @')
+  refuseCredentials(url)
+  const name = decoded(url.pathname.slice(1))
   if (url.hostname === '' || name === '' || name.includes('/')) {
     throw invalid(`${url.protocol}//${url.host}${url.pathname} is not complete`, `the form is ${url.protocol}//${form}`)
   }
   return name
+}
+
+function refuseCredentials(url: URL): void {
+  if (url.username === '' && url.password === '') return
+  throw invalid('credentials do not belong here', 'remove what stands before the @')
+}
+
+/** Empty where a percent sign begins no character. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return ''
+  }
 }
 
 function allow(url: URL, keys: readonly string[]): void {

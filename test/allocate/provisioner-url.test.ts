@@ -42,10 +42,17 @@ it('says what is wrong', () => {
     ['aws://key:secret@eu-central-1/workers?max=1', 'credentials do not belong here'],
     ['aws://eu-central-1/workers?max=1&maximum=2', '"maximum" is not known'],
     ['kubernetes://ns/pool?max=1&mode=dry', '"dry" is not known'],
-    ['kubernetes://ns/pool?max=1.5', 'max is missing'],
+    ['kubernetes://ns/pool?max=1.5', 'max: "1.5" is no whole number from 1 to 10000'],
+    ['kubernetes://ns/pool?max=20000', 'max: "20000" is no whole number'],
+    ['aws://eu-central-1/50%?max=1', 'is not complete'],
+    ['aws://r/g?max=1&endpoint=moto', 'endpoint is no address'],
+    ['aws://r/g?max=1&endpoint=http://key:secret@moto', 'credentials do not belong here'],
+    ['asw://key:secret@r/g?max=1', '"asw://…@r/g?max=1" is none'],
   ]
-  for (const [text, message] of wrong) expect(() => parseProvisioner(text)).toThrow(message)
-  expect(() => parseProvisioner('aws://key:secret@r/g?max=1')).not.toThrow('secret')
+  for (const [text, message] of wrong) {
+    expect(() => parseProvisioner(text)).toThrow(message)
+    expect(() => parseProvisioner(text)).not.toThrow('secret')
+  }
 })
 
 it('refuses a cloud for the embedded engine with a sentence that says why', () => {
