@@ -11,7 +11,14 @@ import { openKubernetesGroup } from '../../src/allocate/kubernetes/kubernetes-gr
 
 const folder = mkdtempSync(join(tmpdir(), 'forebay-clouds-'))
 const secret = 'a-secret-that-nobody-may-see'
-let answer: { status: number; headers?: Record<string, string>; body: string }
+interface Answer {
+  readonly status: number
+  readonly headers?: Record<string, string>
+  readonly body: string
+}
+let answer: Answer
+/** One after the other, before the one that is given always. */
+let answers: Answer[] = []
 let server: Server
 let url: string
 const { signal } = new AbortController()
@@ -19,7 +26,8 @@ const { signal } = new AbortController()
 beforeAll(async () => {
   server = createServer((request, response) => {
     request.resume()
-    response.writeHead(answer.status, answer.headers).end(answer.body)
+    const { status, headers, body } = answers.shift() ?? answer
+    response.writeHead(status, headers).end(body)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -101,5 +109,33 @@ describe('AWS', () => {
     expect((await refused(400, 'ScalingActivityInProgress', 'wait')).fault).toBe('transient')
     expect((await refused(503, 'ServiceUnavailable', 'try later')).fault).toBe('transient')
     expect((await refused(400, 'ValidationError', 'New SetDesiredCapacity value 3 is above max value 2')).fault).toBe('invalid')
+  })
+
+  it('says why machines do not come, and nothing of what failed before others came', async () => {
+    const observed = async (told: readonly (readonly [string, string])[]): Promise<string | undefined> => {
+      const activities = told.map(
+        ([description, code]) =>
+          `<member><Description>${description} an EC2 instance</Description><StatusCode>${code}</StatusCode>` +
+          `<StatusMessage>it was ${code}</StatusMessage></member>`,
+      )
+      const bodies = ['DescribeAutoScalingGroups', 'DescribeScalingActivities'].map((action) => {
+        const members =
+          action === 'DescribeScalingActivities'
+            ? `<Activities>${activities.join('')}</Activities>`
+            : '<AutoScalingGroups><member><DesiredCapacity>2</DesiredCapacity></member></AutoScalingGroups>'
+        return `<${action}Response><${action}Result>${members}</${action}Result></${action}Response>`
+      })
+      answers = bodies.map((body) => ({ status: 200, headers: { 'content-type': 'text/xml' }, body }))
+      const group = await openAutoScalingGroup({ groupName: 'workers', region: 'us-east-1', endpoint: url })
+      return (await group.observe(signal)).reason
+    }
+    const [inProgress, failed, came, gone] = [
+      ['Launching', 'InProgress'],
+      ['Launching', 'Failed'],
+      ['Launching', 'Successful'],
+      ['Terminating', 'Successful'],
+    ] as const
+    expect(await observed([inProgress, gone, failed, came])).toBe('it was Failed')
+    expect(await observed([inProgress, came, failed])).toBeUndefined()
   })
 })

@@ -116,13 +116,15 @@ class AutoScalingGroup implements MachineGroup {
     this.#client.destroy()
   }
 
-  /** Why machines do not come; nothing when AWS does not say, or does not let us ask. */
+  /** Why machines do not come; nothing when AWS does not say, or does not let us ask. What failed before one came is over. */
   async #failure(signal: AbortSignal): Promise<string | undefined> {
     const { DescribeScalingActivitiesCommand } = this.#sdk
     const command = new DescribeScalingActivitiesCommand({ AutoScalingGroupName: this.#options.groupName, MaxRecords: 5 })
     const answer = await this.#client.send(command, { abortSignal: signal }).catch(() => undefined)
-    const failed = answer?.Activities?.find(({ StatusCode }) => StatusCode === 'Failed')
-    return failed?.StatusMessage?.slice(0, 300)
+    const last = answer?.Activities?.find(({ StatusCode, Description }) => {
+      return StatusCode === 'Failed' || (StatusCode === 'Successful' && Description?.startsWith('Launching') === true)
+    })
+    return last?.StatusCode === 'Failed' ? last.StatusMessage?.slice(0, 300) : undefined
   }
 
   async #ask<T>(action: string, call: () => Promise<T>): Promise<T> {
