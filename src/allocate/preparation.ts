@@ -23,8 +23,10 @@ export class Preparation {
   readonly heldOut: boolean
   /** What its query would wait if nothing were done. */
   readonly predictedWaitMs: number
-  /** Of the segments that it was prepared from; undefined when they have changed since. */
-  version: string | undefined
+  /** Of the segments that it was prepared from. */
+  version = ''
+  /** A dataset that it reads has changed since: perhaps in other segments than its own. */
+  maybeStale = false
   datasets: readonly string[] = []
   /** Aborted when its query has come. */
   readonly arrived = new AbortController()

@@ -134,7 +134,7 @@ export class ProactiveLoop {
   /** A dataset has a new snapshot: what was prepared from it is stale and is prepared again. */
   datasetChanged(dataset: string): void {
     for (const prepared of this.#prepared.values()) {
-      if (prepared.datasets.includes(dataset)) prepared.version = undefined
+      if (prepared.datasets.includes(dataset)) prepared.maybeStale = true
     }
     // It may be what they could not be judged for.
     this.#resting.clear()
@@ -231,17 +231,19 @@ export class ProactiveLoop {
 
   /** Prepares one forecast when its time has come; returns when to look at it again. */
   async #consider(forecast: Forecast, signal: AbortSignal): Promise<number> {
-    const { actuator, clock, heldOutShare, marginMs, mode } = this.#options
+    const { clock, heldOutShare, marginMs, mode } = this.#options
     const known = this.#prepared.get(forecast.id)
-    if (known?.heldOut === true || known?.version !== undefined) return forecast.until + 1
+    if (known !== undefined && (known.heldOut || !known.maybeStale)) return forecast.until + 1
     // Ready by the earliest time that still meets the forecast: habits keep their hour, not their minute.
     const beginAt = Math.min(forecast.from, forecast.at) - this.#leadMs(forecast) - marginMs
     if (clock.now() < beginAt) return beginAt
     if (known === undefined && (this.#wasMet(forecast.id) || this.#isSameArrival(forecast))) return Number.POSITIVE_INFINITY
-    const readiness = await actuator.readiness(expectedQuery(forecast), signal)
+    const readiness = await this.#readiness(forecast, known, signal)
     // It may have come meanwhile.
     if (known === undefined ? this.#wasMet(forecast.id) || this.#isSameArrival(forecast) : !this.#isAwaited(known))
       return Number.POSITIVE_INFINITY
+    if (known !== undefined && known.version === readiness.version && (readiness.answerStored || !known.hasAnswer))
+      return forecast.until + 1
     const predictedWaitMs = readiness.coldMs + this.#startWaitMs(forecast, readiness)
     const heldOut = mode === 'forecast-only' || isHeldOut(forecast.id, heldOutShare)
     const prepared = known ?? new Preparation({ forecast, heldOut, predictedWaitMs }, this.#settle)
@@ -252,6 +254,17 @@ export class ProactiveLoop {
     if (known === undefined) this.#options.onForecast?.(forecast, 'expected')
     await this.#take(prepared, readiness, signal)
     return forecast.until + 1
+  }
+
+  /** What changes while it is asked for makes stale again what was prepared before. */
+  async #readiness(forecast: Forecast, known: Preparation | undefined, signal: AbortSignal): Promise<Readiness> {
+    if (known !== undefined) known.maybeStale = false
+    try {
+      return await this.#options.actuator.readiness(expectedQuery(forecast), signal)
+    } catch (error) {
+      if (known !== undefined) known.maybeStale = true
+      throw error
+    }
   }
 
   /** Whether the query that something is prepared for has yet to come. */

@@ -312,6 +312,38 @@ test('books an answer over data that has changed since as wasted, and its succes
   expect(answers.map((entry) => entry.outcome)).toEqual(['wasted', 'used'])
 })
 
+test('keeps an answer where only segments have changed that its query does not read', async () => {
+  const { actuator, arrive, expectAt, ledger, loop } = setUp()
+  expectAt(1_000)
+  await loop.runOnce()
+  actuator.readinessOf = () => ({ answerStored: true })
+  loop.datasetChanged('orders')
+  await loop.runOnce()
+  arrive('q1', 5)
+  const answers = ledger.entries().filter((entry) => entry.action === 'precompute')
+  expect(answers.map((entry) => entry.outcome)).toEqual(['used'])
+  expect(answers[0]?.measuredBenefitMs).toBeGreaterThan(0)
+})
+
+test('prepares again what changed while it was looked at again', async () => {
+  const { actuator, expectAt, loop } = setUp()
+  expectAt(1_000)
+  await loop.runOnce()
+  let version = 1
+  actuator.readinessOf = () => {
+    const seen = version
+    if (version === 1) {
+      version = 2
+      loop.datasetChanged('orders')
+    }
+    return { answerStored: seen === 1, version: `v${seen}` }
+  }
+  loop.datasetChanged('orders')
+  await loop.runOnce()
+  await loop.runOnce()
+  expect(actuator.calls.filter((call) => call.startsWith('precompute'))).toHaveLength(2)
+})
+
 test.each([
   ['comes every time', 1],
   ['comes every other time', 2],
