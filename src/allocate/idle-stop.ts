@@ -15,22 +15,24 @@ export interface IdleStopOptions {
 /** Scales in, only on what is observed: after an idle time, and never while a forecast's allocation is waiting for its query. */
 export class IdleStop {
   readonly #options: IdleStopOptions
+  /** Monotonic: the time of day may be set. */
   #lastBusyAt: number
 
   constructor(options: IdleStopOptions) {
     this.#options = options
-    this.#lastBusyAt = options.clock.now()
+    this.#lastBusyAt = options.clock.monotonic()
   }
 
   /** A query came or ended, or an action was taken: idle time begins anew. */
   touch(): void {
-    this.#lastBusyAt = this.#options.clock.now()
+    this.#lastBusyAt = this.#options.clock.monotonic()
   }
 
   /** When nodes are to be stopped next, epoch milliseconds; Infinity when never. */
   dueAt(): number {
-    if (this.#options.keepAliveMs <= 0) return Number.POSITIVE_INFINITY
-    return Math.max(this.#lastBusyAt + this.#options.keepAliveMs, this.#options.wantedUntil())
+    const { clock, keepAliveMs, wantedUntil } = this.#options
+    if (keepAliveMs <= 0) return Number.POSITIVE_INFINITY
+    return Math.max(clock.now() + this.#lastBusyAt + keepAliveMs - clock.monotonic(), wantedUntil())
   }
 
   async runOnce(signal: AbortSignal): Promise<void> {

@@ -481,6 +481,18 @@ test('stops idle nodes after the keep-alive, but not while an allocation waits f
   expect(actuator.ready.has('n1')).toBe(false)
 })
 
+test('stops idle nodes after the keep-alive also when the time of day is put back', async () => {
+  const { actuator, clock } = setUp()
+  actuator.ready.add('n1')
+  const idle = new IdleStop({ actuator, clock, keepAliveMs: 5 * minute, nodesMin: 0, wantedUntil: () => 0 })
+  clock.skipTo(clock.now() + 6 * minute)
+  const now = clock.now.bind(clock)
+  vi.spyOn(clock, 'now').mockImplementation(() => now() - 60 * minute)
+  expect(idle.dueAt()).toBeLessThan(clock.now())
+  await idle.runOnce(AbortSignal.timeout(1_000))
+  expect(actuator.ready.has('n1')).toBe(false)
+})
+
 test('counts an answer that did not fit as of no use, and leaves what was saved to the node', async () => {
   const { arrive, expectAt, ledger, loop } = setUp()
   expectAt(1_000)
