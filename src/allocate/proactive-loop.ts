@@ -213,7 +213,7 @@ export class ProactiveLoop {
   async #considerSafely(forecast: Forecast, signal: AbortSignal): Promise<number> {
     const { clock, onError } = this.#options
     const rest = this.#resting.get(forecast.id)
-    if (rest !== undefined && clock.now() < rest.until) return rest.until
+    if (rest !== undefined && clock.now() < rest.until && clock.now() >= rest.until - rest.ms) return rest.until
     try {
       const again = await this.#consider(forecast, signal)
       this.#resting.delete(forecast.id)
@@ -420,7 +420,7 @@ export class ProactiveLoop {
     const nap = new AbortController()
     // The stop wakes it too: a signal of its own for each nap would leave something of it at the one that lives as long as the loop.
     this.#wake = () => nap.abort(woken)
-    await clock.sleep(Math.max(0, until - clock.now()), nap.signal).catch(() => {})
+    await clock.sleep(Math.max(0, Math.min(until - clock.now(), napMsMax)), nap.signal).catch(() => {})
     this.#wake = undefined
   }
 }

@@ -17,3 +17,10 @@ it('goes on with what a former run spent, until the window has passed', () => {
   expect(budget.take(cost(20), 3 * hour)).toBe(true)
   expect(budget.spent(27 * hour)).toEqual(cost(0))
 })
+
+it('has all to spend again a window after the clock was put right that was far ahead', () => {
+  const budget = new Budget(limits)
+  expect(budget.take(cost(100), 9_000 * hour)).toBe(true)
+  expect(budget.take(cost(100), 10 * hour)).toBe(true)
+  expect(budget.take(cost(1), 9 * hour)).toBe(false)
+})

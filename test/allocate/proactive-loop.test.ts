@@ -453,6 +453,39 @@ test('looks again soon after it was woken also when the clock was set back meanw
   await loop.stop()
 })
 
+test('asks for forecasts as often as ever when the clock is put back while it looks', async () => {
+  const { actuator, clock, expectAt, loop } = setUp()
+  expectAt(1_000)
+  actuator.ready.add('n1')
+  const now = clock.now.bind(clock)
+  actuator.readinessOf = () => {
+    vi.spyOn(clock, 'now').mockImplementation(() => now() - 60 * minute)
+    return { answerStored: true }
+  }
+  const naps = vi.spyOn(clock, 'sleep')
+  loop.start()
+  await expect.poll(() => naps.mock.calls.length).toBeGreaterThan(0)
+  await loop.stop()
+  expect(Math.max(...naps.mock.calls.map(([ms]) => ms))).toBeLessThanOrEqual(5 * minute)
+})
+
+test('looks again at what it could not judge when the clock is put back', async () => {
+  const { actuator, clock, expectAt, loop } = setUp()
+  expectAt(1_000)
+  let looks = 0
+  actuator.readinessOf = () => {
+    looks++
+    throw new Error('table "gone" does not exist')
+  }
+  await loop.runOnce()
+  await loop.runOnce()
+  expect(looks).toBe(1)
+  const now = clock.now.bind(clock)
+  vi.spyOn(clock, 'now').mockImplementation(() => now() - 5 * minute)
+  await loop.runOnce()
+  expect(looks).toBe(2)
+})
+
 test('leaves nothing of its naps at the signal that lives as long as it does', async () => {
   const { loop } = setUp()
   const any = vi.spyOn(AbortSignal, 'any')
