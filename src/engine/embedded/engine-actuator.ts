@@ -3,6 +3,7 @@ import { ForebayError } from '../../model/errors.js'
 import type { NodeId, NodeStatus } from '../../model/node.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
 import { type PackId, stableHash } from '../../model/segment.js'
+import { untilAborted } from '../../model/until-aborted.js'
 import { askPrediction } from './ask-prediction.js'
 import { answerId, type Identity } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
@@ -105,7 +106,7 @@ export class EngineActuator implements Actuator {
     const startedAt = performance.now()
     this.#parts.packs.pin(id)
     try {
-      const { bytes, cpuMs } = await this.#replies.warmPack(pack, node, columns)
+      const { bytes, cpuMs } = await untilAborted(this.#replies.warmPack(pack, node, columns), signal)
       if (bytes > 0) this.#parts.warmth.read(id, node, columns)
       return { cpuMs, wallMs: performance.now() - startedAt, heldBytes: bytes }
     } finally {
