@@ -1,6 +1,7 @@
 import type { HeldResources } from '../model/forecast.js'
 import type { Action } from './actions.js'
 import { addCosts, type Prices, priceMs } from './price.js'
+import type { Rights } from './rights.js'
 
 /** The most that proactive work may hold within a sliding window. */
 export interface BudgetLimits {
@@ -69,12 +70,19 @@ const noticeableMs = 1
 
 /**
  * The actions worth taking, best value for its price first, while the budget lasts. An action that is not expected to
- * save more than its price, or nothing that anybody would notice, is never taken. Greedy by ratio: within one action of the optimum, and explainable.
+ * save more than its price, or nothing that anybody would notice, is never taken, nor does it use up a retrial of its kind. Greedy by
+ * ratio: within one action of the optimum, and explainable.
  */
-export function choose(actions: readonly Action[], budget: Budget, prices: Prices, now: number): readonly Action[] {
+export function choose(
+  actions: readonly Action[],
+  rights: Rights,
+  budget: Budget,
+  prices: Prices,
+  now: number,
+): readonly Action[] {
   const ratio = (action: Action): number => action.expectedBenefitMs / Math.max(priceMs(action.expectedCost, prices), 1e-9)
   return actions
     .filter((action) => action.expectedBenefitMs > Math.max(noticeableMs, priceMs(action.expectedCost, prices)))
     .toSorted((a, b) => ratio(b) - ratio(a))
-    .filter((action) => budget.take(action.expectedCost, now))
+    .filter((action) => rights.mayAct(action.kind) && budget.take(action.expectedCost, now))
 }

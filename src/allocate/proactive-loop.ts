@@ -316,12 +316,7 @@ export class ProactiveLoop {
       timings,
       now,
     })
-    const worthwhile = choose(
-      proposed.filter((action) => rights.mayAct(action.kind)),
-      budget,
-      prices,
-      now,
-    )
+    const worthwhile = choose(proposed, rights, budget, prices, now)
     // Blocks are warmed on a node that runs, so what starts one comes first.
     const starts = worthwhile.filter((action) => action.kind === 'start-node')
     const rest = worthwhile.filter((action) => action.kind !== 'start-node')

@@ -404,6 +404,25 @@ test('a kind of action that never pays loses the right to act', async () => {
   expect(precomputed).toBeLessThan(14)
 })
 
+test('gives a kind that lost its right retrials with what is worth its price', async () => {
+  const { actuator, clock, expectAt, loop } = setUp()
+  actuator.ready.add('n1')
+  for (let day = 0; day < 8; day++) {
+    const forecast = expectAt(1_000, { id: `day-${day}` })
+    await loop.runOnce()
+    clock.skipTo(forecast.until + 1)
+  }
+  await loop.runOnce()
+  actuator.calls.length = 0
+  actuator.readinessOf = ({ sql }) => (sql === 'SELECT 2' ? { coldMs: 2, storedMs: 2 } : {})
+  for (let day = 8; day < 28; day++) {
+    const forecast = expectAt(1_000, { id: `day-${day}`, ...(day % 2 === 0 ? {} : { template: 't2', sql: 'SELECT 2' }) })
+    await loop.runOnce()
+    clock.skipTo(forecast.until + 1)
+  }
+  expect(actuator.calls).toEqual(['precompute SELECT 1'])
+})
+
 test('a failing action is reported and the loop goes on', async () => {
   const { actuator, errors, expectAt, ledger, loop } = setUp()
   actuator.failing.add('precompute')
