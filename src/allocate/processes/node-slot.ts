@@ -128,8 +128,21 @@ export class NodeSlot {
     this.#enter('starting')
     this.#readyAt = undefined
     this.#vital = { cpuSeconds: 0, memoryBytes: 0, runningTasks: 0, warmBytes: 0 }
+    const { id, times } = this.#options
+    try {
+      const child = this.#fork(incarnation)
+      this.#process = child
+      this.#after(times.startMsMax, () => child.kill('unresponsive', `${id} was not ready after ${times.startMsMax} ms`))
+    } catch (error) {
+      // Node throws some refusals of the system, such as ENOMEM; the others come as the end of the process.
+      const message = error instanceof Error ? error.message : String(error)
+      this.#exited(incarnation, { cause: 'exit', message: `${id} could not be started: ${message}` })
+    }
+  }
+
+  #fork(incarnation: number): NodeProcess {
     const { id, entry, times, configure, residentBytesMax } = this.#options
-    const child = new NodeProcess({
+    const child: NodeProcess = new NodeProcess({
       ...times,
       entry,
       configuration: configure(id, incarnation, this.#memoryBytes),
@@ -141,8 +154,7 @@ export class NodeSlot {
         if (this.#process === child) this.#exited(incarnation, exit)
       },
     })
-    this.#process = child
-    this.#after(times.startMsMax, () => child.kill('unresponsive', `${id} was not ready after ${times.startMsMax} ms`))
+    return child
   }
 
   #receive(incarnation: number, message: FromNode): void {

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { ProcessesProvisioner } from '../../../src/allocate/processes/processes-provisioner.js'
 import { restartDelayMs } from '../../../src/allocate/processes/restart-delay.js'
 import { conformsAsProvisioner } from '../../conformance/provisioner.js'
@@ -11,9 +11,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 let opened: ProcessesProvisioner | undefined
 
-function open(): ProcessesProvisioner {
+function open(entry?: URL): ProcessesProvisioner {
   opened = new ProcessesProvisioner({
     nodes: 2,
+    ...(entry === undefined ? {} : { entry }),
     configure: (id, incarnation, memoryBytes) => {
       mkdirSync(join(folder, id), { recursive: true })
       return {
@@ -57,5 +58,23 @@ conformsAsProvisioner('ProcessesProvisioner', {
 describe('restarts', () => {
   it('come at once after the first end, and ever later after more', () => {
     expect([0, 1, 2, 3, 20].map(restartDelayMs)).toEqual([0, 0, 100, 200, 10_000])
+  })
+})
+
+describe('a process that the system refuses at once', () => {
+  it('is tried again like one that ended, and is no fault of whoever waits in vain', async () => {
+    const lost: string[] = []
+    // No file: as with too little memory, the call itself throws.
+    const provisioner = open(new URL('http://localhost/main.js'))
+    provisioner.subscribe({ message: () => {}, changed: () => {}, lost: ({ message }) => lost.push(message) })
+    const signal = AbortSignal.timeout(10_000)
+    await expect(provisioner.start('n1', { memoryBytes: 1e8 }, signal)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('n1 could not be started'),
+    })
+    await vi.waitFor(() => expect(lost.length).toBeGreaterThan(2), 5_000)
+    await provisioner.stop('n1', signal)
+    expect(await provisioner.observe()).toEqual([])
+    await provisioner.close()
   })
 })
