@@ -3,6 +3,21 @@ import { EngineActuator } from '../../src/engine/embedded/engine-actuator.js'
 import type { EngineParts } from '../../src/engine/embedded/engine-parts.js'
 import type { NodeReplies } from '../../src/engine/embedded/node-replies.js'
 import type { PackKeeper } from '../../src/engine/embedded/pack-keeper.js'
+import type { QueryExecution } from '../../src/engine/embedded/query-execution.js'
+import { ForebayError } from '../../src/model/errors.js'
+
+function actuatorOf(given: {
+  readonly parts?: object
+  readonly replies?: object
+  readonly runAhead?: () => object
+}): EngineActuator {
+  const { parts = {}, replies = {}, runAhead = () => ({}) } = given
+  return new EngineActuator(parts as EngineParts, {} as PackKeeper, replies as NodeReplies, {
+    busy: () => false,
+    runAhead: () => runAhead() as QueryExecution,
+    untilIdle: async () => {},
+  })
+}
 
 test('waits no longer for a node to warm a pack when it is told to stop, and lets go of the pack', async () => {
   const pinned = new Set<string>()
@@ -12,17 +27,26 @@ test('waits no longer for a node to warm a pack when it is told to stop, and let
     unpin: async (id: string) => pinned.delete(id),
   }
   const replies = { warmPack: () => new Promise<never>(() => {}) }
-  const actuator = new EngineActuator({ packs } as unknown as EngineParts, {} as PackKeeper, replies as unknown as NodeReplies, {
-    busy: () => false,
-    runAhead: () => {
-      throw new Error('nothing is computed ahead')
-    },
-    untilIdle: async () => {},
-  })
+  const actuator = actuatorOf({ parts: { packs }, replies })
   const stop = new AbortController()
   const warmed = actuator.warmPack('p-1', 'n1', ['a'], stop.signal)
   expect([...pinned]).toEqual(['p-1'])
   stop.abort(new Error('the allocator stops'))
   await expect(warmed).rejects.toThrow('the allocator stops')
   expect([...pinned]).toEqual([])
+})
+
+test('accounts also for what a computation took that gave way to a query and was begun again', async () => {
+  const empty = async function* (): AsyncGenerator<Uint8Array> {}
+  const attempts = [
+    { result: () => Promise.reject(new ForebayError('CANCELLED', 'a query came first')), cost: { cpuMs: 300, wallMs: 400 } },
+    { result: () => Promise.resolve({ body: empty() }), cost: { cpuMs: 200, wallMs: 250 } },
+  ]
+  const runAhead = () => {
+    const attempt = attempts.shift()
+    return { result: attempt?.result(), cost: () => attempt?.cost, cancel: () => {} }
+  }
+  const actuator = actuatorOf({ parts: { derived: { bytes: 0 } }, runAhead })
+  const query = { sql: 'SELECT 1', params: {}, tenant: 'team', timeZone: 'UTC' }
+  expect(await actuator.precompute(query, new AbortController().signal)).toEqual({ cpuMs: 500, wallMs: 250, heldBytes: 0 })
 })

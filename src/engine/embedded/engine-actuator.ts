@@ -115,6 +115,8 @@ export class EngineActuator implements Actuator {
   }
 
   async precompute(query: ExpectedQuery, signal: AbortSignal): Promise<ActionCost> {
+    // Those that gave way have cost something too; how long it takes is said by the one that did not.
+    let cpuMs = 0
     for (;;) {
       signal.throwIfAborted()
       await this.#hooks.untilIdle(signal)
@@ -125,12 +127,13 @@ export class EngineActuator implements Actuator {
       try {
         const { body } = await execution.result
         for await (const _ of body) continue
-        const { cpuMs, wallMs } = execution.cost()
-        return { cpuMs, wallMs, heldBytes: Math.max(0, this.#parts.derived.bytes - before) }
+        const cost = execution.cost()
+        return { cpuMs: cpuMs + cost.cpuMs, wallMs: cost.wallMs, heldBytes: Math.max(0, this.#parts.derived.bytes - before) }
       } catch (error) {
         // A client's query came first: this one is begun again when there is nothing else to do.
         const gaveWay = error instanceof ForebayError && error.code === 'CANCELLED' && !signal.aborted
         if (!gaveWay) throw error
+        cpuMs += execution.cost().cpuMs
       } finally {
         signal.removeEventListener('abort', onAbort)
       }
