@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openAutoScalingGroup } from '../../src/allocate/aws/auto-scaling-group.js'
 import { GroupError } from '../../src/allocate/group/machine-group.js'
 import { openKubernetesGroup } from '../../src/allocate/kubernetes/kubernetes-group.js'
@@ -102,6 +102,16 @@ describe('AWS', () => {
     expect(error.fault).toBe('denied')
     expect(error.hint).toContain('autoscaling:SetDesiredCapacity')
     expect((await refused(403, 'InvalidClientTokenId', 'The security token is invalid')).message).toContain('credentials')
+  })
+
+  it('says where credentials may come from when there are none', async () => {
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']) vi.stubEnv(name, undefined)
+    for (const name of ['AWS_SHARED_CREDENTIALS_FILE', 'AWS_CONFIG_FILE']) vi.stubEnv(name, join(folder, 'none'))
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true')
+    const error = await refused(200, '', '').finally(() => vi.unstubAllEnvs())
+    expect(error.fault).toBe('denied')
+    expect(error.message).toBe('no credentials of AWS were found')
+    expect(error.hint).toContain('AWS_PROFILE')
   })
 
   it('tries again when it is throttled or something else changes the group', async () => {

@@ -150,13 +150,7 @@ function stateOf(lifecycle: string, health: string | undefined): Machine['state'
 
 const throttlings = ['Throttling', 'ThrottlingException', 'RequestLimitExceeded', 'TooManyRequestsException', 'SlowDown']
 const refusals = ['AccessDenied', 'AccessDeniedException', 'UnauthorizedOperation', 'AuthFailure']
-const strangers = [
-  'InvalidClientTokenId',
-  'ExpiredToken',
-  'SignatureDoesNotMatch',
-  'UnrecognizedClientException',
-  'CredentialsProviderError',
-]
+const strangers = ['InvalidClientTokenId', 'ExpiredToken', 'SignatureDoesNotMatch', 'UnrecognizedClientException']
 /** Worth another try: something else is changing the group at this moment. */
 const passing = [
   'ScalingActivityInProgress',
@@ -181,6 +175,11 @@ function faultOf(error: unknown, action: string): GroupError {
   const status = $metadata?.httpStatusCode
   const said = `AWS answered ${action} with ${name}: ${message.slice(0, 300)}`
   if (throttlings.includes(name) || status === 429) return new GroupError('throttled', said)
+  if (name === 'CredentialsProviderError') {
+    return new GroupError('denied', 'no credentials of AWS were found', {
+      hint: 'give them by the environment, AWS_PROFILE or the role of the instance',
+    })
+  }
   if (strangers.includes(name))
     return new GroupError('denied', `AWS does not know these credentials (${name})`, { hint: 'renew them' })
   if (refusals.includes(name) || status === 403) {
