@@ -317,9 +317,13 @@ export class GroupProvisioner implements Provisioner {
     const error = new ForebayError('UNAVAILABLE', `${node} did not come within ${seconds} s${reason}`)
     if (!alone) return error
     this.#wanted.delete(node)
+    // Until it is sent away nobody else shall take it over.
+    this.#leaving.add(node)
     try {
-      const { machine } = await this.#exclusively(() => this.#leave(node, new Set(), signal), signal)
-      if (machine !== undefined) await this.#exclusively(() => this.#remove(node, machine, new Set(), signal), signal)
+      await this.#exclusively(async () => {
+        const { machine } = await this.#leave(node, new Set(), signal)
+        if (machine !== undefined) await this.#remove(node, machine, new Set(), signal)
+      }, signal)
     } catch {
       signal.throwIfAborted()
     } finally {

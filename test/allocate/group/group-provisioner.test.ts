@@ -317,6 +317,15 @@ describe('a group of machines', () => {
     expect(gone.filter((id) => !drained.has(id))).toEqual([])
   })
 
+  it('sends all machines away that were given up at once, also where the cloud chooses', async () => {
+    for (const cloudChooses of [false, true]) {
+      const { start, group, believed } = setUp({ stillborn: 1, cloudChooses }, { bootMsMax: 5 * minute })
+      const outcomes = await Promise.allSettled(['n1', 'n2', 'n3'].map(start))
+      expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+      expect([group.desired, Object.values(await believed())]).toEqual([0, ['stopping', 'stopping', 'stopping']])
+    }
+  })
+
   it('fills a slot with the machine that is there, not with one that goes for long', async () => {
     const { start, group, clock, believed } = setUp({ shutDownMs: 60 * minute })
     await Promise.all([start('n1'), start('n2')])
