@@ -295,8 +295,8 @@ export class GroupProvisioner implements Provisioner {
     const { group, onDecision } = this.#options
     const view = await this.#see(signal)
     this.#leaving.delete(node)
-    // Wanted again while it was drained: it stays.
-    if (this.#wanted.has(node)) return
+    // Wanted again while it was drained, for this slot or another one: it stays.
+    if (this.#wanted.has(node) || this.#bound.get(node)?.id !== machine.id) return
     const present = view.machines.find(({ id }) => id === machine.id)
     if (present === undefined || present.state === 'stopping') return
     // One that came meanwhile is the one that would go, and was not drained.

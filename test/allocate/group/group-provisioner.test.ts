@@ -317,6 +317,19 @@ describe('a group of machines', () => {
     expect(gone.filter((id) => !drained.has(id))).toEqual([])
   })
 
+  it('ends no machine that another node has taken over while it drained', async () => {
+    const { provisioner, start, stop, clock, believed } = setUp({}, { drain: (_, signal) => clock.sleep(4 * minute, signal) })
+    await start('n1')
+    const impatient = new AbortController()
+    const stops = [provisioner.stop('n1', impatient.signal).catch(() => {}), stop('n1')]
+    await clock.sleep(10_000)
+    impatient.abort(new Error('enough'))
+    await clock.sleep(10_000)
+    await start('n2')
+    await Promise.all(stops)
+    expect(await believed()).toEqual({ n2: 'ready' })
+  })
+
   it('sends all machines away that were given up at once, also where the cloud chooses', async () => {
     for (const cloudChooses of [false, true]) {
       const { start, group, believed } = setUp({ stillborn: 1, cloudChooses }, { bootMsMax: 5 * minute })
