@@ -122,8 +122,8 @@ describe('AWS', () => {
   })
 
   it('says why machines do not come, and nothing of what failed before others came', async () => {
-    const observed = async (told: readonly (readonly [string, string])[]): Promise<string | undefined> => {
-      const activities = told.map(
+    const observed = async (launches: readonly (readonly [string, string])[]): Promise<string | undefined> => {
+      const activities = launches.map(
         ([description, code]) =>
           `<member><Description>${description} an EC2 instance</Description><StatusCode>${code}</StatusCode>` +
           `<StatusMessage>it was ${code}</StatusMessage></member>`,
