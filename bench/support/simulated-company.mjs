@@ -150,13 +150,18 @@ export function templateOf(sql) {
   return template
 }
 
+/** What is done takes no time of the simulation's clock while it is awaited, so nothing that is waited for beside it falls due. */
+function untilEnded(_ms, signal) {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+}
+
 /** The simulated engine: an Actuator for the decision code, and the clock that it asks. */
 class Company {
   at
   version = 0
   running = 0
   ending = []
-  clock = { now: () => this.at, monotonic: () => this.at }
+  clock = { now: () => this.at, monotonic: () => this.at, sleep: untilEnded }
   #waits = []
   #firstWaits = []
   #stored = new Map()
