@@ -179,13 +179,15 @@ export class NodeSlot {
   #exited(incarnation: number, exit: ProcessExit): void {
     clearTimeout(this.#timer)
     const asked = this.#state === 'stopping'
+    // Whoever asked for a start since then waits for the next process.
+    const awaited = !asked && this.#state !== 'draining'
     this.#process = undefined
     this.#url = undefined
     this.#vital = { ...this.#vital, memoryBytes: 0, runningTasks: 0, warmBytes: 0 }
     this.#enter(this.#wanted ? 'lost' : 'absent')
     for (const waiter of this.#stoppers.splice(0)) waiter.resolve()
     if (!asked) this.#options.listener.lost({ node: this.#options.id, incarnation, ...exit })
-    if (!asked) this.#settleStarters(new ForebayError('UNAVAILABLE', exit.message))
+    if (awaited) this.#settleStarters(new ForebayError('UNAVAILABLE', exit.message))
     if (!this.#wanted) return
     // One that worked and was killed is replaced at once; only what does not come up is tried more and more seldom.
     const worked = this.#readyAt !== undefined && performance.now() - this.#readyAt >= workedMsMin

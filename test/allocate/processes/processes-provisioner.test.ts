@@ -78,3 +78,20 @@ describe('a process that the system refuses at once', () => {
     await provisioner.close()
   })
 })
+
+describe('a process that dies while it drains', () => {
+  it('does not fail the start that was asked for meanwhile', async () => {
+    const provisioner = open()
+    const signal = AbortSignal.timeout(20_000)
+    await provisioner.start('n1', { memoryBytes: 1e8 }, signal)
+    const [first] = provisioner.nodes()
+    process.kill(first?.pid ?? 0, 'SIGSTOP')
+    const stopped = provisioner.stop('n1', signal)
+    expect(await provisioner.observe()).toMatchObject([{ id: 'n1', state: 'draining' }])
+    const started = provisioner.start('n1', { memoryBytes: 1e8 }, signal)
+    process.kill(first?.pid ?? 0, 'SIGKILL')
+    await Promise.all([stopped, started])
+    expect(provisioner.nodes()[0]).toMatchObject({ state: 'ready', incarnation: 2 })
+    await provisioner.close()
+  }, 30_000)
+})
