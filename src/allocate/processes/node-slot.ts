@@ -188,7 +188,10 @@ export class NodeSlot {
     for (const waiter of this.#stoppers.splice(0)) waiter.resolve()
     if (!asked) this.#options.listener.lost({ node: this.#options.id, incarnation, ...exit })
     if (awaited) this.#settleStarters(new ForebayError('UNAVAILABLE', exit.message))
-    if (!this.#wanted) return
+    if (!this.#wanted) {
+      this.#settleStarters(new ForebayError('UNAVAILABLE', `${this.#options.id} was stopped`))
+      return
+    }
     // One that worked and was killed is replaced at once; only what does not come up is tried more and more seldom.
     const worked = this.#readyAt !== undefined && performance.now() - this.#readyAt >= workedMsMin
     this.#failures = worked ? 0 : this.#failures + 1

@@ -95,3 +95,15 @@ describe('a process that dies while it drains', () => {
     await provisioner.close()
   }, 30_000)
 })
+
+describe('a node that is stopped while it starts', () => {
+  it('tells whoever waits for its start', async () => {
+    const provisioner = open()
+    const signal = AbortSignal.timeout(10_000)
+    const started = provisioner.start('n1', { memoryBytes: 1e8 }, signal).catch((error: unknown) => error)
+    await provisioner.stop('n1', signal)
+    expect(await started).toMatchObject({ code: 'UNAVAILABLE', message: 'n1 was stopped' })
+    expect(await provisioner.observe()).toEqual([])
+    await provisioner.close()
+  })
+})
