@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
+import { RunTimeReplay } from '../../src/predict/evaluate/replay-run-time.js'
 import type { PredictionInput } from '../../src/predict/prediction.js'
 import { Predictor } from '../../src/predict/predictor.js'
+import { seeded } from './seeded.js'
 
 const clock = { now: () => 0, monotonic: () => 0 }
 
@@ -143,6 +145,52 @@ it('learns how queries in flight stretch wall time, and leaves CPU alone', () =>
   expect(crowded.contention).toBeCloseTo(8 ** 0.7, 0)
   expect(crowded.total.wallMs.p50 / alone.total.wallMs.p50).toBeCloseTo(8 ** 0.7, 0)
   expect(crowded.total.cpuMs.p50).toBeCloseTo(alone.total.cpuMs.p50, 6)
+})
+
+it('says of wall time under load what the run-time model says, which is what evaluate scores', () => {
+  const predictor = new Predictor({ clock })
+  const alone = new RunTimeReplay({ fast: true, withoutLineage: false, withoutHistory: false, monotonic: () => 0 })
+  const random = seeded(7)
+  const flying: { readonly queryId: string; readonly end: number; readonly wallMs: number }[] = []
+  const freeAt = [0, 0, 0, 0]
+  const errors: number[] = []
+  let at = 1e12
+  for (let i = 0; i < 1500; i++) {
+    // Four machines; twice as much comes in the first half of each five minutes as they can do, half as much in the second.
+    at += Math.round(-Math.log(1 - random()) * (at % 300_000 < 150_000 ? 125 : 500))
+    flying.sort((a, b) => a.end - b.end)
+    while ((flying[0]?.end ?? at) < at) {
+      const { queryId, end, wallMs } = flying.shift() as (typeof flying)[number]
+      const actual = { cpuMs: 1, memoryBytes: 1, networkBytes: 1, wallMs }
+      predictor.observe({ queryId, at: end, finished: true, actual, nodes: [] })
+    }
+    const [tenant, template, args] = [`t${i % 5}`, `q${Math.floor(random() * 12)}`, `${Math.floor(random() * 40)}`]
+    const bytes = 1e8 * (1 + (i % 5)) * (1 + Number(template.slice(1)))
+    const machine = freeAt.indexOf(Math.min(...freeAt))
+    freeAt[machine] = Math.max(at, freeAt[machine] as number) + (bytes / 1.95e9) * 1000 * (0.7 + 0.6 * random())
+    const wallMs = Math.round((freeAt[machine] as number) - at)
+    const input: PredictionInput = {
+      ...inputOf(bytes, at),
+      tenant,
+      fingerprint: template,
+      literals: args,
+      work: [],
+      placement: [],
+      running: flying.length,
+      segments: [{ id: `${tenant}/x`, dataset: 'x', bytes, rows: 0, warmOn: [] }],
+    }
+    const said = predictor.predict(input)
+    predictor.admitted(`q${i}`, input, said)
+    predictor.dispatched(`q${i}`, at)
+    if (i >= 300) errors.push(Math.abs(Math.log(said.total.wallMs.p50 / wallMs)))
+    const reads = [{ segment: `${tenant}/x`, bytes }]
+    alone.add({ line: 'query', at, tenant, template, args, kind: 'read', reads, durationMs: wallMs, queuedMs: 0 })
+    flying.push({ queryId: `q${i}`, end: at + wallMs, wallMs })
+  }
+  const quantile = (p: number): number => Math.exp(errors.sort((a, b) => a - b)[Math.floor(p * errors.length)] as number)
+  const { qErrorP50, qErrorP90 } = alone.finish().runtime.arrival
+  expect(quantile(0.5)).toBeLessThan(1.03 * (qErrorP50 as number))
+  expect(quantile(0.9)).toBeLessThan(1.1 * (qErrorP90 as number))
 })
 
 it('answers in well under a millisecond', () => {

@@ -44,7 +44,7 @@ export class Head {
   readonly #stranger = new RecursiveLeastSquares(strangerCount, { errorMax: 3, forgetting })
   readonly blend = new Blend()
   readonly residuals = new ResidualCells()
-  readonly #interval: ConformalInterval
+  readonly interval: ConformalInterval
   readonly #drift = new Drift()
   panel: TreePanel | undefined
   /** Log size of residuals by the same regressors: intervals are wide where the model is known to be unsure. */
@@ -55,7 +55,7 @@ export class Head {
   #fitted: FittedPanel | undefined
 
   constructor(phase: Phase, slots: number, rowsMax: number) {
-    this.#interval = new ConformalInterval(intervals[phase])
+    this.interval = new ConformalInterval(intervals[phase])
     this.ridge = new RecursiveLeastSquares(linearCount + slots, { errorMax: 3, forgetting })
     this.#spread = new Float64Array(linearCount + slots)
     this.#labels = new LabelWindow(rowsMax)
@@ -89,7 +89,7 @@ export class Head {
   /** `unfinished`: how far residuals of running queries have grown, their drift taken off. */
   bounds(scale: number, unfinished: Float64Array): { readonly bounds: Bounds; readonly drift: Drifted } {
     const drift = this.#drift.now()
-    const { low, high, p90, abstains } = this.#interval.bounds(unfinished)
+    const { low, high, p90, abstains } = this.interval.bounds(unfinished)
     const most = reachMax / scale
     const at = (end: number): number => Math.max(-most, Math.min(most, drift.bias + drift.spread * end))
     return { bounds: { low: Math.min(0, at(low)), high: Math.max(0, at(high)), p90: Math.max(0, at(p90)), abstains }, drift }
@@ -97,7 +97,7 @@ export class Head {
 
   /** A query has just run longer than its interval allowed: its residual so far. */
   overdue(said: RunTimePrediction, residual: number): void {
-    this.#interval.missed('above')
+    this.interval.missed('above')
     this.#drift.observe(residual / said.scale)
   }
 
@@ -105,9 +105,9 @@ export class Head {
   observe(query: RunTimeQuery, said: RunTimePrediction, durationLog: number, overdue: boolean): void {
     const residual = durationLog - said.log
     const scaled = residual / said.scale
-    if (overdue) this.#interval.learn(withoutDrift(said, residual))
+    if (overdue) this.interval.learn(withoutDrift(said, residual))
     else {
-      this.#interval.observe(withoutDrift(said, residual), sideOf(scaled, said.bounds.low, said.bounds.high))
+      this.interval.observe(withoutDrift(said, residual), sideOf(scaled, said.bounds.low, said.bounds.high))
       this.#drift.observe(scaled)
     }
     this.blend.observe(said.opinions, durationLog)
@@ -142,7 +142,7 @@ export class Head {
       doubt: this.#doubt.snapshot(),
       blend: this.blend.snapshot(),
       residuals: this.residuals.snapshot(),
-      interval: this.#interval.snapshot(),
+      interval: this.interval.snapshot(),
       drift: this.#drift.snapshot(),
       ...(this.#fitted === undefined ? {} : { fitted: this.#fitted }),
     }
@@ -155,7 +155,7 @@ export class Head {
     this.#doubt.restore(snapshot.doubt)
     this.blend.restore(snapshot.blend)
     this.residuals.restore(snapshot.residuals)
-    this.#interval.restore(snapshot.interval)
+    this.interval.restore(snapshot.interval)
     this.#drift.restore(snapshot.drift)
     this.#labels.clear()
     this.#fitted = snapshot.fitted

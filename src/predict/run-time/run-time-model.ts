@@ -12,6 +12,7 @@
  */
 import type { Opinions } from '../blend.js'
 import { type FitJob, type FittedPanel, type MemberOptions, TreePanel } from '../boosting/tree-panel.js'
+import type { ConformalInterval } from '../conformal.js'
 import { CostHistory, type CostHistorySnapshot, type HistoryKeys } from '../cost-history.js'
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
 import { Slots } from '../slots.js'
@@ -86,6 +87,11 @@ export class RunTimeModel {
   /** Durations learned so far. */
   get labels(): number {
     return this.#labels
+  }
+
+  /** How well the intervals of a phase hold. */
+  interval(phase: Phase): ConformalInterval {
+    return this.#heads[phase].interval
   }
 
   /** How long a query would take if it arrived (or was dispatched) now. Changes nothing. */
