@@ -31,7 +31,7 @@ export interface Habit {
 const widths = [6, 20, 60, 120] as const
 const chanceMax = 0.02
 const habitsMax = 24
-const minutesPerDay = 1440
+export const minutesPerDay = 1440
 
 interface Window {
   readonly from: number

@@ -1,4 +1,4 @@
-import type { Habit, LocalEvent } from './habit.js'
+import { type Habit, type LocalEvent, minutesPerDay } from './habit.js'
 import { weekdayOf } from './local-time.js'
 
 /** A habit as it stands on one day, with what each weekday promises. */
@@ -15,6 +15,8 @@ export const speaksFrom = 0.3
 /** A habit that was expected and not met this often in a row has stopped; days off among them let it stand for one more. */
 const missesMax = 2
 const halfLifeDays = 7
+/** By so many minutes a habit moves at most. */
+const shiftMax = 180
 /** What weighs less changes nothing, whether it was off or not. */
 const weightMin = 1 / 32
 
@@ -85,7 +87,10 @@ function missedDays(habit: Habit, byWeekday: readonly number[], today: number): 
   return missed
 }
 
-/** A habit that came at another time on the very days on which it was missed has moved: it keeps its standing at its new time. */
+/**
+ * A habit that came at another time on the very days on which it was missed has moved: it keeps its standing, and how far its
+ * meetings lie apart, at its new time, which may be on the other side of midnight.
+ */
 function moved(
   habit: Habit,
   byWeekday: readonly number[],
@@ -93,18 +98,31 @@ function moved(
   events: readonly LocalEvent[],
   all: readonly Habit[],
 ): Standing | undefined {
-  const strays = missed.slice(-missesMax).map((day) =>
-    events.find((event) => {
-      const apart = Math.abs(event.minute - habit.minute)
-      return event.day === day && apart <= 180 && !all.some((other) => other !== habit && covers(other, event))
-    }),
-  )
-  const minutes = strays.flatMap((event) => (event === undefined ? [] : [event.minute]))
-  if (minutes.length < missesMax || Math.max(...minutes) - Math.min(...minutes) > 30) return undefined
-  const minute = minutes.at(-1) as number
-  const days = [...habit.days, ...missed]
-  const after = { ...habit, minute, from: Math.min(...minutes), until: Math.max(...minutes), days }
+  const known = all.filter((other) => other !== habit && other.since < (missed[0] as number))
+  const strays = events.filter((event) => !known.some((other) => covers(other, event)))
+  const shifts = missed.map((day) => nearest(strays.map((event) => later(habit, day, event))))
+  if (shifts.slice(-missesMax).some((shift) => Math.abs(shift) > shiftMax)) return undefined
+  const kept = shifts.filter((shift) => Math.abs(shift) <= shiftMax).sort((a, b) => a - b)
+  const [least, most] = [kept[0] as number, kept.at(-1) as number]
+  if (most - least > Math.max(30, habit.until - habit.from)) return undefined
+  const shift = (least + most) / 2
+  const after = {
+    ...habit,
+    minute: habit.minute + shift,
+    from: Math.min(habit.from + shift, habit.minute + least),
+    until: Math.max(habit.until + shift, habit.minute + most),
+    days: [...habit.days, ...missed],
+  }
   return { habit: after, name: nameOf(after), byWeekday, missed: 0 }
+}
+
+function nearest(shifts: readonly number[]): number {
+  return shifts.reduce((least, shift) => (Math.abs(shift) < Math.abs(least) ? shift : least), Number.POSITIVE_INFINITY)
+}
+
+/** By how many minutes an event is later than a day's meeting of a habit. */
+function later({ minute }: Habit, day: number, event: LocalEvent): number {
+  return (event.day - day) * minutesPerDay + event.minute - minute
 }
 
 function covers(habit: Habit, event: LocalEvent): boolean {

@@ -124,6 +124,33 @@ describe('habits', () => {
     }
   })
 
+  it('that moves by an hour keeps how early and late it comes', () => {
+    let met = 0
+    for (let seed = 1; seed <= 20; seed++) {
+      const arrivals = new Arrivals()
+      const random = seeded(seed)
+      const about = (at: number): number => at + (random() - 0.5) * 30 * minute
+      for (let d = 0; d < 40; d++) arrive(arrivals, about(monday + d * day + 10 * hour))
+      for (let d = 40; d < 50; d++) {
+        const at = about(monday + d * day + 11 * hour)
+        if (d >= 43 && ahead(arrivals, monday + d * day).some(({ from, until }) => from <= at && at <= until)) met++
+        arrive(arrivals, at)
+      }
+    }
+    expect(met / (20 * 7)).toBeGreaterThanOrEqual(0.75)
+  })
+
+  it('follows on the next day but one where several times of the day move at once', () => {
+    const arrivals = new Arrivals()
+    const times = [8, 12, 16]
+    for (let d = 0; d < 30; d++) for (const time of times) arrive(arrivals, monday + d * day + time * hour)
+    for (let d = 30; d < 36; d++) {
+      const asked = ahead(arrivals, monday + d * day)
+      if (d >= 32) expect(asked.map(({ at }) => (at - monday) / hour - 24 * d)).toEqual([9, 13, 17])
+      for (const time of times) arrive(arrivals, monday + d * day + (time + 1) * hour)
+    }
+  })
+
   it.each([1, 2, 3, 4, 5, 6])('has next to nothing to say on random arrivals (seed %i)', (seed) => {
     const arrivals = new Arrivals()
     const random = seeded(seed)
