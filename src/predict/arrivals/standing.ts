@@ -36,7 +36,7 @@ export function stand(
   const before = promisesWhenLastMet(habit)
   const silent = missedDays(habit, before, today)
   const missed = silent.filter((day) => !excuses(day))
-  if (missed.length >= missesMax) return moved(habit, before, missed, events, all)
+  if (missed.length >= missesMax) return moved(habit, before, missed, events, all, today)
   if (silent.length > missesMax) return undefined
   return { habit, name: nameOf(habit), byWeekday: promises(habit, today, excuses), missed: missed.length }
 }
@@ -97,21 +97,25 @@ function moved(
   missed: readonly number[],
   events: readonly LocalEvent[],
   all: readonly Habit[],
+  today: number,
 ): Standing | undefined {
   const known = all.filter((other) => other !== habit && other.since < (missed[0] as number))
   const strays = events.filter((event) => !known.some((other) => covers(other, event)))
-  const shifts = missed.map((day) => nearest(strays.map((event) => later(habit, day, event))))
+  const shiftOn = (day: number): number => nearest(strays.map((event) => later(habit, day, event)))
+  const shifts = missed.map(shiftOn)
   if (shifts.slice(-missesMax).some((shift) => Math.abs(shift) > shiftMax)) return undefined
   const kept = shifts.filter((shift) => Math.abs(shift) <= shiftMax).sort((a, b) => a - b)
   const [least, most] = [kept[0] as number, kept.at(-1) as number]
-  if (most - least > Math.max(30, habit.until - habit.from)) return undefined
+  const apart = Math.max(30, habit.until - habit.from)
+  if (most - least > apart) return undefined
   const shift = (least + most) / 2
+  const metToday = Math.abs(shiftOn(today) - shift) <= apart
   const after = {
     ...habit,
     minute: habit.minute + shift,
     from: Math.min(habit.from + shift, habit.minute + least),
     until: Math.max(habit.until + shift, habit.minute + most),
-    days: [...habit.days, ...missed],
+    days: [...habit.days, ...missed, ...(metToday ? [today] : [])],
   }
   return { habit: after, name: nameOf(after), byWeekday, missed: 0 }
 }

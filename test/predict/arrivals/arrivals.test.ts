@@ -148,6 +148,7 @@ describe('habits', () => {
       const asked = ahead(arrivals, monday + d * day)
       if (d >= 32) expect(asked.map(({ at }) => (at - monday) / hour - 24 * d)).toEqual([9, 13, 17])
       for (const time of times) arrive(arrivals, monday + d * day + (time + 1) * hour)
+      if (d >= 32) expect(arrivals.forecast(monday + (d * 24 + 17) * hour + minute, hour)).toEqual([])
     }
   })
 
