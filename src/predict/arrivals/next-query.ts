@@ -12,11 +12,16 @@ export interface NextQuery {
 /** Decayed counts of what followed one key. */
 interface Followers {
   total: number
+  /** Times in a row that something else came than was expected, or nothing. */
+  missed: number
   readonly counts: Map<string, number>
 }
 
 export interface NextQuerySnapshot {
-  readonly followers: readonly (readonly [string, { total: number; counts: readonly (readonly [string, number])[] }])[]
+  readonly followers: readonly (readonly [
+    string,
+    { total: number; missed?: number; counts: readonly (readonly [string, number])[] },
+  ])[]
   /** Absent in snapshots of earlier versions. */
   readonly likeness?: readonly (readonly [string, Likeness])[]
   readonly bins: readonly { readonly right: number; readonly said: number }[]
@@ -30,6 +35,8 @@ const calibrationDecay = 0.999
 /** A new tenant is taken to be as all are, as if that many expected followers had come; nobody is surer than this to do as others. */
 const average = 3
 const surestAsOthers = 0.98
+/** What a tenant has not done so often in a row it has given up, as far as one can see. */
+const missesMax = 3
 
 /** How often a tenant did what most do, and how often it would have if it were as all are on average. */
 interface Likeness {
@@ -65,7 +72,9 @@ export class NextQueryModel {
     if (guess === undefined) return undefined
     const bin = this.#bins[placeOf(guess.raw)] as Bin
     const probability = (bin.right + 1) / (bin.said + 2)
-    return { key: guess.key, probability, speaks: bin.said >= 5 && probability > 0.5 && this.#holds(placeOf(guess.raw)) }
+    const stopped = (this.#followers.peek(`${tenant} ${key}`)?.missed ?? 0) >= missesMax
+    const speaks = !stopped && bin.said >= 5 && probability > 0.5 && this.#holds(placeOf(guess.raw))
+    return { key: guess.key, probability, speaks }
   }
 
   /** In a session of `tenant`, `key` came after `before`. */
@@ -77,12 +86,20 @@ export class NextQueryModel {
       bin.right = bin.right * calibrationDecay + (guess.key === key ? 1 : 0)
     }
     this.#compare(tenant, before, key)
-    for (const context of [`${tenant} ${before}`, ` ${before}`]) {
-      this.#count(
-        this.#followers.touch(context, () => ({ total: 0, counts: new Map() })),
-        key,
-      )
-    }
+    const own = this.#own(tenant, before)
+    own.missed = guess === undefined || guess.key === key ? 0 : own.missed + 1
+    this.#count(own, key)
+    this.#count(this.#followers.touch(` ${before}`, noFollowers), key)
+  }
+
+  /** The session of `tenant` ended with `before`. */
+  ended(tenant: string, before: string): void {
+    const own = this.#followers.peek(`${tenant} ${before}`)
+    if (own !== undefined) own.missed++
+  }
+
+  #own(tenant: string, before: string): Followers {
+    return this.#followers.touch(`${tenant} ${before}`, noFollowers)
   }
 
   /** Whether the tenant did as most do after `before`, against how sure that was. */
@@ -142,17 +159,21 @@ export class NextQueryModel {
 
   snapshot(): NextQuerySnapshot {
     return {
-      followers: this.#followers.snapshot(({ total, counts }) => ({ total, counts: [...counts] })),
+      followers: this.#followers.snapshot((followers) => ({ ...followers, counts: [...followers.counts] })),
       likeness: this.#likeness.snapshot((likeness) => ({ ...likeness })),
       bins: this.#bins.map((bin) => ({ ...bin })),
     }
   }
 
   restore(snapshot: NextQuerySnapshot): void {
-    this.#followers.restore(snapshot.followers, ({ total, counts }) => ({ total, counts: new Map(counts) }))
+    this.#followers.restore(snapshot.followers, ({ total, missed = 0, counts }) => ({ total, missed, counts: new Map(counts) }))
     this.#likeness.restore(snapshot.likeness ?? [], (likeness) => ({ ...likeness }))
     for (const [i, bin] of snapshot.bins.entries()) this.#bins[i] = { ...bin }
   }
+}
+
+function noFollowers(): Followers {
+  return { total: 0, missed: 0, counts: new Map() }
 }
 
 function rarest(counts: ReadonlyMap<string, number>): string {

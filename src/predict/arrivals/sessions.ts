@@ -51,6 +51,7 @@ export class Sessions {
     const before = open !== undefined && open.at <= at ? open : undefined
     const continues = before !== undefined && at - before.at < sessionMs
     if (before !== undefined) this.#count(`${tenant} ${before.template}`, before.at, continues ? 'continued' : 'ended')
+    if (before !== undefined && !continues) this.#next.ended(tenant, before.template)
     if (before !== undefined && continues) {
       this.#next.observe(tenant, before.template, fingerprint)
       const key = `${tenant} ${fingerprint}`

@@ -33,6 +33,10 @@ class Replay {
     this.#model.observe(tenant, before, key)
   }
 
+  ended(tenant: string, before: string): void {
+    this.#model.ended(tenant, before)
+  }
+
   scores(): NextScores {
     const share = (part: number, whole: number): number | null => (whole === 0 ? null : rounded(part / whole))
     return {
@@ -55,6 +59,9 @@ export class NextQueryReplay {
     if (last !== undefined && at - last.at < sessionMs) {
       this.#template.add(tenant, last.template, template)
       this.#exact.add(tenant, last.exact, exact)
+    } else if (last !== undefined) {
+      this.#template.ended(tenant, last.template)
+      this.#exact.ended(tenant, last.exact)
     }
     this.#last.set(tenant, { at, template, exact })
   }

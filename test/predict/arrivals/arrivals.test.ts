@@ -245,6 +245,27 @@ describe('sequences', () => {
     expect(Math.abs((spoken[0]?.at ?? 0) - at - minute)).toBeLessThan(10_000)
   })
 
+  it('that stop are expected three times more at most, though others go on', () => {
+    const arrivals = new Arrivals()
+    const random = seeded(9)
+    // Of others the same has always been true, and still is.
+    const users = ['acme', 'b', 'c', 'd', 'e']
+    let expected = 0
+    let at = monday
+    for (let i = 0; i < 60; i++) {
+      for (const tenant of users) {
+        at += (3 + 9 * random()) * hour
+        arrive(arrivals, at, 'open', { tenant })
+        const stopped = i >= 40 && tenant === 'acme'
+        if (stopped)
+          expected += arrivals.forecast(at, hour).filter((one) => one.source === 'sequence' && one.tenant === tenant).length
+        if (!stopped) arrive(arrivals, at + minute, 'detail', { tenant })
+      }
+    }
+    expect(expected).toBeGreaterThan(0)
+    expect(expected).toBeLessThanOrEqual(3)
+  })
+
   it('are guessed of sessions that have not ended alone', () => {
     const arrivals = new Arrivals()
     for (let i = 0; i < 50; i++) arrive(arrivals, monday, 'open', { tenant: `ended${i}` })
