@@ -8,7 +8,7 @@ export interface SqlShape {
   /** The literals, as they stand. */
   readonly args: readonly string[]
   readonly kind: 'read' | 'write'
-  /** Names of tables after FROM and JOIN. */
+  /** Names of tables after FROM, its commas and JOIN. */
   readonly tables: readonly string[]
 }
 

@@ -1,14 +1,19 @@
 const name = /^(?:[A-Za-z_][\w$]*|"(?:[^"]|"")*"|`[^`]*`)$/
-const notTables = new Set(['select', 'lateral', 'unnest', 'values', 'only', 'table'])
+const notTables = new Set(['select', 'lateral', 'unnest', 'values', 'table'])
+/** What ends the list of tables that FROM began, where a comma separates tables. */
+const afterTables =
+  /^(?:where|group|having|order|limit|window|qualify|union|intersect|except|select|set|returning|fetch|offset|for|connect|start|;)$/
 
 /** What stands between two parentheses: whether it is a statement, and the name that WITH gives it. */
 interface Level {
   statement: boolean
+  /** Whether its commas separate tables. */
+  listsTables: boolean
   readonly given: string | undefined
 }
 
 /**
- * Tables after FROM and JOIN among the words of a statement, in lower case. A FROM without a SELECT in its parentheses belongs to a
+ * Tables after FROM, its commas and JOIN among the words of a statement, in lower case. A FROM without a SELECT in its parentheses belongs to a
  * function: `extract(year from d)`, `trim(both from c)`. A name that WITH gives is no table from there on; in the text that it
  * is given to it still is one, unless that is recursive.
  */
@@ -16,12 +21,12 @@ export function tablesOf(words: readonly string[]): readonly string[] {
   const found = new Set<string>()
   const given = new Set<string>()
   const recursive = words.includes('recursive')
-  const levels: Level[] = [{ statement: true, given: undefined }]
+  const levels: Level[] = [{ statement: true, listsTables: false, given: undefined }]
   for (const [i, word] of words.entries()) {
     const level = levels.at(-1) as Level
     if (word === 'select' || word === 'delete') level.statement = true
     if (word === '(') {
-      const opened = { statement: false, given: nameGiven(words, i) }
+      const opened = { statement: false, listsTables: false, given: nameGiven(words, i) }
       levels.push(opened)
       if (recursive && opened.given !== undefined) given.add(opened.given)
     }
@@ -30,7 +35,10 @@ export function tablesOf(words: readonly string[]): readonly string[] {
       if (level.given !== undefined) given.add(level.given)
     }
     const from = word === 'from' && level.statement && !isDistinctFrom(words, i)
-    const parts = from || word === 'join' ? partsAt(words, i + 1) : []
+    if (from) level.listsTables = true
+    else if (afterTables.test(word)) level.listsTables = false
+    const named = from || word === 'join' || (word === ',' && level.listsTables)
+    const parts = named ? partsAt(words, words[i + 1] === 'only' ? i + 2 : i + 1) : []
     const table = parts.join('.')
     if (parts.length > 0 && !notTables.has(parts[0] as string) && !given.has(table)) found.add(table)
   }

@@ -60,6 +60,10 @@ describe('the shape of a statement', () => {
     ['with recursive r as (select 1 from t union all select 1 from r) select * from "r"', ['t']],
     ['with gone as (delete from t returning *) select * from gone', ['t']],
     ['delete from t where k in (select k from u)', ['t', 'u']],
+    ['select sum(x) from lineitem l, orders as o, s."C" where a in (1, 2) group by b, c', ['lineitem', 'orders', 's.C']],
+    ['select a, (select max(x) from u order by y, z) from t join v using (p, q), w limit 1, 2', ['t', 'u', 'v', 'w']],
+    ['with a as (select 1 from b, c), d as (select 2) select * from a, d, e', ['b', 'c', 'e']],
+    ['select * from only t, lateral (select 1) s, table(f(x)), unnest(y)', ['t']],
   ])('names the tables of %s', (sql, tables) => {
     expect(sqlShape(sql).tables).toEqual(tables)
   })
@@ -147,8 +151,9 @@ select 'it\'s' || 'x',2026-01-01 10:00:00,2026-01-01 10:00:03`
       durationMs: 800,
       clusterSize: 4,
       reads: [
-        { segment: 'SALES.a', bytes: 300 },
-        { segment: 'SALES.c', bytes: 300 },
+        { segment: 'SALES.a', bytes: 200 },
+        { segment: 'SALES.b', bytes: 200 },
+        { segment: 'SALES.c', bytes: 200 },
       ],
     }
     expect((await imported('snowflake-query-history', csv)).queries[0]).toMatchObject(expected)
