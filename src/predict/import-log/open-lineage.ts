@@ -3,7 +3,7 @@ import { amount, asFields, asList, type Fields, text, time } from './fields.js'
 import type { Imported, Importer } from './importer.js'
 import { sqlShape } from './sql-shape.js'
 
-/** Runs that began and did not end are forgotten beyond so many; no more ends wait for a beginning that comes later. */
+/** Runs that began and did not end, and runs that are over, are forgotten beyond so many; no more ends wait for a beginning that comes later. */
 const openMax = 100_000
 
 /** An event that waits for the other end of its run. */
@@ -20,6 +20,8 @@ interface Waiting {
 export function openLineage(): Importer {
   const begun = new BoundedMap<Waiting>(openMax)
   const over = new Map<string, Waiting>()
+  /** Runs of which the query is told: what is sent once more, or late, is no run of its own. */
+  const told = new BoundedMap<true>(openMax)
   return {
     layout: 'json-lines',
     query(event, line) {
@@ -28,6 +30,7 @@ export function openLineage(): Importer {
       const type = text(event.eventType)
       if (run === undefined) return event.schemaURL === undefined ? { reason: 'is not an OpenLineage run event' } : 'ignored'
       if (at === undefined) return { reason: '`eventTime` is not a time' }
+      if (told.peek(run) !== undefined) return 'ignored'
       const ends = type === 'COMPLETE' || type === 'FAIL' || type === 'ABORT'
       const begins = type === 'START' || type === 'RUNNING'
       const start = begins ? { at, event } : begun.peek(run)
@@ -35,6 +38,7 @@ export function openLineage(): Importer {
       if (start !== undefined && end !== undefined) {
         begun.delete(run)
         over.delete(run)
+        told.set(run, true)
         return ended(start.event, end.event, start.at, end.at)
       }
       if (ends && over.size >= openMax) return { reason: neverBegan(run) }

@@ -243,6 +243,7 @@ select 'it\'s' || 'x',2026-01-01 10:00:00,2026-01-01 10:00:03`
       [event('START', 0, sized), event('COMPLETE', 60)],
       [event('COMPLETE', 60), event('START', 0, sized)],
       [event('RUNNING', 1), event('START', 0), event('COMPLETE', 60, sized)],
+      [event('START', 0), event('COMPLETE', 60, sized), event('COMPLETE', 60, sized), event('RUNNING', 2), event('START', 0)],
     ]) {
       const { queries, bad } = await imported('openlineage', events.join('\n'))
       expect(queries).toMatchObject(expected)
