@@ -58,7 +58,8 @@ export function parseLogLine(text: string): LogLine {
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return bad('is not an object')
   const fields = json as Record<string, unknown>
-  if (!isAmount(fields.at) || fields.at > timeMax) return bad('`at` is not a time in epoch milliseconds')
+  const fault = timeFault(fields.at)
+  if (fault !== undefined) return bad(fault)
   if (typeof fields.tenant !== 'string') return bad('`tenant` is not a string')
   return 'periodMs' in fields ? activityOf(fields) : queryOf(fields)
 }
@@ -74,14 +75,9 @@ function queryOf(fields: Record<string, unknown>): LogLine {
   const { template, kind = 'read', reads = [], args = [], sql, queuedMs = 0 } = fields
   if (typeof template !== 'string') return bad('`template` is not a string')
   if (kind !== 'read' && kind !== 'write') return bad('`kind` is neither read nor write')
-  if (!isAmount(queuedMs)) return bad('`queuedMs` is not a number ≥ 0')
-  if (queuedMs > amountMax) return bad('`queuedMs` is above 1e18')
   if (!isReads(reads)) return bad('`reads` is not a list of {segment, bytes}')
-  if (reads.some(({ bytes }) => bytes > amountMax)) return bad('`bytes` in `reads` is above 1e18')
-  for (const name of ['durationMs', 'cpuMs', 'peakMemoryBytes', 'clusterSize'] as const) {
-    if (fields[name] !== undefined && !isAmount(fields[name])) return bad(`\`${name}\` is not a number ≥ 0`)
-    if ((fields[name] as number) > amountMax) return bad(`\`${name}\` is above 1e18`)
-  }
+  const fault = amountFault({ ...fields, queuedMs, reads })
+  if (fault !== undefined) return bad(fault)
   const amounts = Object.fromEntries(
     ['durationMs', 'cpuMs', 'peakMemoryBytes', 'clusterSize'].flatMap((name) =>
       fields[name] === undefined ? [] : [[name, fields[name] as number]],
@@ -96,9 +92,28 @@ function queryOf(fields: Record<string, unknown>): LogLine {
     ...(typeof sql === 'string' ? { sql } : {}),
     kind,
     reads,
-    queuedMs,
+    queuedMs: queuedMs as number,
     ...amounts,
   }
+}
+
+/** What is wrong with the numbers of a query of another system's log; undefined when nothing is. */
+export function queryFault(query: Omit<LoggedQuery, 'line'>): string | undefined {
+  return timeFault(query.at) ?? amountFault(query)
+}
+
+function timeFault(at: unknown): string | undefined {
+  return isAmount(at) && at <= timeMax ? undefined : '`at` is not a time in epoch milliseconds'
+}
+
+function amountFault(fields: { readonly reads: LoggedQuery['reads'] } & Readonly<Record<string, unknown>>): string | undefined {
+  for (const name of ['queuedMs', 'durationMs', 'cpuMs', 'peakMemoryBytes', 'clusterSize'] as const) {
+    const amount = fields[name]
+    if (amount === undefined) continue
+    if (!isAmount(amount)) return `\`${name}\` is not a number ≥ 0`
+    if (amount > amountMax) return `\`${name}\` is above 1e18`
+  }
+  return fields.reads.some(({ bytes }) => bytes > amountMax) ? '`bytes` in `reads` is above 1e18' : undefined
 }
 
 function isReads(value: unknown): value is LoggedQuery['reads'] {

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { ForebayError } from '../../model/errors.js'
 import type { BadLines } from '../evaluate/read-log.js'
-import type { LoggedQuery } from '../log-line.js'
+import { type LoggedQuery, queryFault } from '../log-line.js'
 import { csvRows } from './csv-rows.js'
 import { asFields, type Fields } from './fields.js'
 import type { Importer } from './importer.js'
@@ -60,7 +60,11 @@ export async function importLog(
       if (query === 'ignored') continue
       if ('reason' in query) {
         note(bad, line, query.reason)
-      } else if (queries.push({ line: 'query', ...query }) > queriesMax) {
+        continue
+      }
+      const fault = queryFault(query)
+      if (fault !== undefined) note(bad, line, fault)
+      else if (queries.push({ line: 'query', ...query }) > queriesMax) {
         throw new Error(`it has more than ${queriesMax} queries, the most that can be sorted; split it by time`)
       }
     }

@@ -251,6 +251,28 @@ select 'it\'s' || 'x',2026-01-01 10:00:00,2026-01-01 10:00:03`
     }
   })
 
+  it('tells of no query at a time or of an amount that no line of ours may have', async () => {
+    const event = (createTime: string, endTime: string, statistics: object = {}) =>
+      JSON.stringify({ createTime: 0, endTime: 1, statistics, metadata: { queryId: 'q', query: 'select 1' } })
+        .replace('"createTime":0', `"createTime":${createTime}`)
+        .replace('"endTime":1', `"endTime":${endTime}`)
+    const { queries, bad } = await imported(
+      'trino-events',
+      [
+        event('"2026-01-01T00:00:00Z"', '"2026-01-01T00:00:01Z"'),
+        event('1e400', '1e400'),
+        event('-5', '10'),
+        event('1767225600000', '1767225601000', { cpuTime: 1e300 }),
+      ].join('\n'),
+    )
+    expect(queries.map(({ durationMs }) => durationMs)).toEqual([1000])
+    expect(bad.first).toEqual([
+      { line: 2, reason: '`at` is not a time in epoch milliseconds' },
+      { line: 3, reason: '`at` is not a time in epoch milliseconds' },
+      { line: 4, reason: '`cpuMs` is above 1e18' },
+    ])
+  })
+
   it('is evaluated like our own', async () => {
     const lines = Array.from({ length: 40 }, (_, i) => {
       const at = Date.UTC(2026, 0, 1, 0, i)
