@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { type Identity, type LoggedQuery, parseLogLine } from './log-line.js'
+import { type Identity, type LoggedQuery, type LogLine, parseLogLine } from './log-line.js'
 import type { Predictor } from './predictor.js'
 
 /** What became of a query log. */
@@ -13,14 +13,18 @@ export interface Learned {
 
 const badShown = 20
 const sliceMs = 5
+/** Clocks of two machines may differ, and logs may be in local time. */
+const aheadMaxMs = 86_400_000
 
 /**
  * Loads an old query log as prior experience. `identify` gives the template that the server would see in a line's SQL; lines
- * without, or that cannot be planned here, keep the log's own names. Gives way to the event loop every few milliseconds.
+ * without, or that cannot be planned here, keep the log's own names. What has not come yet at `now` is no experience: beside a query of
+ * the year 2199 all that comes would be old. Gives way to the event loop every few milliseconds.
  */
 export async function learn(
   lines: AsyncIterable<string>,
   predictor: Predictor,
+  now: number,
   identify: (line: { readonly sql: string; readonly args: string }) => Promise<Identity | undefined>,
 ): Promise<Learned> {
   const bad: { line: number; reason: string }[] = []
@@ -31,7 +35,7 @@ export async function learn(
   for await (const text of lines) {
     count++
     if (text.trim() === '') continue
-    const line = parseLogLine(text)
+    const line = notAfter(now + aheadMaxMs, parseLogLine(text))
     if (line.line === 'query') {
       predictor.learn(line, await identityOf(line, identify))
       learned++
@@ -41,6 +45,10 @@ export async function learn(
     sliceEnd = performance.now() + sliceMs
   }
   return { lines: count, learned, bad, badLines }
+}
+
+function notAfter(latest: number, line: LogLine): LogLine {
+  return line.line === 'bad' || line.at <= latest ? line : { line: 'bad', reason: '`at` is in the future' }
 }
 
 async function identityOf(

@@ -24,7 +24,7 @@ const identitiesMax = 20_000
  */
 export async function learnFrom(body: AsyncIterable<Uint8Array>, rooms: LearnRooms): Promise<Learned> {
   const identities = new Map<string, Planned | undefined>()
-  const learned = await learn(linesOf(untilBroken(body)), rooms.predictor, async ({ sql }) => {
+  const learned = await learn(linesOf(untilBroken(body)), rooms.predictor, rooms.clock.now(), async ({ sql }) => {
     const hash = createHash('sha256').update(sql).digest('base64')
     if (!identities.has(hash) && identities.size < identitiesMax) identities.set(hash, await identify(sql, rooms))
     const planned = identities.get(hash)

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { expect, it, vi } from 'vitest'
 import type { Identity, LoggedQuery } from '../../src/predict/log-line.js'
-import type { Predictor } from '../../src/predict/predictor.js'
+import { Predictor } from '../../src/predict/predictor.js'
 import { type LearnRooms, learnFrom } from '../../src/server/learn-from.js'
 
 /** A predictor that keeps what it learns, and a planner that counts what it plans. */
@@ -34,6 +34,20 @@ it('plans a statement once, and gives every line its own text', async () => {
     ['SELECT 1', 'of 8', ['sales']],
     ['SELECT 22', 'of 9', ['sales']],
   ])
+})
+
+it('forecasts from now on, whatever a line says of the far future', async () => {
+  const day = 86_400_000
+  const now = Date.UTC(2026, 0, 31)
+  const at = (time: number): string => line('SELECT 1').replace('"at":1', `"at":${time}`)
+  const predictor = new Predictor({ clock: { now: () => now, monotonic: () => 0 } })
+  const given = { ...rooms().given, predictor, clock: { now: () => now } } as unknown as LearnRooms
+  const past = Array.from({ length: 20 }, (_, index) => at(now - (20 - index) * day + 9 * 3_600_000))
+  expect(await learnFrom(body([...past, at(Date.UTC(2199, 0, 1))]), given)).toMatchObject({
+    learned: 20,
+    bad: [{ line: 21, reason: '`at` is in the future' }],
+  })
+  expect(predictor.arrivals.forecast(now, day)).toMatchObject([{ tenant: 't', at: now + 9 * 3_600_000 }])
 })
 
 it.each([
