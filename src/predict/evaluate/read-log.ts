@@ -11,28 +11,54 @@ export interface BadLines {
 
 const badShown = 20
 
-/** The usable lines of a query log, plain or gzip, in its order; lines out of order are bad too. Progress by bytes read. */
+/** A line that is so much later than the one before it waits for the next, which is not earlier where it is right. */
+const leapMs = 86_400_000
+
+interface Numbered {
+  readonly line: number
+  readonly parsed: LoggedQuery | LoggedActivity
+}
+
+/**
+ * The usable lines of a query log, plain or gzip, in its order. Lines out of order are bad too; of one that leaps ahead of all others,
+ * it alone. Progress by bytes read.
+ */
 export async function* readLog(
   path: string,
   bad: BadLines,
   onProgress: (share: number) => void = () => undefined,
 ): AsyncGenerator<LoggedQuery | LoggedActivity> {
+  let last: number | undefined
+  let leaped: Numbered | undefined
+  for await (const next of numbered(path, bad, onProgress)) {
+    const { at } = next.parsed
+    if (last !== undefined && at < last) {
+      note(bad, next.line, '`at` is before that of the line above')
+      continue
+    }
+    if (leaped !== undefined && at < leaped.parsed.at) note(bad, leaped.line, '`at` is after that of the line below')
+    else if (leaped !== undefined) {
+      last = leaped.parsed.at
+      yield leaped.parsed
+    }
+    leaped = last !== undefined && at - last > leapMs ? next : undefined
+    if (leaped !== undefined) continue
+    last = at
+    yield next.parsed
+  }
+  if (leaped !== undefined) yield leaped.parsed
+}
+
+async function* numbered(path: string, bad: BadLines, onProgress: (share: number) => void): AsyncGenerator<Numbered> {
   const input = await openText(path, onProgress)
   let line = 0
-  let last = Number.NEGATIVE_INFINITY
   try {
     for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       line++
       if (text.trim() === '') continue
       const parsed = parseLogLine(text)
-      const fault = parsed.line === 'bad' ? parsed.reason : parsed.at < last ? '`at` is before that of the line above' : undefined
-      if (fault !== undefined) {
-        bad.count++
-        if (bad.first.length < badShown) bad.first.push({ line, reason: fault })
-      } else if (parsed.line !== 'bad') {
-        last = parsed.at
-        yield parsed
-      }
+      if (parsed.line === 'bad') note(bad, line, parsed.reason)
+      else yield { line, parsed }
     }
   } catch (cause) {
     throw new ForebayError('FILE_UNREADABLE', `query log "${path}" breaks off after line ${line}: ${(cause as Error).message}`, {
@@ -40,4 +66,10 @@ export async function* readLog(
       cause,
     })
   }
+}
+
+/** One more bad line. */
+export function note(bad: BadLines, line: number, reason: string): void {
+  bad.count++
+  if (bad.first.length < badShown) bad.first.push({ line, reason })
 }

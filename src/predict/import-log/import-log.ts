@@ -5,7 +5,7 @@
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { ForebayError } from '../../model/errors.js'
-import type { BadLines } from '../evaluate/read-log.js'
+import { type BadLines, note } from '../evaluate/read-log.js'
 import { type LoggedQuery, queryFault } from '../log-line.js'
 import { csvRows } from './csv-rows.js'
 import { asFields, type Fields } from './fields.js'
@@ -34,7 +34,6 @@ const importers: Readonly<Record<ImportFormat, () => Importer>> = {
   openlineage: openLineage,
 }
 
-const badShown = 20
 /** A query takes about a kilobyte of memory while it is sorted. */
 const queriesMax = 700_000
 
@@ -77,11 +76,6 @@ export async function importLog(
     })
   }
   return queries.sort((a, b) => a.at - b.at)
-}
-
-function note(bad: BadLines, line: number, reason: string): void {
-  bad.count++
-  if (bad.first.length < badShown) bad.first.push({ line, reason })
 }
 
 async function* entries(input: Readable, { layout, columns }: Importer): AsyncGenerator<Entry> {

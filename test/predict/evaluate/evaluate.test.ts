@@ -118,6 +118,28 @@ describe('evaluating a query log', () => {
     })
   })
 
+  it('leaves out one line of the far future, not all that follow', async () => {
+    const lines = generated(20) as Line[]
+    const [one, two] = [lines[5], lines[12]] as [Line, Line]
+    const far = [
+      ...lines.slice(0, 6),
+      { ...one, at: 8e15 },
+      { ...one, at: 1 },
+      ...lines.slice(6, 13),
+      { ...two, at: 7e12 },
+      ...lines.slice(13),
+    ]
+    const evaluation = await runEvaluate({ path: await written(far), fast: true })
+    expect(evaluation.queries).toBe(20)
+    expect(evaluation.badLines.first).toEqual([
+      { line: 8, reason: '`at` is before that of the line above' },
+      { line: 7, reason: '`at` is after that of the line below' },
+      { line: 16, reason: '`at` is after that of the line below' },
+    ])
+    const later = lines.map((line, i) => (i < 10 ? line : { ...line, at: line.at + 30 * 86_400_000 }))
+    expect(await runEvaluate({ path: await written(later), fast: true })).toMatchObject({ queries: 20, badLines: { count: 0 } })
+  })
+
   it('reads past a byte order mark, and names amounts that are no measure', async () => {
     const [first, second, third, fourth] = generated(4) as [Line, Line, Line, Line]
     const huge = { ...third, reads: [{ segment: 's', bytes: 1e300 }] }
