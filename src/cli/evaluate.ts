@@ -1,5 +1,5 @@
 import { access, constants } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { writeWhole } from '../model/whole-file.js'
 import { renderEvaluation } from '../predict/evaluate/render-evaluation.js'
 import { renderHtml } from '../predict/evaluate/render-html.js'
@@ -16,6 +16,7 @@ export async function evaluate(context: CommandContext, trace = ''): Promise<voi
   await access(trace, constants.R_OK).catch((error: Error) => {
     throw unreadable(`trace ${trace}`, error)
   })
+  if (typeof options['html'] === 'string') await placeFor(options['html'])
   let share = 0
   const running = runEvaluate({
     path: trace,
@@ -30,6 +31,13 @@ export async function evaluate(context: CommandContext, trace = ''): Promise<voi
   const evaluation = await withProgress(output, () => ({ share, text: trace }), running)
   if (typeof options['html'] === 'string') await writeReport(options['html'], renderHtml(evaluation, basename(trace)))
   return output.json ? printJson(output, evaluation) : printLines(output, [renderEvaluation(evaluation)])
+}
+
+/** A replay takes minutes, so that there is no place for its report is said before. */
+async function placeFor(path: string): Promise<void> {
+  await access(dirname(resolve(path)), constants.W_OK).catch((error: Error) => {
+    throw unwritable(`--html ${path}`, error)
+  })
 }
 
 async function writeReport(path: string, text: string): Promise<void> {

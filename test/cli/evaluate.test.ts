@@ -39,6 +39,14 @@ it('says of an empty log that it is empty', async () => {
   expect(other.stderr).toMatch(/^error: .*empty\.ndjson" has no usable line: .*\ntry: .*--from trino-events/)
 })
 
+it('says before a replay that there is no place for its report', async () => {
+  const trace = join(folder, 'none.ndjson')
+  writeFileSync(trace, '')
+  const { code, stderr } = await runCommand(['evaluate', trace, '--html', join(folder, 'absent', 'report.html')])
+  expect(code).toBe(2)
+  expect(stderr).toMatch(/^error: --html .*report\.html cannot be written/)
+})
+
 it('scores nothing in a log of one line', async () => {
   const { code, stdout } = await evaluated('one', [query(begins)])
   expect(code).toBe(0)
