@@ -88,6 +88,16 @@ describe('evaluating a query log', () => {
     expect(html).not.toMatch(/<script|src=|href=|NaN|undefined/)
   }, 60_000)
 
+  it('prints fixed keep-alives, the queries of the warm-up and what it costs to be fast', async () => {
+    const fast = await runEvaluate({ path: await written(generated(400)), fast: true })
+    const shown = renderEvaluation(fast)
+    expect(shown).toMatch(/^10 s +\d+\.\d % +\d+\.\d %$/m)
+    expect(shown).toMatch(/^300 s +\d+\.\d % +\d+\.\d %$/m)
+    expect(shown).toContain(`from the first query on  ${fast.runtime?.arrival.withoutWarmUp.qErrorP50?.toFixed(2)}`)
+    expect(shown).toMatch(/^fast: the regression alone; .* 2, 6 and 12 %/m)
+    expect(renderEvaluation({ ...fast, configuration: { fast: false, ablate: [] } })).not.toContain('fast:')
+  })
+
   it('gives the same figures again, zipped or not', async () => {
     const lines = generated(400)
     const strip = ({ runtime, interval, cache, nextQuery, arrivals }: Awaited<ReturnType<typeof runEvaluate>>) => ({
