@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { afterAll, expect, it } from 'vitest'
-import { type Ended, runCommand } from './run-command.js'
+import { type Ended, runCommand, runProgram } from './run-command.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'forebay-cli-evaluate-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -37,6 +39,17 @@ it('says of an empty log that it is empty', async () => {
   expect(stderr).toMatch(/^error: .*empty\.ndjson" has no usable line: it is empty\ntry: .*--from/)
   const other = await runCommand(['evaluate', join(folder, 'empty.ndjson'), '--from', 'trino-events'])
   expect(other.stderr).toMatch(/^error: .*empty\.ndjson" has no usable line: .*\ntry: .*--from trino-events/)
+})
+
+it.each([false, true])('reads what comes through a pipe, which can be read once alone (gzip: %s)', async (zipped) => {
+  const pipe = join(folder, `pipe-${zipped}`)
+  await runProgram('mkfifo', [pipe])
+  const text = Array.from({ length: 30 }, (_, i) => `${JSON.stringify(query(begins + i * 1000))}\n`).join('')
+  const [{ stdout }] = await Promise.all([
+    runCommand(['evaluate', pipe, '--fast', '--json']),
+    writeFile(pipe, zipped ? gzipSync(text) : text),
+  ])
+  expect(JSON.parse(stdout)).toMatchObject({ queries: 30, badLines: { count: 0 } })
 })
 
 it('says before a replay that there is no place for its report', async () => {
