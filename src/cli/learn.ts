@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import type { BadLines } from '../predict/evaluate/read-log.js'
+import { type BadLines, notALog } from '../predict/evaluate/read-log.js'
 import { type ImportFormat, importLog } from '../predict/import-log/import-log.js'
 import type { LoggedQuery } from '../predict/log-line.js'
 import type { CommandContext } from './context.js'
@@ -13,13 +13,17 @@ import { withProgress } from './progress.js'
 /** `forebay learn TRACE`. */
 export async function learn(context: CommandContext, trace = ''): Promise<void> {
   const { output, signal } = context
-  const { size } = await stat(trace).catch((error: Error) => {
+  const file = await stat(trace).catch((error: Error) => {
     throw unreadable(`trace ${trace}`, error)
   })
   const from = context.options['from'] as ImportFormat | undefined
   if (from !== undefined) return learnImported(context, trace, from)
+  if (file.isDirectory()) throw unreadable(`trace ${trace}`, new Error('it is a folder'))
+  const { size } = file
   const stream = createReadStream(trace)
-  const headers = { 'content-type': 'application/x-ndjson', 'content-length': String(size) }
+  // What comes through a pipe is as long as it turns out to be.
+  const length = file.isFile() ? { 'content-length': String(size) } : {}
+  const headers = { 'content-type': 'application/x-ndjson', ...length }
   const answer = context.client().json<Record<string, unknown>>('/v1/learn', { method: 'POST', stream, headers, signal })
   const read = () => ({ share: size === 0 ? 1 : stream.bytesRead / size, text: `${trace}, ${bytesText(size)}` })
   const learned = await withProgress(output, read, answer)
@@ -35,6 +39,7 @@ async function learnImported(context: CommandContext, trace: string, from: Impor
     const queries = await importLog(trace, from, bad, (reached) => {
       share = reached
     })
+    if (queries.length === 0) throw notALog(trace, bad, from)
     const stream = Readable.from(logLines(queries))
     const headers = { 'content-type': 'application/x-ndjson' }
     const learned = await context.client().json<Record<string, unknown>>('/v1/learn', { method: 'POST', stream, headers, signal })

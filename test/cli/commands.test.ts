@@ -1,5 +1,6 @@
 /** Every command, as a script calls it: exit codes, what goes to stdout and what to stderr, text and JSON. */
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -128,6 +129,17 @@ it('answers every command that asks a server, as text without colour and as JSON
     expect([args, read(JSON.parse(jsons[index] ?? ''))]).toEqual([args, value])
   }
 }, 60_000)
+
+it('learns what comes through a pipe, and says of another log than was named that it has no query', async () => {
+  const line = '{"at":1,"tenant":"a","template":"t","args":[],"kind":"read","reads":[],"durationMs":5}'
+  const pipe = join(root, 'pipe')
+  await runProgram('mkfifo', [pipe])
+  const [piped] = await Promise.all([forebay(['learn', pipe, '--json']), writeFile(pipe, `${line}\n${line}\n`)])
+  expect([piped.code, JSON.parse(piped.stdout)]).toMatchObject([0, { learned: 2 }])
+  const other = await forebay(['learn', inRoot('ours.ndjson', line), '--from', 'trino-events'])
+  expect(other.code).toBe(1)
+  expect(other.stderr).toMatch(/error: .*has no usable line: line 1 is not a query completed event.*\ntry: .*--from trino-events/)
+})
 
 it('tells of a folder that is ignored since a written table has its name', async () => {
   mkdirSync(join(data, 'kept'))
@@ -267,6 +279,7 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['status', '--cancel'], /error: --cancel needs a query\ntry: /],
     [['evaluate', 'absent.ndjson'], /error: .*absent.ndjson.*\ntry: /],
     [['learn', 'absent.ndjson'], /error: .*absent.ndjson.*\ntry: /],
+    [['learn', root], /error: trace .* cannot be read: it is a folder\ntry: /],
     [['demo', '--workload', 'lucky'], /error: .*--workload/],
     [['nodes', '--url', 'ftp://x'], /error: --url/],
     [['serve', '--tree', 'perhaps'], /error: .*--tree/],

@@ -73,3 +73,14 @@ export function note(bad: BadLines, line: number, reason: string): void {
   bad.count++
   if (bad.first.length < badShown) bad.first.push({ line, reason })
 }
+
+/** A file in which nothing is what `from`, or our own format, says. */
+export function notALog(path: string, { count, first }: BadLines, from: string | undefined): ForebayError {
+  const why = count === 0 ? 'it is empty' : `line ${first[0]?.line} ${first[0]?.reason}`
+  return new ForebayError('REQUEST_INVALID', `"${path}" has no usable line: ${why}`, {
+    hint:
+      from === undefined
+        ? 'each line is a JSON object with at, tenant, template, durationMs…; docs/prediction.md describes them, and --from reads logs of other systems'
+        : `docs/evaluate.md says what --from ${from} reads`,
+  })
+}

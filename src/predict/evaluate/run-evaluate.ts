@@ -1,8 +1,7 @@
-import { ForebayError } from '../../model/errors.js'
 import { type ImportFormat, importLog } from '../import-log/import-log.js'
 import type { LoggedQuery } from '../log-line.js'
 import { type ColdStarts, coldStartQueriesMax, coldStarts } from './cold-starts.js'
-import { type BadLines, readLog } from './read-log.js'
+import { type BadLines, notALog, readLog } from './read-log.js'
 import { ArrivalsReplay, type ArrivalsReport } from './replay-arrivals.js'
 import { CacheReplay, type CacheReport } from './replay-cache.js'
 import { NextQueryReplay, type NextQueryReport } from './replay-next-query.js'
@@ -101,14 +100,4 @@ export async function runEvaluate(options: EvaluateOptions): Promise<Evaluation>
     msPerLineAll: rounded(spent / lines),
     configuration: { fast, ablate },
   }
-}
-
-function notALog(path: string, { count, first }: BadLines, from: ImportFormat | undefined): ForebayError {
-  const why = count === 0 ? 'it is empty' : `line ${first[0]?.line} ${first[0]?.reason}`
-  return new ForebayError('REQUEST_INVALID', `"${path}" has no usable line: ${why}`, {
-    hint:
-      from === undefined
-        ? 'each line is a JSON object with at, tenant, template, durationMs…; docs/prediction.md describes them, and --from reads logs of other systems'
-        : `docs/evaluate.md says what --from ${from} reads`,
-  })
 }
