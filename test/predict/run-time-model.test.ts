@@ -84,3 +84,18 @@ it('says the same of a new query shape after a restart', () => {
   const asked = query(1000, 1, 'new', -2.5)
   expect(again.predict(asked, asked.at, 'arrival').log).toBe(model.predict(asked, asked.at, 'arrival').log)
 })
+
+it('knows after a restart how much has come and gone in the last minutes, however much it was', () => {
+  const model = new RunTimeModel({ members: [], rowsMax: 100 })
+  const random = seeded(3)
+  for (let i = 0; i < 700; i++) {
+    const asked = { ...query(i, i % 5, `q${i % 3}`, 0), at: i * 400 }
+    run(model, asked, Math.exp(secondsLog(sizesLog[i % 5] as number) / 2 + 0.1 * normal(random)))
+  }
+  const again = new RunTimeModel({ members: [], rowsMax: 100 })
+  again.restore(JSON.parse(JSON.stringify(model.snapshot())))
+  const { flight } = again.snapshot()
+  expect([flight.arrivals.length, flight.finishes.length]).toEqual([700, 700])
+  const asked = { ...query(700, 2, 'q1', 0), at: 290_000 }
+  expect(again.predict(asked, asked.at, 'arrival').log).toBeCloseTo(model.predict(asked, asked.at, 'arrival').log, 9)
+})

@@ -1,5 +1,8 @@
 export type RecentSnapshot = readonly (readonly [number, number])[]
 
+/** Nobody asks for more of the past. */
+const lookBackMs = 300_000
+
 /** The last events by time, each with an amount: how many since a moment, and how much. Bounded; times must not decrease. */
 export class Recent {
   readonly #limit: number
@@ -49,10 +52,11 @@ export class Recent {
     return low
   }
 
-  /** The last few hundred events: what the next minutes look back on. */
+  /** All that the next prediction looks back on, and the last event in any case. */
   snapshot(): RecentSnapshot {
     const rows = this.#times.map((at, i) => [at, (this.#sums[i] as number) - (this.#sums[i - 1] ?? this.#dropped)] as const)
-    return rows.slice(-300)
+    const from = this.#first((this.last ?? 0) - lookBackMs)
+    return rows.slice(from)
   }
 
   restore(rows: RecentSnapshot): void {
