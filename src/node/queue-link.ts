@@ -34,6 +34,8 @@ export class QueueLink {
   readonly #sendToParent: (message: FromNode) => void
   readonly #held: Delivery[] = []
   readonly #running = new Map<string, Delivery>()
+  /** Those of them that were cancelled. */
+  readonly #cancelled = new Set<string>()
   /** Not confirmed by the broker yet. */
   readonly #reports = new Set<Report>()
   #receive: (message: ToNode) => void = () => {}
@@ -110,7 +112,8 @@ export class QueueLink {
   #cancel(taskId: string, dispatch: number): void {
     const index = this.#held.findIndex(({ task }) => task.taskId === taskId && task.dispatch === dispatch)
     if (index >= 0) for (const delivery of this.#held.splice(index, 1)) void delivery.settle()
-    if (!this.#running.has(taskId)) this.#source.drop({ taskId, dispatch })
+    if (this.#running.has(taskId)) this.#cancelled.add(taskId)
+    else this.#source.drop({ taskId, dispatch })
     for (const { message } of this.#reports) if (endOf(message) === taskId) this.#sendToParent(message)
   }
 
@@ -135,7 +138,8 @@ export class QueueLink {
   #ended(message: Extract<FromNode, { type: 'finished' | 'failed' }>): void {
     const delivery = this.#running.get(message.taskId)
     this.#running.delete(message.taskId)
-    if (message.type === 'failed' && message.error.code === 'CANCELLED') this.#sendToParent(message)
+    // Whatever its end: its own deadline may have been first.
+    if (this.#cancelled.delete(message.taskId)) this.#sendToParent(message)
     this.#report(message, () => void delivery?.settle())
     this.#advance()
   }

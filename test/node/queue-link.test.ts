@@ -1,15 +1,26 @@
 import { beforeEach, expect, it, vi } from 'vitest'
-import type { FromNode, NodeConfiguration } from '../../src/model/messages.js'
+import type { ErrorCode } from '../../src/model/errors.js'
+import type { FromNode, NodeConfiguration, TaskMessage, ToNode } from '../../src/model/messages.js'
 import { QueueLink } from '../../src/node/queue-link.js'
-import type { Broker } from '../../src/queue/brokered/broker.js'
+import type { Broker, BrokerMessage } from '../../src/queue/brokered/broker.js'
+import { encodeTask } from '../../src/queue/brokered/wire.js'
 
 /** A broker that confirms when it is told to. */
-const broker = { connected: true, confirm: [] as (() => void)[], cancelled: 0 }
+const broker = {
+  connected: true,
+  confirm: [] as (() => void)[],
+  cancelled: 0,
+  take: (() => {}) as (message: BrokerMessage) => void,
+}
 
 vi.mock('../../src/queue/open-broker.js', () => ({
   openBroker: async (): Promise<Partial<Broker>> => ({
     mark: async () => {},
     status: () => ({ kind: 'kafka', connected: broker.connected }),
+    receive: async (_streams, _window, take) => {
+      broker.take = take
+      return { remaining: async () => 0, stop: async () => {} }
+    },
     send: () => ({
       confirmed: new Promise((resolve) => broker.confirm.push(resolve)),
       cancel: () => void broker.cancelled++,
@@ -23,12 +34,34 @@ beforeEach(() => {
 })
 
 /** A link, with what the parent hears from it. */
-async function openLink() {
+async function openLink(slots = 1) {
   const toParent: FromNode[] = []
-  const queue = { url: 'kafka://k', prefix: 'f', run: 'r', slots: 1 }
+  const queue = { url: 'kafka://k', prefix: 'f', run: 'r', slots }
   const configuration = { id: 'n1', incarnation: 1 } as NodeConfiguration
   const link = await QueueLink.open(configuration, queue, (message) => toParent.push(message))
   return { link, toParent }
+}
+
+/** A link that takes tasks; `begun` are those that the node was given. */
+async function startLink(slots = 1) {
+  const { link, toParent } = await openLink(slots)
+  const begun: string[] = []
+  link.start((message: ToNode) => {
+    if (message.type === 'run') begun.push(message.task.taskId)
+  })
+  await vi.advanceTimersByTimeAsync(0)
+  return { link, toParent, begun }
+}
+
+async function publish(taskId: string, options: Partial<TaskMessage> = {}): Promise<void> {
+  const task = { taskId, attempt: 1, dispatch: 1, sql: 'SELECT 1', ...options } as TaskMessage
+  const body = encodeTask({ version: 1, run: 'r', incarnation: 1, priority: 'interactive', task })
+  broker.take({ stream: 'f.n1.interactive', body, done: () => {} })
+  await vi.advanceTimersByTimeAsync(0)
+}
+
+function failure(taskId: string, code: ErrorCode): FromNode {
+  return { type: 'failed', taskId, attempt: 1, incarnation: 1, error: { code, message: '' } } as FromNode
 }
 
 const lineage: FromNode = { type: 'lineage', batch: 1, events: [] }
@@ -73,4 +106,14 @@ it('has drained when the broker has confirmed all that it said', async () => {
   broker.confirm[0]?.()
   await vi.advanceTimersByTimeAsync(0)
   expect(toParent).toEqual([drained])
+})
+
+it('says by its parent how a cancelled task ended, also when its own deadline was first', async () => {
+  const { link, toParent } = await startLink()
+  await publish('t1')
+  broker.connected = false
+  link.notice({ type: 'cancel', taskId: 't1', dispatch: 1 })
+  const ended = failure('t1', 'DEADLINE_EXCEEDED')
+  link.send(ended)
+  expect(toParent).toEqual([{ type: 'started', taskId: 't1', attempt: 1 }, ended])
 })
