@@ -112,6 +112,8 @@ export class QueueLink {
   #cancel(taskId: string, dispatch: number): void {
     const index = this.#held.findIndex(({ task }) => task.taskId === taskId && task.dispatch === dispatch)
     if (index >= 0) for (const delivery of this.#held.splice(index, 1)) void delivery.settle()
+    // It may have been what the others waited for.
+    this.#advance()
     if (this.#running.has(taskId)) this.#cancelled.add(taskId)
     else this.#source.drop({ taskId, dispatch })
     for (const { message } of this.#reports) if (endOf(message) === taskId) this.#sendToParent(message)

@@ -117,3 +117,13 @@ it('says by its parent how a cancelled task ended, also when its own deadline wa
   link.send(ended)
   expect(toParent).toEqual([{ type: 'started', taskId: 't1', attempt: 1 }, ended])
 })
+
+it('begins what waited behind a task that was to run alone and is cancelled', async () => {
+  const { link, begun } = await startLink(3)
+  await publish('t1')
+  await publish('t2', { alone: true })
+  await publish('t3')
+  expect(begun).toEqual(['t1'])
+  link.notice({ type: 'cancel', taskId: 't2', dispatch: 1 })
+  expect(begun).toEqual(['t1', 't3'])
+})
