@@ -62,7 +62,8 @@ export class BrokerReports {
       }),
       this.#broker.receive([lineage], lineageWindow, (message) => {
         const report = read(message)
-        if (report?.message.type !== 'lineage') return message.done()
+        if (report === undefined) return
+        if (report.message.type !== 'lineage') return message.done()
         this.#recording++
         void taker
           .lineage(report.message.events)
