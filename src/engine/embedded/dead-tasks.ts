@@ -1,8 +1,10 @@
 import { ForebayError } from '../../model/errors.js'
 import type { NodeId } from '../../model/node.js'
 import type { DeadLetter, DeadLetters } from '../../queue/dead-letters.js'
+import type { TaskOutcome } from '../../scheduler/dispatcher.js'
 import { elsewhere, runTask } from '../../scheduler/run-task.js'
 import type { EngineParts } from './engine-parts.js'
+import { resultStream } from './result-stream.js'
 
 /** A task of a dead letter that has finished after all. */
 export interface Replayed {
@@ -48,7 +50,7 @@ export class DeadTasks {
     const until = AbortSignal.any([signal, AbortSignal.timeout(replayMsMax)])
     const node = elsewhere(await pool.want(1, false, until), undefined, dispatcher)
     this.#parts.whenStored(task.taskId, (stored) => derived.add({ stored, covers: [], savedMs: 0 }))
-    const { result, report, ...outcome } = await runTask(draft, node, {
+    const outcome = await runTask(draft, node, {
       queryId: task.queryId,
       dispatcher,
       quarantine,
@@ -59,9 +61,23 @@ export class DeadTasks {
       onAttempt: () => {},
       bury,
     })
+    const { result, report } = outcome
     if (result.to === 'segment') derived.add({ stored: result.stored, covers: [], savedMs: report.wallMs })
+    const made = await this.#made(outcome, until)
     await this.#letters.remove(id)
-    const rows = result.to === 'segment' ? result.stored.rows : 'rows' in result ? result.rows : 0
-    return { id, node: outcome.node, rows, wallMs: report.wallMs }
+    return { id, node: outcome.node, ...made }
+  }
+
+  /** A large answer is computed only as far as it is read. */
+  async #made({ taskId, node, result, report }: TaskOutcome, signal: AbortSignal): Promise<Pick<Replayed, 'rows' | 'wallMs'>> {
+    const { wallMs } = report
+    if (result.to === 'segment') return { rows: result.stored.rows, wallMs }
+    if (result.to !== 'client') throw new ForebayError('INTERNAL', `an answer came back as "${result.to}"`)
+    if (result.streamPath === undefined) return { rows: result.rows, wallMs }
+    const { pieces, ended } = await resultStream(this.#parts, node, result.streamPath, taskId, signal)
+    ended.catch(() => {})
+    for await (const _ of pieces) continue
+    const { rows, report: last = report } = await ended
+    return { rows, wallMs: last.wallMs }
   }
 }

@@ -1,0 +1,55 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { TaskMessage } from '../../src/model/messages.js'
+import type { DeadLetter } from '../../src/queue/dead-letters.js'
+import { openUnderTest, type UnderTest } from './engine-under-test.js'
+
+/** A task of a query whose answer has so many rows of a few bytes. */
+function letterOf(id: string, rows: number): DeadLetter {
+  const columns = [{ name: 'i', type: 'BIGINT' }]
+  const task: TaskMessage = {
+    taskId: id,
+    attempt: 5,
+    queryId: `q-${id}`,
+    tenant: 't',
+    template: '',
+    role: 'root',
+    sql: `SELECT i FROM range(${rows}) t(i)`,
+    inputs: [],
+    output: { to: 'client', format: 'json', columns, segment: `d-${id}`, inlineBytesMax: 65_536, resultBytesMax: 1e9 },
+    transformation: { type: 'scan', operators: [], shape: '' },
+    threads: 'one',
+    timeZone: 'UTC',
+    memoryBytes: 0,
+    deadlineAt: 0,
+    queuedAt: 0,
+    eventKind: 'task',
+  }
+  return { id, at: 1, attempts: 5, reason: { code: 'NODE_LOST', message: 'n1 is gone' }, task }
+}
+
+const letters = [letterOf('large', 300_000), letterOf('small', 3)]
+const folder = mkdtempSync(join(tmpdir(), 'forebay-dead-tasks-'))
+let test: UnderTest
+
+beforeAll(async () => {
+  const queue = join(folder, 'state', 'queue')
+  mkdirSync(queue, { recursive: true })
+  const lines = letters.map((letter) => `${JSON.stringify({ put: letter.id, value: letter })}\n`)
+  writeFileSync(join(queue, 'dead-letters.jsonl'), lines.join(''))
+  test = await openUnderTest([], { folder })
+})
+afterAll(async () => {
+  await test.close()
+  rmSync(folder, { recursive: true })
+})
+
+const replay = (id: string): Promise<{ readonly rows: number }> => test.engine.deadTasks.replay(id, AbortSignal.timeout(60_000))
+
+it('computes a large answer to its end before its letter goes', async () => {
+  expect(await replay('large')).toMatchObject({ id: 'large', rows: 300_000 })
+  expect((await test.engine.deadTasks.list()).map(({ id }) => id)).toEqual(['small'])
+  await expect.poll(() => test.recorder.tasks('q-large')).toMatchObject([{ output: { rows: 300_000 } }])
+})
