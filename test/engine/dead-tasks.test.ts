@@ -53,3 +53,12 @@ it('computes a large answer to its end before its letter goes', async () => {
   expect((await test.engine.deadTasks.list()).map(({ id }) => id)).toEqual(['small'])
   await expect.poll(() => test.recorder.tasks('q-large')).toMatchObject([{ output: { rows: 300_000 } }])
 })
+
+it('replays a letter once at a time, and says so', async () => {
+  const replays = await Promise.allSettled([replay('small'), replay('small')])
+  expect(replays).toMatchObject([
+    { status: 'fulfilled', value: { rows: 3 } },
+    { status: 'rejected', reason: { code: 'CONFLICT', message: 'dead letter "small" is being replayed already' } },
+  ])
+  expect(await test.engine.deadTasks.list()).toEqual([])
+})

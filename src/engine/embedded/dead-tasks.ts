@@ -20,6 +20,7 @@ const replayMsMax = 300_000
 export class DeadTasks {
   readonly #letters: DeadLetters
   readonly #parts: EngineParts
+  readonly #replaying = new Set<string>()
 
   constructor(letters: DeadLetters, parts: EngineParts) {
     this.#letters = letters
@@ -31,8 +32,21 @@ export class DeadTasks {
     return this.#letters.list()
   }
 
-  /** Runs a task again, with all its tries; its letter goes when it has finished. Rejects with what happened to it this time. */
+  /**
+   * Runs a task again, with all its tries; its letter goes when it has finished. Rejects with what happened to it this time, or with
+   * CONFLICT while it runs already.
+   */
   async replay(id: string, signal: AbortSignal): Promise<Replayed> {
+    if (this.#replaying.has(id)) throw new ForebayError('CONFLICT', `dead letter "${id}" is being replayed already`)
+    this.#replaying.add(id)
+    try {
+      return await this.#replay(id, signal)
+    } finally {
+      this.#replaying.delete(id)
+    }
+  }
+
+  async #replay(id: string, signal: AbortSignal): Promise<Replayed> {
     const letter = (await this.list()).find((each) => each.id === id)
     if (letter === undefined) {
       throw new ForebayError('NOT_FOUND', `there is no dead letter "${id}"`, { hint: 'GET /v1/dead-letters lists them' })

@@ -71,6 +71,8 @@ export interface EngineAdapters {
 export class EmbeddedEngine implements Engine {
   readonly kind = 'embedded'
   readonly actuator: Actuator
+  /** Tasks that were given up, and what can be done about them. */
+  readonly deadTasks: DeadTasks
   readonly #options: EmbeddedEngineOptions
   readonly #parts: EngineParts
   readonly #route: TaskRoute
@@ -170,6 +172,7 @@ export class EmbeddedEngine implements Engine {
     }
     this.#packKeeper = new PackKeeper(this.#parts, (until) => this.#untilIdle(until))
     this.#checksumKeeper = new ChecksumKeeper(this.#parts, this.#replies)
+    this.deadTasks = new DeadTasks(this.#route.deadLetters, this.#parts)
     this.actuator = new EngineActuator(this.#parts, this.#packKeeper, this.#replies, {
       busy: () => this.#live.size > 0,
       runAhead: (request) => this.#submit(`p-${randomBytes(8).toString('hex')}`, request, { internal: true, givesWay: true }),
@@ -275,11 +278,6 @@ export class EmbeddedEngine implements Engine {
 
   queueStatus(): QueueStatus {
     return this.#route.queue.status()
-  }
-
-  /** Tasks that were given up, and what can be done about them. */
-  get deadTasks(): DeadTasks {
-    return new DeadTasks(this.#route.deadLetters, this.#parts)
   }
 
   /** Nodes that hold these segments warm. */
