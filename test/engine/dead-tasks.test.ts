@@ -1,9 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { DeadTasks } from '../../src/engine/embedded/dead-tasks.js'
+import type { EngineParts } from '../../src/engine/embedded/engine-parts.js'
 import type { TaskMessage } from '../../src/model/messages.js'
-import type { DeadLetter } from '../../src/queue/dead-letters.js'
+import type { DeadLetter, DeadLetters } from '../../src/queue/dead-letters.js'
 import { openUnderTest, type UnderTest } from './engine-under-test.js'
 
 /** A task of a query whose answer has so many rows of a few bytes. */
@@ -61,4 +63,24 @@ it('replays a letter once at a time, and says so', async () => {
     { status: 'rejected', reason: { code: 'CONFLICT', message: 'dead letter "small" is being replayed already' } },
   ])
   expect(await test.engine.deadTasks.list()).toEqual([])
+})
+
+it('says how long a replay had when there is no node for it in that time', async () => {
+  vi.useFakeTimers()
+  try {
+    const pool: Partial<EngineParts['pool']> = {
+      want: (_count, _ahead, signal) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true })),
+    }
+    const tasks = new DeadTasks({ list: async () => letters } as unknown as DeadLetters, { pool } as unknown as EngineParts)
+    const replayed = tasks.replay('small', new AbortController().signal)
+    replayed.catch(() => {})
+    await vi.advanceTimersByTimeAsync(300_000)
+    await expect(Promise.race([replayed, undefined])).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: 'the replay of "small" did not finish within 300000 ms',
+    })
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -34,14 +34,18 @@ export class DeadTasks {
 
   /**
    * Runs a task again, with all its tries; its letter goes when it has finished. Rejects with what happened to it this time, or with
-   * CONFLICT while it runs already.
+   * CONFLICT while it runs already, or DEADLINE_EXCEEDED.
    */
   async replay(id: string, signal: AbortSignal): Promise<Replayed> {
     if (this.#replaying.has(id)) throw new ForebayError('CONFLICT', `dead letter "${id}" is being replayed already`)
     this.#replaying.add(id)
+    const late = new AbortController()
+    const why = new ForebayError('DEADLINE_EXCEEDED', `the replay of "${id}" did not finish within ${replayMsMax} ms`)
+    const deadline = setTimeout(() => late.abort(why), replayMsMax).unref()
     try {
-      return await this.#replay(id, signal)
+      return await this.#replay(id, AbortSignal.any([signal, late.signal]))
     } finally {
+      clearTimeout(deadline)
       this.#replaying.delete(id)
     }
   }
@@ -61,15 +65,14 @@ export class DeadTasks {
     }
     const { pool, dispatcher, quarantine, derived, bury } = this.#parts
     const { attempt: _, queuedAt: __, ...draft } = { ...task, deadlineAt: Date.now() + replayMsMax }
-    const until = AbortSignal.any([signal, AbortSignal.timeout(replayMsMax)])
-    const node = elsewhere(await pool.want(1, false, until), undefined, dispatcher)
+    const node = elsewhere(await pool.want(1, false, signal), undefined, dispatcher)
     this.#parts.whenStored(task.taskId, (stored) => derived.add({ stored, covers: [], savedMs: 0 }))
     const outcome = await runTask(draft, node, {
       queryId: task.queryId,
       dispatcher,
       quarantine,
       priority: 'interactive',
-      signal: until,
+      signal,
       statement: task.sql,
       readyNodes: (ready) => pool.want(1, false, ready),
       onAttempt: () => {},
@@ -77,7 +80,7 @@ export class DeadTasks {
     })
     const { result, report } = outcome
     if (result.to === 'segment') derived.add({ stored: result.stored, covers: [], savedMs: report.wallMs })
-    const made = await this.#made(outcome, until)
+    const made = await this.#made(outcome, signal)
     await this.#letters.remove(id)
     return { id, node: outcome.node, ...made }
   }
