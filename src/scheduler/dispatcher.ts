@@ -239,13 +239,9 @@ export class Dispatcher {
       }
       const guarded = [...feeder.running].some((attempt) => attempt.alone)
       if (guarded || (next.alone && feeder.running.size > 0)) return
+      // A process that cannot be spoken to has ended: its loss is told in a moment, and ends what is held too.
+      if (!this.#options.fleet.send(node, { type: 'run', task: next.task })) return
       feeder.held.shift()
-      if (!this.#options.fleet.send(node, { type: 'run', task: next.task })) {
-        this.#end(next, {
-          error: new NodeLostError(absent(node), 0, false),
-        })
-        continue
-      }
       this.#begin(feeder, next)
     }
   }
