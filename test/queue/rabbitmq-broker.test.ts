@@ -15,6 +15,8 @@ type Take = (message: { readonly content: Buffer }) => void
 const queues = new Map<string, Buffer[]>()
 const readers = new Map<string, Take>()
 let connection = new EventEmitter()
+/** Queues that were declared. */
+const declared = new Set<string>()
 /** Why nobody can connect. */
 let refusal: Error | undefined
 
@@ -46,9 +48,19 @@ vi.mock('amqplib', () => {
         queueMicrotask(() => deliver(queue))
       },
     })
+  const createChannel = async () =>
+    Object.assign(new EventEmitter(), {
+      assertQueue: async (queue: string) => void declared.add(queue),
+      get: async (queue: string) => {
+        if (declared.has(queue)) return false
+        throw new Error(`404 (NOT-FOUND): no queue '${queue}'`)
+      },
+      nackAll: () => {},
+      close: async () => {},
+    })
   const connect = async () => {
     if (refusal !== undefined) throw refusal
-    connection = Object.assign(new EventEmitter(), { createConfirmChannel, close: async () => {} })
+    connection = Object.assign(new EventEmitter(), { createChannel, createConfirmChannel, close: async () => {} })
     return connection
   }
   return { connect }
@@ -57,6 +69,7 @@ vi.mock('amqplib', () => {
 beforeEach(() => {
   queues.clear()
   readers.clear()
+  declared.clear()
   refusal = undefined
 })
 
@@ -95,4 +108,12 @@ it.each([
 ])('tells a refusal from a broker that is away: %s', async (error, code) => {
   refusal = error
   await expect(RabbitMqBroker.open(parseQueueUrl('amqp://r', {}), AbortSignal.abort())).rejects.toMatchObject({ code })
+})
+
+it('has no dead letters after somebody deleted their queue', async () => {
+  const broker = await RabbitMqBroker.open(parseQueueUrl('amqp://r', {}), AbortSignal.timeout(10_000))
+  await broker.declare([{ name: 'f.dead-letters', kind: 'shelf' }])
+  declared.clear()
+  expect(await broker.list('f.dead-letters')).toEqual([])
+  await broker.close()
 })

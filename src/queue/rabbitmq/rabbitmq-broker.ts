@@ -286,6 +286,12 @@ export class RabbitMqBroker implements Broker {
     channel.on('error', () => {})
     let taken = false
     try {
+      // Nobody reads a shelf all the time, so nobody has noticed when it was deleted.
+      await declareQueues(
+        channel,
+        this.#streams.filter(({ name }) => name === shelf),
+        this.#address,
+      )
       for (;;) {
         const message = await channel.get(shelf)
         if (message === false) break
