@@ -1,4 +1,4 @@
-import { toErrorRecord } from '../../model/errors.js'
+import { ForebayError, toErrorRecord } from '../../model/errors.js'
 import type { DeadLetter, DeadLetters } from '../dead-letters.js'
 import { type Broker, streamsOf } from './broker.js'
 import { decode, encode } from './wire.js'
@@ -36,7 +36,7 @@ export class BrokerDeadLetters implements DeadLetters {
   async list(): Promise<readonly DeadLetter[]> {
     // Noted before the broker is asked: one that is confirmed meanwhile is in one of the two.
     const unconfirmed = [...this.#onTheWay.values()].map(({ letter }) => letter)
-    const items = await this.#broker.list(this.#shelf)
+    const items = await asked(this.#broker.list(this.#shelf))
     const letters = new Map(items.map(({ id, body }) => [id, letterOf(id, body)]))
     for (const letter of unconfirmed) letters.set(letter.id, letter)
     return [...letters.values()].toSorted((a, b) => a.at - b.at)
@@ -45,7 +45,20 @@ export class BrokerDeadLetters implements DeadLetters {
   async remove(id: string): Promise<boolean> {
     // With the broker away nothing is waited for: it says itself that it cannot be asked.
     if (this.#broker.status().connected) await this.#onTheWay.get(id)?.kept
-    return this.#broker.remove(this.#shelf, id)
+    return asked(this.#broker.remove(this.#shelf, id))
+  }
+}
+
+/** What a broker answers. One that goes away while it is asked is found to be away only later; until then its client fails in its own words. */
+async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof ForebayError) throw error
+    throw new ForebayError('UNAVAILABLE', `the broker did not say which dead letters it has: ${(error as Error).message}`, {
+      hint: 'look whether the broker can be reached: forebay status',
+      cause: error,
+    })
   }
 }
 
