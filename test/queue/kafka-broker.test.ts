@@ -17,13 +17,20 @@ interface Sent {
 }
 
 /** A cluster whose topics reach from `low` to `high`; all that was sent to it is in one of them. */
-const cluster = { low: 0, high: 0, sent: [] as Sent[], consumer: new FakeConsumer() }
+const cluster = { low: 0, high: 0, sent: [] as Sent[], consumer: new FakeConsumer(), deleted: new Set<string>() }
 
 const admin = {
   connect: vi.fn(async () => {}),
   disconnect: async () => {},
-  listTopics: async () => topics.map(({ name }) => name),
-  fetchTopicMetadata: async () => ({ topics: topics.map(({ name }) => ({ name, partitions: [{}] })) }),
+  describeCluster: async () => ({}),
+  listTopics: async () => topics.map(({ name }) => name).filter((name) => !cluster.deleted.has(name)),
+  createTopics: async ({ topics: made }: { readonly topics: readonly { readonly topic: string }[] }) => {
+    for (const { topic } of made) cluster.deleted.delete(topic)
+  },
+  fetchTopicMetadata: async () => {
+    if (cluster.deleted.size > 0) throw new Error('This server does not host this topic-partition')
+    return { topics: topics.map(({ name }) => ({ name, partitions: [{}] })) }
+  },
   describeConfigs: async () => ({
     resources: topics.map((stream) => ({
       resourceName: stream.name,
@@ -31,6 +38,22 @@ const admin = {
     })),
   }),
   fetchTopicOffsets: async () => [{ partition: 0, low: String(cluster.low), high: String(cluster.high) }],
+}
+
+/** The real one looks for all topics that it has met before it makes any, and fails where one of them is not there. */
+function newAdmin(): typeof admin {
+  let hasMet = false
+  return {
+    ...admin,
+    fetchTopicOffsets: () => {
+      hasMet = true
+      return admin.fetchTopicOffsets()
+    },
+    createTopics: async (made) => {
+      if (hasMet) throw new Error('This server does not host this topic-partition')
+      await admin.createTopics(made)
+    },
+  }
 }
 
 async function sendBatch({ topicMessages }: { readonly topicMessages: readonly { readonly messages: readonly Sent[] }[] }) {
@@ -41,7 +64,7 @@ async function sendBatch({ topicMessages }: { readonly topicMessages: readonly {
 vi.mock('kafkajs', async (original) => {
   const { default: actual } = await original<{ readonly default: typeof import('kafkajs') }>()
   class Kafka {
-    admin = () => admin
+    admin = () => newAdmin()
     producer = () => ({ connect: async () => {}, disconnect: async () => {}, sendBatch })
     consumer = () => cluster.consumer
   }
@@ -49,7 +72,7 @@ vi.mock('kafkajs', async (original) => {
 })
 
 beforeEach(() => {
-  Object.assign(cluster, { low: 0, high: 0, sent: [], consumer: new FakeConsumer() })
+  Object.assign(cluster, { low: 0, high: 0, sent: [], consumer: new FakeConsumer(), deleted: new Set() })
 })
 
 const open = (options: KafkaBrokerOptions = {}): Promise<KafkaBroker> =>
@@ -152,4 +175,19 @@ it.each([
 ])('tells a refusal from a broker that is away: %s', async (error, code) => {
   admin.connect.mockRejectedValueOnce(error)
   await expect(KafkaBroker.open(parseQueueUrl('kafka://k', {}), AbortSignal.abort())).rejects.toMatchObject({ code })
+})
+
+it('makes a topic again that somebody has deleted', async () => {
+  vi.useFakeTimers()
+  try {
+    const broker = await open()
+    await broker.declare(topics)
+    cluster.deleted.add('f.outcomes')
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(cluster.deleted).toEqual(new Set())
+    expect(broker.status()).toEqual({ kind: 'kafka', connected: true })
+    await broker.close()
+  } finally {
+    vi.useRealTimers()
+  }
 })

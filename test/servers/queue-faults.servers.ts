@@ -134,6 +134,22 @@ describe.each(brokers)('%s', (name) => {
     await under.close()
   })
 
+  it('goes on when somebody has deleted all that it declared', async () => {
+    const under = await openQueueUnderTest(name, { nodes: ['n1'] })
+    const got: string[] = []
+    under.queue.consume('n1', 8, (delivery) => {
+      got.push(delivery.task.taskId)
+      void delivery.settle()
+    })
+    for (const index of [1, 2, 3]) await under.queue.publish('n1', taskOf(index), 'batch')
+    await until(() => got.length === 3, 'the tasks before')
+    await removeStreams(name, under.prefix, ['n1'])
+    await under.queue.publish('n1', taskOf(4), 'batch')
+    await until(() => got.length === 4, 'the task after')
+    expect(await under.deadLetters.list()).toEqual([])
+    await under.close()
+  })
+
   it('shows a dead letter at once, and to all who look at the same time', async () => {
     const under = await openQueueUnderTest(name, { nodes: ['n1'] })
     const { deadLetters } = under

@@ -44,6 +44,8 @@ export class KafkaBroker implements Broker {
   readonly #outbox: Outbox
   readonly #readers = new Set<TopicReader>()
   readonly #positions: Map<string, bigint>
+  #declared: readonly Stream[] = []
+  #making: Promise<void> | undefined
   #status: QueueStatus
   #probe: NodeJS.Timeout | undefined
   #puts = 0
@@ -98,6 +100,7 @@ export class KafkaBroker implements Broker {
 
   async declare(streams: readonly Stream[]): Promise<void> {
     await declareTopics(this.#admin, streams, this.#address.shown)
+    this.#declared = streams
     // No node of this run is there yet, so older tasks and outcomes are behind us; lineage is not, where no former run says how far it came.
     await this.mark(streams.filter(({ kind }) => kind === 'outcomes').map(({ name }) => name))
     for (const { name } of streams.filter(({ kind }) => kind === 'lineage')) {
@@ -233,9 +236,31 @@ export class KafkaBroker implements Broker {
   async #ask(): Promise<void> {
     try {
       await within(answerMsMax, (done) => this.#admin.describeCluster().then(done))
+      this.#making ??= this.#makeMissing().finally(() => {
+        this.#making = undefined
+      })
+      await this.#making
       this.#alive()
     } catch (error) {
       this.#away(error)
+    }
+  }
+
+  /** Topics that somebody has deleted are made again. Until then a node takes no task at all: it reads its topics together. */
+  async #makeMissing(): Promise<void> {
+    const topics = this.#declared.map(({ name }) => name)
+    if (topics.length === 0) return
+    try {
+      await within(answerMsMax, (done) => this.#admin.fetchTopicMetadata({ topics }).then(done))
+    } catch {
+      // By a client that has not met them: one that has asked for their offsets wants to know where they are before it makes any.
+      const admin = this.#kafka.admin()
+      try {
+        await admin.connect()
+        await declareTopics(admin, this.#declared, this.#address.shown)
+      } finally {
+        await admin.disconnect().catch(() => {})
+      }
     }
   }
 
