@@ -246,7 +246,6 @@ async function runSplit(
   const release = (): void => {
     for (const { id } of cover.found) parts.derived.unpin(id)
     for (const stored of merged) parts.discard(stored)
-    if (!draft.plan.repeatable) return
     // The newest first: where leaves had to run again, what they made before was damaged, and goes as a duplicate.
     for (const { stored, covers, savedMs } of made.toReversed()) parts.derived.add({ stored, work: workKey, covers, savedMs })
   }
