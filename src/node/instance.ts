@@ -1,6 +1,7 @@
 import { DuckDBInstance } from '@duckdb/node-api'
 import { quoteText } from '../model/quote.js'
 import { Attachments } from './attachments.js'
+import { MetAnswers } from './kept-statements.js'
 import { type InstanceLimits, lockDown } from './lock-down.js'
 import { Session } from './session.js'
 
@@ -19,15 +20,17 @@ export class Instance {
   readonly #instance: DuckDBInstance
   readonly #idle: Session[] = []
   readonly #control: Session
+  readonly #met: MetAnswers
   #running = 0
-  /** While it is found out whether a statement is kept. */
+  /** While it is found out whether statements are kept. */
   #judging: Promise<void> | undefined
   /** While caches are emptied the memory limit is too low for any statement. */
   #shrinking: Promise<void> | undefined
 
-  private constructor(instance: DuckDBInstance, control: Session, limits: InstanceLimits) {
+  private constructor(instance: DuckDBInstance, control: Session, met: MetAnswers, limits: InstanceLimits) {
     this.#instance = instance
     this.#control = control
+    this.#met = met
     this.limits = limits
     this.attachments = new Attachments(control)
   }
@@ -35,9 +38,10 @@ export class Instance {
   /** Opens and closes it off; rejects when the lock did not hold. */
   static async open(limits: InstanceLimits): Promise<Instance> {
     const instance = await DuckDBInstance.create(':memory:')
-    const control = new Session(await instance.connect())
+    const met = new MetAnswers()
+    const control = new Session(await instance.connect(), met)
     await lockDown(control, limits)
-    return new Instance(instance, control, limits)
+    return new Instance(instance, control, met, limits)
   }
 
   /** Statements under way. */
@@ -45,13 +49,13 @@ export class Instance {
     return this.#running
   }
 
-  /** A connection for one task, in this time zone. */
-  async acquire(timeZone: string): Promise<Session> {
+  /** A connection for one task, in this time zone; if there is one, that which keeps the statement of this answer. */
+  async acquire(timeZone: string, answer?: string): Promise<Session> {
     await this.#judging
     this.#running++
     try {
       await this.#shrinking
-      const session = this.#idle.pop() ?? new Session(await this.#instance.connect())
+      const session = this.#takeIdle(answer) ?? new Session(await this.#instance.connect(), this.#met)
       try {
         await session.setTimeZone(timeZone)
       } catch (error) {
@@ -65,16 +69,27 @@ export class Instance {
     }
   }
 
+  #takeIdle(answer: string | undefined): Session | undefined {
+    const index = answer === undefined ? -1 : this.#idle.findIndex(({ statements }) => statements.has(answer))
+    return index < 0 ? this.#idle.pop() : this.#idle.splice(index, 1)[0]
+  }
+
   /** Gives a connection back. One whose statement failed or was interrupted is closed rather than used again. */
   release(session: Session, reusable: boolean): void {
     this.#running--
-    if (!reusable) session.close()
-    else if (session.statements.onTrial && this.#running === 0) void this.#judge(session)
-    else this.#setAside(session)
+    if (reusable && this.#idle.length < idleSessionsMax) this.#idle.push(session)
+    else session.close()
+    // What statements hold can be told only while nothing runs.
+    if (this.#running === 0 && this.#idle.some(({ statements }) => statements.onTrial)) {
+      this.#judging = this.#judge().finally(() => {
+        this.#judging = undefined
+      })
+    }
   }
 
   /** Gives cached blocks back to the system, when no statement runs here. */
   async shrink(): Promise<boolean> {
+    for (const { statements } of this.#idle) statements.clear()
     if (this.#running > 0 || this.#judging !== undefined || this.#shrinking !== undefined) return false
     this.#shrinking = this.#emptyCaches()
     try {
@@ -85,24 +100,13 @@ export class Instance {
     }
   }
 
-  #setAside(session: Session): void {
-    // A statement that nobody could judge is tried the next time: what it holds can be told only while nothing runs.
-    session.statements.discard()
-    if (this.#idle.length < idleSessionsMax) this.#idle.push(session)
-    else session.close()
-  }
-
-  /** Keeps the statement that came again unless all that are kept would hold too much. Nothing runs until that is known. */
-  async #judge(session: Session): Promise<void> {
-    const { statements } = session
-    const weighed = this.#operatorBytes().then(
-      (bytes) => (bytes > this.limits.memoryBytes / keptShare ? statements.discard(true) : statements.keep()),
-      () => statements.discard(),
-    )
-    this.#judging = weighed
-    await weighed
-    this.#judging = undefined
-    this.#setAside(session)
+  /** Keeps statements that came again, unless all that are kept would hold too much. Nothing runs until that is known. */
+  async #judge(): Promise<void> {
+    const bytes = await this.#operatorBytes().catch(() => Number.POSITIVE_INFINITY)
+    for (const { statements } of this.#idle) {
+      if (bytes > this.limits.memoryBytes / keptShare) statements.discard(true)
+      else statements.keep()
+    }
   }
 
   async #operatorBytes(): Promise<number> {
@@ -112,7 +116,6 @@ export class Instance {
   }
 
   async #emptyCaches(): Promise<void> {
-    for (const { statements } of this.#idle) statements.clear()
     await this.#control.run("SET memory_limit = '16MiB'").catch(() => undefined)
     await this.#control.run(`SET memory_limit = '${Math.max(1, Math.floor(this.limits.memoryBytes / (1 << 20)))}MiB'`)
   }

@@ -1,25 +1,49 @@
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api'
-import { stableHash } from '../model/segment.js'
 
-/** Statements of one connection that stay, and those that are known to have come once. */
+/** Statements of one connection that stay, and answers that an instance knows to have been asked for. */
 const keptMax = 32
 const metMax = 256
 
+/** Which answers were asked for before, on any connection of an instance, and whose statements hold too much to be kept. */
+export class MetAnswers {
+  readonly #met = new Set<string>()
+  readonly #refused = new Set<string>()
+
+  /** True when it is asked for once more, and its statement may be tried. */
+  again(answer: string): boolean {
+    if (this.#refused.has(answer)) return false
+    if (this.#met.has(answer)) return true
+    remember(this.#met, answer)
+    return false
+  }
+
+  refuse(answer: string): void {
+    remember(this.#refused, answer)
+  }
+}
+
+interface KeptStatement {
+  /** Names what it gives over what it reads, in its time zone: the text alone does not. */
+  readonly answer: string
+  readonly sql: string
+  readonly statement: DuckDBPreparedStatement
+}
+
 /**
- * Statements of one connection that came again in the same words: bound and planned once, which takes DuckDB 1 to 5 ms of a query over
+ * Statements of one connection whose answers were asked for again: bound and planned once, which takes DuckDB 1 to 5 ms of a query over
  * packs. A statement holds on to what its operators had at the end of its last run, so that a new one is on trial until `keep` or
  * `discard`. Only for statements over data that never changes under its name, since a plan knows what it was made for.
  */
 export class KeptStatements {
   readonly #connection: DuckDBConnection
-  /** By what it gives and its text, the longest unused first. */
-  readonly #kept = new Map<string, DuckDBPreparedStatement>()
-  readonly #met = new Set<string>()
-  readonly #refused = new Set<string>()
-  #trial: { readonly key: string; readonly statement: DuckDBPreparedStatement } | undefined
+  readonly #met: MetAnswers
+  /** By answer, the longest unused first. */
+  readonly #kept = new Map<string, KeptStatement>()
+  #trial: KeptStatement | undefined
 
-  constructor(connection: DuckDBConnection) {
+  constructor(connection: DuckDBConnection, met: MetAnswers) {
     this.#connection = connection
+    this.#met = met
   }
 
   /** True from a statement's second time on until somebody has said whether it is kept. */
@@ -27,44 +51,43 @@ export class KeptStatements {
     return this.#trial !== undefined
   }
 
-  /**
-   * The statement to run; undefined where it came for the first time, or holds too much. `answer` names what it gives over what it reads
-   * in its time zone, which its text alone does not tell. Rejects with DuckDB's error.
-   */
+  has(answer: string): boolean {
+    return this.#kept.has(answer) || this.#trial?.answer === answer
+  }
+
+  /** The statement to run; undefined where its answer is asked for the first time, or it holds too much. Rejects with DuckDB's error. */
   async find(answer: string, sql: string): Promise<DuckDBPreparedStatement | undefined> {
-    const key = stableHash([answer, sql])
-    const kept = this.#kept.get(key)
-    if (kept !== undefined) {
-      this.#kept.delete(key)
-      this.#kept.set(key, kept)
-      return kept
-    }
-    if (this.#refused.has(key)) return undefined
-    if (!this.#met.has(key)) {
-      remember(this.#met, key)
-      return undefined
-    }
+    if (this.#trial?.answer === answer && this.#trial.sql === sql) return this.#trial.statement
+    // What nobody has judged by now is tried another time.
     this.discard()
+    const kept = this.#kept.get(answer)
+    this.#kept.delete(answer)
+    if (kept?.sql === sql) {
+      this.#kept.set(answer, kept)
+      return kept.statement
+    }
+    kept?.statement.destroySync()
+    if (!this.#met.again(answer)) return undefined
     const statement = await this.#connection.prepare(sql)
-    this.#trial = { key, statement }
+    this.#trial = { answer, sql, statement }
     return statement
   }
 
   /** The statement on trial stays. */
   keep(): void {
     if (this.#trial === undefined) return
-    this.#kept.set(this.#trial.key, this.#trial.statement)
+    this.#kept.set(this.#trial.answer, this.#trial)
     this.#trial = undefined
-    const [oldest] = this.#kept
+    const [oldest] = this.#kept.values()
     if (this.#kept.size <= keptMax || oldest === undefined) return
-    this.#kept.delete(oldest[0])
-    oldest[1].destroySync()
+    this.#kept.delete(oldest.answer)
+    oldest.statement.destroySync()
   }
 
   /** The statement on trial goes; `forGood`: it is not tried again. */
   discard(forGood = false): void {
     if (this.#trial === undefined) return
-    if (forGood) remember(this.#refused, this.#trial.key)
+    if (forGood) this.#met.refuse(this.#trial.answer)
     this.#trial.statement.destroySync()
     this.#trial = undefined
   }
@@ -72,13 +95,13 @@ export class KeptStatements {
   /** Lets go of all, and of what they hold. */
   clear(): void {
     this.discard()
-    for (const statement of this.#kept.values()) statement.destroySync()
+    for (const { statement } of this.#kept.values()) statement.destroySync()
     this.#kept.clear()
   }
 }
 
-function remember(keys: Set<string>, key: string): void {
-  const [oldest] = keys
-  if (keys.size >= metMax && oldest !== undefined) keys.delete(oldest)
-  keys.add(key)
+function remember(answers: Set<string>, answer: string): void {
+  const [oldest] = answers
+  if (answers.size >= metMax && oldest !== undefined) answers.delete(oldest)
+  answers.add(answer)
 }

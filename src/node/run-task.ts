@@ -77,7 +77,7 @@ class TaskRun {
     const { message } = this.#task
     const { output } = message
     this.#instance = await this.#tools.instanceFor(message.threads)
-    this.#session = await this.#instance.acquire(message.timeZone)
+    this.#session = await this.#instance.acquire(message.timeZone, lastingAnswer(message))
     this.#task.use(this.#session)
     this.#task.throwIfStopped()
     const ordinal = output.to === 'pack' ? packOrdinal(output.pack) : undefined
@@ -134,11 +134,7 @@ class TaskRun {
 
   async #answerBy(temporary: string, session: Session, sql: string, output: ClientOutput): Promise<void> {
     const { message } = this.#task
-    const statement = {
-      sql,
-      isSmall: isSmallAnswer(message, output),
-      answer: readsPacksAlone(message) ? output.segment : undefined,
-    }
+    const statement = { sql, isSmall: isSmallAnswer(message, output), answer: lastingAnswer(message) }
     const answer = await this.#reading(() =>
       answerClient(session, statement, output, temporary, () => this.#task.throwIfStopped()),
     )
@@ -306,9 +302,10 @@ function isSmallAnswer(message: TaskMessage, { rowsMax = Number.POSITIVE_INFINIT
   return rowsMax <= smallRowsMax || isReusedAnswer(message)
 }
 
-/** True where nothing that the statement reads can ever be another under its name. */
-function readsPacksAlone({ inputs }: TaskMessage): boolean {
-  return inputs.every((input) => input.kind === 'base' && input.parts.every((part) => part.from === 'pack'))
+/** Names the answer for the client, where it is made of packs alone, which never become others. */
+function lastingAnswer({ inputs, output }: TaskMessage): string | undefined {
+  const readsPacksAlone = inputs.every((input) => input.kind === 'base' && input.parts.every((part) => part.from === 'pack'))
+  return output.to === 'client' && readsPacksAlone ? output.segment : undefined
 }
 
 /** True for a stored answer that is given again as it is. */

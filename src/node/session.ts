@@ -8,7 +8,7 @@ import {
 import duckdb, { type Result } from '@duckdb/node-bindings'
 import { ForebayError } from '../model/errors.js'
 import { quoteText } from '../model/quote.js'
-import { KeptStatements } from './kept-statements.js'
+import { KeptStatements, type MetAnswers } from './kept-statements.js'
 
 /** One connection. At most one statement runs on it at a time. */
 export class Session {
@@ -16,9 +16,9 @@ export class Session {
   readonly #connection: DuckDBConnection
   #timeZone = 'UTC'
 
-  constructor(connection: DuckDBConnection) {
+  constructor(connection: DuckDBConnection, met: MetAnswers) {
     this.#connection = connection
-    this.statements = new KeptStatements(connection)
+    this.statements = new KeptStatements(connection, met)
   }
 
   /** Zone of `now()`, casts and date functions on this connection. */
