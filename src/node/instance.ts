@@ -6,7 +6,7 @@ import { type InstanceLimits, lockDown } from './lock-down.js'
 import { Session } from './session.js'
 
 const idleSessionsMax = 8
-/** Kept statements may hold one part in so many of the memory. */
+/** Kept statements may hold as much as one part in so many of the memory. */
 const keptShare = 16
 /** What operators hold, as `duckdb_memory()` calls it. */
 const operatorTags = ['ALLOCATOR', 'COLUMN_DATA', 'HASH_TABLE', 'ORDER_BY', 'OVERFLOW_STRINGS', 'WINDOW']
@@ -51,10 +51,10 @@ export class Instance {
 
   /** A connection for one task, in this time zone; if there is one, that which keeps the statement of this answer. */
   async acquire(timeZone: string, answer?: string): Promise<Session> {
-    await this.#judging
+    // Whoever waits is counted, and takes a connection, only once nothing else is under way.
+    for (let busy = this.#busy; busy !== undefined; busy = this.#busy) await busy
     this.#running++
     try {
-      await this.#shrinking
       const session = this.#takeIdle(answer) ?? new Session(await this.#instance.connect(), this.#met)
       try {
         await session.setTimeZone(timeZone)
@@ -69,6 +69,10 @@ export class Instance {
     }
   }
 
+  get #busy(): Promise<void> | undefined {
+    return this.#judging ?? this.#shrinking
+  }
+
   #takeIdle(answer: string | undefined): Session | undefined {
     const index = answer === undefined ? -1 : this.#idle.findIndex(({ statements }) => statements.has(answer))
     return index < 0 ? this.#idle.pop() : this.#idle.splice(index, 1)[0]
@@ -79,18 +83,16 @@ export class Instance {
     this.#running--
     if (reusable && this.#idle.length < idleSessionsMax) this.#idle.push(session)
     else session.close()
-    // What statements hold can be told only while nothing runs.
-    if (this.#running === 0 && this.#idle.some(({ statements }) => statements.onTrial)) {
-      this.#judging = this.#judge().finally(() => {
-        this.#judging = undefined
-      })
-    }
+    if (!session.statements.onTrial) return
+    this.#judging ??= this.#judge().finally(() => {
+      this.#judging = undefined
+    })
   }
 
   /** Gives cached blocks back to the system, when no statement runs here. */
   async shrink(): Promise<boolean> {
     for (const { statements } of this.#idle) statements.clear()
-    if (this.#running > 0 || this.#judging !== undefined || this.#shrinking !== undefined) return false
+    if (this.#running > 0 || this.#busy !== undefined) return false
     this.#shrinking = this.#emptyCaches()
     try {
       await this.#shrinking
@@ -100,12 +102,21 @@ export class Instance {
     }
   }
 
-  /** Keeps statements that came again, unless all that are kept would hold too much. Nothing runs until that is known. */
+  /**
+   * Keeps statements that came again, unless all that are kept would hold too much. Nothing begins until that is known. What runs
+   * already cannot be told from them: it counts too, and a statement that goes because of it may come again.
+   */
   async #judge(): Promise<void> {
-    const bytes = await this.#operatorBytes().catch(() => Number.POSITIVE_INFINITY)
-    for (const { statements } of this.#idle) {
-      if (bytes > this.limits.memoryBytes / keptShare) statements.discard(true)
-      else statements.keep()
+    for (;;) {
+      const tried = this.#idle.filter(({ statements }) => statements.onTrial)
+      if (tried.length === 0) return
+      const alone = this.#running === 0
+      const bytes = await this.#operatorBytes().catch(() => Number.POSITIVE_INFINITY)
+      const tooMuch = bytes > this.limits.memoryBytes / keptShare
+      for (const { statements } of tried) {
+        if (tooMuch) statements.discard(alone)
+        else statements.keep()
+      }
     }
   }
 

@@ -65,21 +65,53 @@ describe('a statement that comes again', () => {
     expect(await isKept('d-sums')).toBe(true)
   })
 
-  it('is judged once nothing runs beside it', async () => {
+  it('is judged also while something runs beside it', async () => {
     const other = await instance.acquire('UTC')
     await askTwice('d-beside', sums)
-    expect(await isKept('d-beside')).toBe(false)
-    instance.release(other, true)
     expect(await isKept('d-beside')).toBe(true)
+    instance.release(other, true)
+  })
+
+  it('holds nothing that a statement beside it needs', async () => {
+    const list = `SELECT length(list('text of number ' || range)) FROM range(2400000)`
+    const other = await instance.acquire('UTC')
+    await askTwice('d-list', list)
+    expect(await isKept('d-list')).toBe(false)
+    expect(await other.rows(list)).toEqual([[2_400_000n]])
+    instance.release(other, true)
+  })
+
+  it('may come again where only what ran beside it held much', async () => {
+    const other = await instance.acquire('UTC')
+    const holding = await other.connection.prepare(large)
+    await holding.run()
+    await askTwice('d-innocent', sums)
+    expect(await isKept('d-innocent')).toBe(false)
+    holding.destroySync()
+    await ask('d-innocent', sums)
+    expect(await isKept('d-innocent')).toBe(true)
+    instance.release(other, true)
+  })
+
+  it('is judged on a connection that nobody takes meanwhile', async () => {
+    await ask('d-taken', sums)
+    const session = await instance.acquire('UTC', 'd-taken')
+    await session.whole(sums, 'd-taken')
+    const begun = instance.acquire('UTC', 'd-taken')
+    instance.release(session, true)
+    expect(await begun).not.toBe(session)
+    instance.release(await begun, true)
+    expect(await isKept('d-taken')).toBe(true)
   })
 
   it('goes where another comes on its connection before it was judged', async () => {
-    const other = await instance.acquire('UTC')
-    await askTwice('d-unjudged', sums)
-    await ask('d-sums', sums)
-    instance.release(other, true)
+    await ask('d-unjudged', sums)
+    await askTwice('d-other', sums)
+    const session = await instance.acquire('UTC', 'd-other')
+    for (const answer of ['d-unjudged', 'd-other']) await session.whole(sums, answer)
+    instance.release(session, true)
     expect(await isKept('d-unjudged')).toBe(false)
-    expect(await isKept('d-sums')).toBe(true)
+    expect(await isKept('d-other')).toBe(true)
   })
 
   it('is found on whichever connection has it', async () => {
