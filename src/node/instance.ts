@@ -120,8 +120,9 @@ export class Instance {
     }
   }
 
+  /** What operators hold, in memory and on disk, where it goes when memory is short. */
   async #operatorBytes(): Promise<number> {
-    const sum = 'SELECT coalesce(sum(memory_usage_bytes), 0)::DOUBLE FROM duckdb_memory()'
+    const sum = 'SELECT coalesce(sum(memory_usage_bytes + temporary_storage_bytes), 0)::DOUBLE FROM duckdb_memory()'
     const rows = await this.#control.rows(`${sum} WHERE tag IN (${operatorTags})`)
     return Number(rows[0]?.[0] ?? 0)
   }

@@ -93,6 +93,18 @@ describe('a statement that comes again', () => {
     instance.release(other, true)
   })
 
+  it('goes also where what is held has been moved to the disk', async () => {
+    const other = await instance.acquire('UTC')
+    const holding = await other.connection.prepare(large)
+    await holding.run()
+    await other.rows(`SELECT max(s), max(r) FROM
+      (SELECT s, row_number() OVER (ORDER BY hash(s)) AS r FROM (SELECT repeat('y', 60) || range AS s FROM range(2000000)))`)
+    await askTwice('d-moved', sums)
+    expect(await isKept('d-moved')).toBe(false)
+    holding.destroySync()
+    instance.release(other, true)
+  })
+
   it('is judged on a connection that nobody takes meanwhile', async () => {
     await ask('d-taken', sums)
     const session = await instance.acquire('UTC', 'd-taken')
