@@ -35,11 +35,7 @@ export function parseProvisioner(text: string): ProvisionerChoice {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol === 'kubernetes:') return kubernetes(url)
   if (url?.protocol === 'aws:') return aws(url)
-  // What stands before an @ may be a secret.
-  throw invalid(
-    `"${text.replace(/\/\/[^/]*@/, '//…@')}" is none`,
-    'use processes, kubernetes://NAMESPACE/NAME?… or aws://REGION/GROUP?…',
-  )
+  throw invalid(`"${shown(text)}" is none`, 'use processes, kubernetes://NAMESPACE/NAME?… or aws://REGION/GROUP?…')
 }
 
 /** Opens a provisioner of machines beyond this one. */
@@ -127,9 +123,17 @@ function nameOf(url: URL, form: string): string {
   refuseCredentials(url)
   const name = decoded(url.pathname.slice(1))
   if (url.hostname === '' || name === '' || name.includes('/')) {
-    throw invalid(`${url.protocol}//${url.host}${url.pathname} is not complete`, `the form is ${url.protocol}//${form}`)
+    throw invalid(
+      `${shown(`${url.protocol}//${url.host}${url.pathname}`)} is not complete`,
+      `the form is ${url.protocol}//${form}`,
+    )
   }
   return name
+}
+
+/** Without what stands before an @: it may be a secret, and one with a slash is no longer a URL's credentials. */
+function shown(text: string): string {
+  return text.replace(/^(\w+:\/\/)?.*@/s, '$1…@')
 }
 
 function refuseCredentials(url: URL): void {

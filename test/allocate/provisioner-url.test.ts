@@ -48,6 +48,9 @@ it('says what is wrong', () => {
     ['aws://r/g?max=1&endpoint=moto', 'endpoint is no address'],
     ['aws://r/g?max=1&endpoint=http://key:secret@moto', 'credentials do not belong here'],
     ['asw://key:secret@r/g?max=1', '"asw://…@r/g?max=1" is none'],
+    ['aws://key:half/secret@r/g?max=1', '"aws://…@r/g?max=1" is none'],
+    ['aws://key/secret@r/g?max=1', 'aws://…@r/g is not complete'],
+    ['key:secret@r/g', '"…@r/g" is none'],
   ]
   for (const [text, message] of wrong) {
     expect(() => parseProvisioner(text)).toThrow(message)
