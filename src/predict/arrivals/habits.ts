@@ -4,7 +4,7 @@ import { BoundedMap } from '../bounded-map.js'
 import type { Arrival } from '../prediction.js'
 import { type Appointment, type DayOff, DaysOff, type Place } from './days-off.js'
 import { expectedText, type SeenText } from './expected-text.js'
-import { findHabits, type Habit } from './habit.js'
+import { findHabits, type Habit, minutesPerDay } from './habit.js'
 import { dayMs, type LocalMoment, type LocalTime, weekdayOf } from './local-time.js'
 import { promisesWhenLastMet, type Standing, speaksFrom, stand } from './standing.js'
 
@@ -158,7 +158,7 @@ export class Habits {
       until: Math.round(last + (habit.until - habit.minute + laterMinutes) * 60_000),
       probability,
       source: evenWeek(byWeekday) ? 'hour-of-day' : 'hour-of-week',
-      why: sentence(standing, probability, timeZone, weekdayOf(day)),
+      why: sentence(standing, probability, timeZone, day),
     }
   }
 
@@ -170,7 +170,7 @@ export class Habits {
     todays.set(timeZone, today)
     const off = today.probability({ tenant, minute: standing.habit.minute, workdays: onWorkdays(standing.byWeekday) })
     const probability = usual.probability * (1 - off)
-    return { ...usual, probability, why: sentence(standing, probability, timeZone, weekdayOf(day)) }
+    return { ...usual, probability, why: sentence(standing, probability, timeZone, day) }
   }
 
   #promised(known: Known, now: number): readonly Promised[] {
@@ -326,9 +326,12 @@ function onWorkdays(byWeekday: readonly number[]): boolean {
 
 const weekdays = ['Sundays', 'Mondays', 'Tuesdays', 'Wednesdays', 'Thursdays', 'Fridays', 'Saturdays'] as const
 
-function sentence({ habit, missed }: Standing, probability: number, timeZone: string, weekday: number): string {
-  const clock = `${String(Math.floor(habit.minute / 60) % 24).padStart(2, '0')}:${String(Math.floor(habit.minute % 60)).padStart(2, '0')}`
+function sentence({ habit, missed }: Standing, probability: number, timeZone: string, day: number): string {
+  // A habit near midnight may come on the day before or after the one that it is counted for.
+  const days = Math.floor(habit.minute / minutesPerDay)
+  const minute = Math.floor(habit.minute - days * minutesPerDay)
+  const clock = `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`
   const misses = missed === 0 ? '' : `, missed the last ${missed === 1 ? 'time' : `${missed} times`}`
   const chance = Math.round(probability * 100)
-  return `came near ${clock} ${timeZone} on ${habit.days.length} days${misses}: ${chance} % likely on ${weekdays[weekday]}`
+  return `came near ${clock} ${timeZone} on ${habit.days.length} days${misses}: ${chance} % likely on ${weekdays[weekdayOf(day + days)]}`
 }

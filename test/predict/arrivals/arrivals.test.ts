@@ -140,6 +140,15 @@ describe('habits', () => {
     expect(met / (20 * 7)).toBeGreaterThanOrEqual(0.75)
   })
 
+  it('says when it comes also where it has moved to the evening before', () => {
+    const arrivals = new Arrivals()
+    for (let d = 0; d < 14; d++) arrive(arrivals, monday + d * day + 20 * minute)
+    for (let d = 14; d < 17; d++) arrive(arrivals, monday + d * day - 20 * minute)
+    const [forecast] = ahead(arrivals, monday + 16 * day + 12 * hour)
+    expect(forecast?.at).toBe(monday + 17 * day - 20 * minute)
+    expect(forecast?.why).toMatch(/^came near 23:40 UTC .* on Wednesdays$/)
+  })
+
   it('follows on the next day but one where several times of the day move at once', () => {
     const arrivals = new Arrivals()
     const times = [8, 12, 16]
