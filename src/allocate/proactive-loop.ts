@@ -321,7 +321,9 @@ export class ProactiveLoop {
     const starts = worthwhile.filter((action) => action.kind === 'start-node')
     const rest = worthwhile.filter((action) => action.kind !== 'start-node')
     const runs = readiness.absentNodes.length === 0 || worthwhile.some(({ kind }) => kind === 'start-node')
-    const chosen = [...starts, ...rest.filter((action) => runs || action.kind !== 'warm-pack')]
+    const futile = runs ? [] : rest.filter((action) => action.kind === 'warm-pack')
+    for (const { expectedCost } of futile) budget.giveBack(expectedCost)
+    const chosen = [...starts, ...rest.filter((action) => !futile.includes(action))]
     for (const [index, action] of chosen.entries()) {
       if (!this.#isAwaited(prepared)) {
         for (const { expectedCost } of chosen.slice(index)) budget.giveBack(expectedCost)

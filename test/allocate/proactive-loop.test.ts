@@ -25,6 +25,7 @@ interface SetUp {
 function setUp(options: SetUp = {}) {
   const clock = new VirtualClock(options.startedAt ?? 1_000_000_000)
   const actuator = new FakeActuator()
+  const budget = new Budget({ windowMs: 24 * 60 * minute, byteSeconds: options.byteSeconds ?? 1e15, cpuSeconds: 1e6 })
   const ledger = new Ledger()
   const errors: unknown[] = []
   const told: string[] = []
@@ -39,7 +40,7 @@ function setUp(options: SetUp = {}) {
       return forecasts
     },
     ledger,
-    budget: new Budget({ windowMs: 24 * 60 * minute, byteSeconds: options.byteSeconds ?? 1e15, cpuSeconds: 1e6 }),
+    budget,
     prices: defaultPrices,
     rights: new Rights(defaultPrices),
     timings: new Timings(),
@@ -78,7 +79,7 @@ function setUp(options: SetUp = {}) {
     loop.arrived(arrival)
     loop.completed({ ...arrival, waitMs, answeredFromStore })
   }
-  return { clock, actuator, ledger, loop, looks, errors, told, expectAt, arrive, forget: () => (forecasts = []) }
+  return { clock, actuator, budget, ledger, loop, looks, errors, told, expectAt, arrive, forget: () => (forecasts = []) }
 }
 
 test('waits until the lead time before it prepares a forecast', async () => {
@@ -379,6 +380,17 @@ test('does nothing beyond its budget', async () => {
   expectAt(1_000)
   await loop.runOnce()
   expect(actuator.calls).toEqual([])
+})
+
+test('spends nothing on packs that it does not warm, as no node runs', async () => {
+  const { actuator, budget, clock, expectAt, loop } = setUp()
+  const absentNodes = [{ node: 'n1', memoryBytes: 1e13 }]
+  const coldPacks = [{ pack: 'p1', node: 'n1', columns: ['a'], bytes: 1e6 }]
+  actuator.readinessOf = () => ({ repeatable: false, absentNodes, coldPacks })
+  expectAt(minute)
+  await loop.runOnce()
+  expect(actuator.calls).toEqual([])
+  expect(budget.spent(clock.now())).toEqual({ byteSeconds: 0, cpuSeconds: 0 })
 })
 
 test('takes no action that saves less than its price', async () => {
