@@ -51,8 +51,7 @@ export class Instance {
 
   /** A connection for one task, in this time zone; if there is one, that which keeps the statement of this answer. */
   async acquire(timeZone: string, answer?: string): Promise<Session> {
-    // Whoever waits is counted, and takes a connection, only once nothing else is under way.
-    for (let busy = this.#busy; busy !== undefined; busy = this.#busy) await busy
+    for (let busy = this.#busy(answer); busy !== undefined; busy = this.#busy(answer)) await busy
     this.#running++
     try {
       const session = this.#takeIdle(answer) ?? new Session(await this.#instance.connect(), this.#met)
@@ -69,13 +68,18 @@ export class Instance {
     }
   }
 
-  get #busy(): Promise<void> | undefined {
-    return this.#judging ?? this.#shrinking
+  /** What has to end before a statement of this answer begins. What is judged while nothing runs is judged best. */
+  #busy(answer: string | undefined): Promise<void> | undefined {
+    const isJudged = this.#idle.some(({ statements }) => statements.onTrial && answer !== undefined && statements.has(answer))
+    return this.#shrinking ?? (isJudged || this.#running === 0 ? this.#judging : undefined)
   }
 
+  /** None whose statement is being judged: it may go at any moment. */
   #takeIdle(answer: string | undefined): Session | undefined {
-    const index = answer === undefined ? -1 : this.#idle.findIndex(({ statements }) => statements.has(answer))
-    return index < 0 ? this.#idle.pop() : this.#idle.splice(index, 1)[0]
+    const free = this.#idle.filter(({ statements }) => !statements.onTrial)
+    const taken = free.find(({ statements }) => answer !== undefined && statements.has(answer)) ?? free.at(-1)
+    if (taken !== undefined) this.#idle.splice(this.#idle.indexOf(taken), 1)
+    return taken
   }
 
   /** Gives a connection back. One whose statement failed or was interrupted is closed rather than used again. */
@@ -92,7 +96,7 @@ export class Instance {
   /** Gives cached blocks back to the system, when no statement runs here. */
   async shrink(): Promise<boolean> {
     for (const { statements } of this.#idle) statements.clear()
-    if (this.#running > 0 || this.#busy !== undefined) return false
+    if (this.#running > 0 || this.#judging !== undefined || this.#shrinking !== undefined) return false
     this.#shrinking = this.#emptyCaches()
     try {
       await this.#shrinking
@@ -103,8 +107,8 @@ export class Instance {
   }
 
   /**
-   * Keeps statements that came again, unless all that are kept would hold too much. Nothing begins until that is known. What runs
-   * already cannot be told from them: it counts too, and a statement that goes because of it may come again.
+   * Keeps statements that came again, unless all that are kept would hold too much. What runs beside them cannot be told from them:
+   * it counts too, and a statement that goes because of it may come again.
    */
   async #judge(): Promise<void> {
     for (;;) {
@@ -114,7 +118,7 @@ export class Instance {
       const bytes = await this.#operatorBytes().catch(() => Number.POSITIVE_INFINITY)
       const tooMuch = bytes > this.limits.memoryBytes / keptShare
       for (const { statements } of tried) {
-        if (tooMuch) statements.discard(alone)
+        if (tooMuch) statements.discard(alone && this.#running === 0)
         else statements.keep()
       }
     }

@@ -105,6 +105,18 @@ describe('a statement that comes again', () => {
     instance.release(other, true)
   })
 
+  it('keeps nothing else waiting while it is judged beside another', async () => {
+    const beside = await instance.acquire('UTC')
+    await ask('d-judged', sums)
+    const session = await instance.acquire('UTC', 'd-judged')
+    await session.whole(sums, 'd-judged')
+    instance.release(session, true)
+    const other = await instance.acquire('UTC')
+    expect(other).not.toBe(session)
+    expect(await isKept('d-judged')).toBe(true)
+    for (const each of [beside, other]) instance.release(each, true)
+  })
+
   it('is judged on a connection that nobody takes meanwhile', async () => {
     await ask('d-taken', sums)
     const session = await instance.acquire('UTC', 'd-taken')
