@@ -57,8 +57,6 @@ export class KeptStatements {
 
   /** The statement to run; undefined where its answer is asked for the first time, or it holds too much. Rejects with DuckDB's error. */
   async find(answer: string, sql: string): Promise<DuckDBPreparedStatement | undefined> {
-    if (this.#trial?.answer === answer && this.#trial.sql === sql) return this.#trial.statement
-    // What nobody has judged by now is tried another time.
     this.discard()
     const kept = this.#kept.get(answer)
     this.#kept.delete(answer)
