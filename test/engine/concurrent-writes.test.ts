@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
 import { nodeFileSystem } from '../../src/catalog/file-system.js'
 import { openUnderTest, type UnderTest } from './engine-under-test.js'
@@ -11,7 +13,7 @@ afterAll(() => under?.close(), 60_000)
 afterEach(() => vi.restoreAllMocks())
 
 /** Runs a write, and keeps it just before its commit until another has been planned and wants to begin. */
-async function commitUnderOther(first: string, other: string) {
+async function commitUnderOther(first: string, other: string | (() => Promise<unknown>)) {
   const rename = nodeFileSystem.rename
   let release = (): void => {}
   const held = new Promise<void>((resolve) => {
@@ -24,7 +26,7 @@ async function commitUnderOther(first: string, other: string) {
   const a = under.query(first)
   await expect.poll(() => renames.mock.calls.length).toBe(1)
   const begins = vi.spyOn(under.catalog, 'beginWrite')
-  const b = under.query(other)
+  const b = typeof other === 'string' ? under.query(other) : other()
   await expect.poll(() => begins.mock.calls.length).toBe(1)
   release()
   await Promise.all([a, b])
@@ -55,6 +57,18 @@ it('appends beside an append', async () => {
   await under.query('CREATE TABLE appended AS SELECT 1 AS id')
   await commitUnderOther('INSERT INTO appended VALUES (2)', 'INSERT INTO appended VALUES (3)')
   expect(await sorted('SELECT id FROM appended')).toEqual([1, 2, 3])
+})
+
+it('imports into a table that was made while the file was read', async () => {
+  const folder = join(under.stateFolder, 'imports')
+  mkdirSync(folder, { recursive: true })
+  const path = join(folder, 'more.csv')
+  writeFileSync(path, 'id\n2\n')
+  const load = (mode: 'auto' | 'create') =>
+    under.engine.importFiles({ table: 'loaded', paths: [path], kind: 'csv', mode }, AbortSignal.timeout(20_000))
+  await commitUnderOther('CREATE TABLE loaded AS SELECT 1::BIGINT AS id', () => load('auto'))
+  expect(await sorted('SELECT id FROM loaded')).toEqual([1, 2])
+  await expect(load('create')).rejects.toMatchObject({ code: 'TABLE_EXISTS' })
 })
 
 it('makes no table whose columns are not those of its rows', async () => {

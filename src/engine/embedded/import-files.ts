@@ -79,10 +79,15 @@ async function begin(parts: EngineParts, { table, mode: wanted }: ImportRequest,
     try {
       return { mode, pending: await parts.catalog.beginWrite(table, mode, columns) }
     } catch (error) {
-      const stale = error instanceof ForebayError && error.code === 'WRITE_CONFLICT'
-      if (!stale || attempt >= plansMax) throw error
+      if (!isStale(error, wanted) || attempt >= plansMax) throw error
     }
   }
+}
+
+/** Whether the table is not as it was a moment ago. Where `auto` found none, another import may have made it meanwhile. */
+function isStale(error: unknown, wanted: ImportRequest['mode']): boolean {
+  if (!(error instanceof ForebayError)) return false
+  return error.code === 'WRITE_CONFLICT' || (error.code === 'TABLE_EXISTS' && wanted === 'auto')
 }
 
 /** What DuckDB says of a Parquet file that it cannot read, without the path of the upload, which is ours; other failures as they are. */
