@@ -1,6 +1,7 @@
 import type { CommandContext } from './context.js'
 import { UsageError } from './exit-code.js'
 import { outline } from './explain.js'
+import type { HttpClient } from './http-client.js'
 import { printJson, printLines, printTable } from './output.js'
 
 interface QueryLine {
@@ -25,7 +26,7 @@ export async function status(context: CommandContext, queryId?: string): Promise
     return output.json ? printJson(output, answer) : printLines(output, outline(answer, ''))
   }
   const ready = await client.probe('/readyz', signal)
-  const { queries } = await client.json<{ queries: readonly QueryLine[] }>('/v1/queries?limit=10', { signal })
+  const queries = await latest(client, signal)
   const readiness = JSON.parse(ready.text) as {
     status: string
     checks: readonly { name: string; ok: boolean; detail?: string }[]
@@ -47,4 +48,15 @@ export async function status(context: CommandContext, queryId?: string): Promise
       line.sql.slice(0, 200),
     ]),
   )
+}
+
+/** Queries under way and the last that ended, newest first. */
+async function latest(client: HttpClient, signal: AbortSignal): Promise<readonly QueryLine[]> {
+  const found = new Map<string, QueryLine>()
+  // One after another in the order that a query goes through them: what moves on between two answers is in a later one.
+  for (const filter of ['state=queued&', 'state=planning&', 'state=waiting&', 'state=running&', '']) {
+    const { queries } = await client.json<{ queries: readonly QueryLine[] }>(`/v1/queries?${filter}limit=10`, { signal })
+    for (const line of queries) found.set(line.queryId, line)
+  }
+  return [...found.values()].sort((a, b) => b.submittedAt.localeCompare(a.submittedAt))
 }

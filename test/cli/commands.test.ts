@@ -197,6 +197,15 @@ describe('query', () => {
     await expect.poll(running).toBe(0)
   })
 
+  it('is in the status of the server while it runs', async () => {
+    const slow = 'SELECT count(*) FROM range(100000) a(i), range(10000000) b(j) WHERE (i * j) % 7 = 4'
+    const promised = (await server.call('/v1/queries', { body: { sql: slow } })).body.queryId
+    await expect.poll(async () => (await server.call(`/v1/queries/${promised}`)).body.state).toBe('running')
+    const { stdout } = await forebay(['status'])
+    expect(stdout).toMatch(new RegExp(`^${promised}\\trunning\\t`, 'm'))
+    await forebay(['status', promised, '--cancel'])
+  })
+
   it('says that it took too long', async () => {
     const { code, stderr } = await forebay(['query', 'SELECT count(*) FROM range(1e12::BIGINT)', '--timeout', '300ms'])
     expect([code, stderr]).toEqual([1, expect.stringMatching(/^error: .*300 ms.*\ntry: .*--timeout/)])
