@@ -28,7 +28,7 @@ const startHints: Readonly<Record<string, string>> = {
   table: 'a table is in the graph once a statement has read or written it; forebay tables lists all',
   segment: 'forebay hot, or GET /v1/hot-segments, names some; ids change when data changes',
   query: 'forebay status, or GET /v1/queries, lists them; a query is in the graph once it has an answer',
-  node: 'forebay nodes, or GET /v1/nodes, lists them',
+  node: 'a node is in the graph once it has worked on a segment; forebay nodes lists those that are there',
 }
 
 export class LineageQueries {

@@ -54,6 +54,10 @@ describe('a trace', () => {
     expect(node.edges.some((edge) => edge.to === 'n3' && edge.from === 's-t-2')).toBe(true)
     await expect(trace('segment:none')).rejects.toMatchObject({ code: 'NOT_FOUND' })
     await expect(trace('query:none')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(trace('node:idle')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      hint: expect.stringContaining('once it has worked'),
+    })
     await expect(trace('nonsense')).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
     await expect(trace('table:t', { depth: 51 })).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
   })
