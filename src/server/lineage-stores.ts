@@ -48,6 +48,6 @@ export function findStore(stores: readonly NamedStore[], nameOrUrl: string): str
   const found = stores.find(({ name, url, options }) => name === nameOrUrl || url === shown || options['url'] === nameOrUrl)
   if (found !== undefined) return found.name
   throw new ForebayError('NOT_FOUND', `the server keeps no lineage store "${shown}"`, {
-    hint: `it keeps ${['sqlite', ...stores.map((store) => store.name)].join(', ')}; start it with --lineage ${shown} for another`,
+    hint: `it keeps ${['sqlite', ...stores.map((store) => store.name)].join(', ')}; --lineage URL of forebay serve adds another`,
   })
 }
