@@ -2,7 +2,8 @@ import type { Output } from './output.js'
 
 const quietMs = 1_000
 const terminalMs = 200
-const pipeMs = 5_000
+/** How often a pipe is told. */
+export const pipeMs = 5_000
 const barWidth = 24
 
 /** What is known of a running thing. */

@@ -212,6 +212,11 @@ describe('query', () => {
   })
 })
 
+it('tells a pipe how far the demo is', async () => {
+  const { code, stdout, stderr } = await forebay(['demo'], { watch: (_, kill) => kill('SIGINT') })
+  expect([code, stdout, stderr]).toEqual([130, '', 'making the sample lake\n'])
+})
+
 it('fails with 1, says what is wrong and what to try', async () => {
   const failing: readonly (readonly [readonly string[], RegExp])[] = [
     [['query', 'SELECT * FROM salez'], /^error: table "salez" does not exist \(at character 15\)\ntry: .*sales/],
