@@ -14,13 +14,21 @@ interface Followers {
   total: number
   /** Times in a row that something else came than was expected, or nothing. */
   missed: number
+  lately: Run | undefined
   readonly counts: Map<string, number>
+}
+
+/** What came last, how many times in a row, and its share before that. */
+interface Run {
+  readonly key: string
+  readonly times: number
+  readonly usual: number
 }
 
 export interface NextQuerySnapshot {
   readonly followers: readonly (readonly [
     string,
-    { total: number; missed?: number; counts: readonly (readonly [string, number])[] },
+    { total: number; missed?: number; lately?: Run | undefined; counts: readonly (readonly [string, number])[] },
   ])[]
   /** Absent in snapshots of earlier versions. */
   readonly likeness?: readonly (readonly [string, Likeness])[]
@@ -37,6 +45,8 @@ const average = 3
 const surestAsOthers = 0.98
 /** What a tenant has not done so often in a row it has given up, as far as one can see. */
 const missesMax = 3
+/** What comes in a row in place of what was expected has replaced it unless that is so likely by chance. */
+const chanceMax = 0.02
 
 /** How often a tenant did what most do, and how often it would have if it were as all are on average. */
 interface Likeness {
@@ -88,7 +98,9 @@ export class NextQueryModel {
     this.#compare(tenant, before, key)
     const own = this.#own(tenant, before)
     own.missed = guess === undefined || guess.key === key ? 0 : own.missed + 1
+    own.lately = runOf(own, key)
     this.#count(own, key)
+    if (guess !== undefined && own.missed >= missesMax && isNoChance(own)) replace(own, guess.key, key)
     this.#count(this.#followers.touch(` ${before}`, noFollowers), key)
   }
 
@@ -166,14 +178,37 @@ export class NextQueryModel {
   }
 
   restore(snapshot: NextQuerySnapshot): void {
-    this.#followers.restore(snapshot.followers, ({ total, missed = 0, counts }) => ({ total, missed, counts: new Map(counts) }))
+    this.#followers.restore(snapshot.followers, ({ total, missed = 0, lately, counts }) => ({
+      total,
+      missed,
+      lately,
+      counts: new Map(counts),
+    }))
     this.#likeness.restore(snapshot.likeness ?? [], (likeness) => ({ ...likeness }))
     for (const [i, bin] of snapshot.bins.entries()) this.#bins[i] = { ...bin }
   }
 }
 
 function noFollowers(): Followers {
-  return { total: 0, missed: 0, counts: new Map() }
+  return { total: 0, missed: 0, lately: undefined, counts: new Map() }
+}
+
+function runOf({ total, lately, counts }: Followers, key: string): Run {
+  if (lately?.key === key) return { ...lately, times: lately.times + 1 }
+  return { key, times: 1, usual: ((counts.get(key) ?? 0) + 1) / (total + 2) }
+}
+
+/** Runs begin as often as there are counts, so that a long enough one comes by chance in the end. */
+function isNoChance({ total, lately }: Followers): boolean {
+  return lately !== undefined && lately.times >= missesMax && total * lately.usual ** lately.times <= chanceMax
+}
+
+/** What replaced another key keeps its standing: it is as regular as that was, as far as one can see. */
+function replace(followers: Followers, before: string, key: string): void {
+  const { counts } = followers
+  followers.missed = 0
+  counts.set(key, (counts.get(key) ?? 0) + (counts.get(before) ?? 0))
+  counts.delete(before)
 }
 
 function rarest(counts: ReadonlyMap<string, number>): string {

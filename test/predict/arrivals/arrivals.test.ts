@@ -275,6 +275,48 @@ describe('sequences', () => {
     expect(expected).toBeLessThanOrEqual(3)
   })
 
+  it('that change are followed after three times, though others go on as before', () => {
+    const random = seeded(9)
+    const model = new NextQueryModel()
+    const users = ['acme', 'b', 'c', 'd', 'e']
+    const firstSaid: number[] = []
+    for (let i = 0; i < 400; i++) {
+      const moves = Math.floor(i / 50)
+      const said = model.next('acme', 'open')
+      if (i % 50 === 0) firstSaid[moves] = Number.POSITIVE_INFINITY
+      if (said?.speaks && said.key === `detail${moves}`) firstSaid[moves] = Math.min(firstSaid[moves] as number, i % 50)
+      for (const user of users) {
+        const usual = user === 'acme' ? `detail${moves}` : 'detail0'
+        model.observe(user, 'open', usual)
+        for (const before of ['list', 'export'])
+          model.observe(user, before, random() < 0.9 ? `${before}ed` : `other${Math.floor(random() * 9)}`)
+      }
+    }
+    expect(Math.max(...firstSaid.slice(1))).toBeLessThanOrEqual(3)
+  })
+
+  it('that vary are not taken for changes', () => {
+    let [said, right] = [0, 0]
+    for (let seed = 1; seed <= 20; seed++) {
+      const random = seeded(seed)
+      const model = new NextQueryModel()
+      for (let i = 0; i < 600; i++) {
+        for (const [before, share] of [
+          ['open', 0.95],
+          ['list', 0.5],
+        ] as const) {
+          const key = random() < share ? `${before}ed` : `${before} else`
+          const next = model.next('acme', before)
+          if (next?.speaks) said++
+          if (next?.speaks && next.key === key) right++
+          model.observe('acme', before, key)
+        }
+      }
+    }
+    expect(right / said).toBeGreaterThanOrEqual(0.9)
+    expect(said).toBeGreaterThan(10_000)
+  })
+
   it('are guessed of sessions that have not ended alone', () => {
     const arrivals = new Arrivals()
     for (let i = 0; i < 50; i++) arrive(arrivals, monday, 'open', { tenant: `ended${i}` })
