@@ -6,7 +6,7 @@ import { type Appointment, type DayOff, DaysOff, type Place } from './days-off.j
 import { expectedText, type SeenText } from './expected-text.js'
 import { findHabits, type Habit, minutesPerDay } from './habit.js'
 import { dayMs, type LocalMoment, type LocalTime, weekdayOf } from './local-time.js'
-import { promisesWhenLastMet, type Standing, speaksFrom, stand } from './standing.js'
+import { isApart, promisesWhenLastMet, type Standing, speaksFrom, stand } from './standing.js'
 
 /** Arrivals of one template by one tenant. */
 interface Stream {
@@ -30,6 +30,12 @@ export interface HabitsSnapshot {
 interface Promised {
   readonly standing: Standing
   readonly forecasts: Map<number, Forecast>
+}
+
+/** A habit as it was found, and as it stands. */
+interface Stood {
+  readonly habit: Habit
+  readonly standing: Standing
 }
 
 /** A stream, its habits and those that stand, which hold until its next event or the next day. */
@@ -183,11 +189,11 @@ export class Habits {
     const standings = habits
       .map((habit) => {
         const place = { tenant: stream.tenant, minute: habit.minute, workdays: onWorkdays(promisesWhenLastMet(habit)) }
-        return stand(habit, events, habits, today, (day) => this.#excuses(place, timeZone, day, now))
+        return { habit, standing: stand(habit, events, habits, today, (day) => this.#excuses(place, timeZone, day, now)) }
       })
-      .filter((standing) => standing !== undefined)
-      .filter((standing, i, all) => all.findIndex((other) => close(other.habit, standing.habit)) === i)
-    const promised = standings.map((standing) => ({ standing, forecasts: new Map<number, Forecast>() }))
+      .filter((stood): stood is Stood => stood.standing !== undefined)
+      .filter((stood, i, all) => !all.slice(0, i).some((other) => isSame(other, stood)))
+    const promised = standings.map(({ standing }) => ({ standing, forecasts: new Map<number, Forecast>() }))
     known.found = { day: today, promised }
     return promised
   }
@@ -311,8 +317,11 @@ function thinned(events: readonly number[], gapMs: number): Pick<Stream, 'events
   return { events: kept.slice(-eventsMax), burstMs: wider }
 }
 
-function close(a: Habit, b: Habit): boolean {
-  return Math.abs(a.minute - b.minute) < 10
+/** Whether a less certain habit is another at the same time, or what of that fell out of the window in which it was found. */
+function isSame(surer: Stood, { habit, standing }: Stood): boolean {
+  const { minute, from, until } = surer.standing.habit
+  if (Math.abs(minute - standing.habit.minute) < 10) return true
+  return standing.habit.minute >= from && standing.habit.minute <= until && !isApart(habit, surer.habit)
 }
 
 function evenWeek(byWeekday: readonly number[]): boolean {

@@ -1,5 +1,6 @@
 import { type Habit, type LocalEvent, minutesPerDay } from './habit.js'
 import { weekdayOf } from './local-time.js'
+import { lastStep, type Meeting } from './time-step.js'
 
 /** A habit as it stands on one day, with what each weekday promises. */
 export interface Standing {
@@ -27,16 +28,19 @@ const weightMin = 1 / 32
  * as `excuses` says, is no miss, but three silent days in a row end a habit whatever they were.
  */
 export function stand(
-  habit: Habit,
+  found: Habit,
   events: readonly LocalEvent[],
   all: readonly Habit[],
   today: number,
   excuses: (day: number) => boolean,
 ): Standing | undefined {
+  const others = all.filter((other) => other !== found && isApart(other, found))
+  const strays = events.filter((event) => !others.some((other) => covers(other, event)))
+  const habit = stepped(found, strays)
   const before = promisesWhenLastMet(habit)
   const silent = missedDays(habit, before, today)
   const missed = silent.filter((day) => !excuses(day))
-  if (missed.length >= missesMax) return moved(habit, before, missed, events, all, today)
+  if (missed.length >= missesMax) return moved(habit, before, missed, strays, today)
   if (silent.length > missesMax) return undefined
   return { habit, name: nameOf(habit), byWeekday: promises(habit, today, excuses), missed: missed.length }
 }
@@ -87,6 +91,30 @@ function missedDays(habit: Habit, byWeekday: readonly number[], today: number): 
   return missed
 }
 
+/** A habit at the time at which it has come since that last stepped. */
+function stepped(habit: Habit, strays: readonly LocalEvent[]): Habit {
+  const step = lastStep(meetingsOf(habit, strays))
+  if (step === undefined) return habit
+  const minute = habit.minute + step.shift
+  const days = [...new Set([...habit.days, ...step.after.map(({ day }) => day)])].sort((a, b) => a - b)
+  return { ...habit, minute, from: minute + step.early, until: minute + step.late, days }
+}
+
+/** When it came on the days on which it is expected, were it in its window or not. */
+function meetingsOf(habit: Habit, strays: readonly LocalEvent[]): readonly Meeting[] {
+  const byWeekday = promisesWhenLastMet(habit)
+  const met = new Set(habit.days)
+  const offsets = new Map<number, number>()
+  for (const event of strays) {
+    const day = event.day + Math.round((event.minute - habit.minute) / minutesPerDay)
+    const offset = later(habit, day, event)
+    if (day < habit.since || Math.abs(offset) > shiftMax || Math.abs(offset) > Math.abs(offsets.get(day) ?? offset)) continue
+    if (!met.has(day) && (byWeekday[weekdayOf(day)] as number) < speaksFrom) continue
+    offsets.set(day, offset)
+  }
+  return [...offsets].map(([day, offset]) => ({ day, offset })).sort((a, b) => a.day - b.day)
+}
+
 /**
  * A habit that came at another time on the very days on which it was missed has moved: it keeps its standing, and how far its
  * meetings lie apart, at its new time, which may be on the other side of midnight.
@@ -95,12 +123,9 @@ function moved(
   habit: Habit,
   byWeekday: readonly number[],
   missed: readonly number[],
-  events: readonly LocalEvent[],
-  all: readonly Habit[],
+  strays: readonly LocalEvent[],
   today: number,
 ): Standing | undefined {
-  const known = all.filter((other) => other !== habit && other.since < (missed[0] as number))
-  const strays = events.filter((event) => !known.some((other) => covers(other, event)))
   const shiftOn = (day: number): number => nearest(strays.map((event) => later(habit, day, event)))
   const shifts = missed.map(shiftOn)
   if (shifts.slice(-missesMax).some((shift) => Math.abs(shift) > shiftMax)) return undefined
@@ -118,6 +143,11 @@ function moved(
     days: [...habit.days, ...missed, ...(metToday ? [today] : [])],
   }
   return { habit: after, name: nameOf(after), byWeekday, missed: 0 }
+}
+
+/** Whether it mostly comes on the same days. What comes on other days alone may be the same habit at another time. */
+export function isApart(other: Habit, { days }: Habit): boolean {
+  return 2 * other.days.filter((day) => days.includes(day)).length > other.days.length
 }
 
 function nearest(shifts: readonly number[]): number {

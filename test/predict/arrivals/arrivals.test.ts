@@ -149,6 +149,33 @@ describe('habits', () => {
     expect(forecast?.why).toMatch(/^came near 23:40 UTC .* on Wednesdays$/)
   })
 
+  it.each([
+    { varies: 15, days: 40, atLeast: 0.92 },
+    { varies: 15, days: 100, atLeast: 0.92 },
+    { varies: 40, days: 40, atLeast: 0.8 },
+    { varies: 40, days: 100, atLeast: 0.8 },
+  ])('that moves by an hour is met as before, and as narrowly, though it varies by $varies minutes ($days days)', (habit) => {
+    let met = 0
+    let [wideBefore, wideAfter] = [0, 0]
+    for (let seed = 1; seed <= 30; seed++) {
+      const arrivals = new Arrivals()
+      const random = seeded(seed)
+      const about = (at: number): number => at + (random() - 0.5) * 2 * habit.varies * minute
+      const wide = (asked: readonly Forecast[]): number => asked.reduce((sum, { from, until }) => sum + until - from, 0)
+      for (let d = 0; d < habit.days + 10; d++) {
+        const moved = d >= habit.days
+        const at = about(monday + d * day + (moved ? 11 : 10) * hour)
+        const asked = d >= habit.days - 7 ? ahead(arrivals, monday + d * day) : []
+        if (d >= habit.days + 3 && asked.some(({ from, until }) => from <= at && at <= until)) met++
+        if (d >= habit.days + 3) wideAfter += wide(asked)
+        else if (!moved) wideBefore += wide(asked)
+        arrive(arrivals, at)
+      }
+    }
+    expect(met / (30 * 7)).toBeGreaterThanOrEqual(habit.atLeast)
+    expect(wideAfter / wideBefore).toBeLessThanOrEqual(1.25)
+  })
+
   it('follows on the next day but one where several times of the day move at once', () => {
     const arrivals = new Arrivals()
     const times = [8, 12, 16]
