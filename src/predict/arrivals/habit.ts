@@ -2,9 +2,9 @@
  * Finding habits in the arrivals of one template: windows of the day in which it keeps coming, on all days or on some weekdays.
  *
  * The difficulty is to say nothing about chance. A window counts only if so many of its days were met that arrivals at random
- * times, as often as this template comes, would not do that (Chernoff's bound on the binomial tail, times the number of windows
- * that were looked at). Fixed bins of an hour were rejected: a dashboard that opens at 08:58 to 09:03 falls apart in them, and
- * "at some time after eight" is too late for what opens at 08:30.
+ * times, as often as this template comes outside of the windows found before, would not do that (Chernoff's bound on the binomial
+ * tail, times the number of windows that were looked at). Fixed bins of an hour were rejected: a dashboard that opens at 08:58 to
+ * 09:03 falls apart in them, and "at some time after eight" is too late for what opens at 08:30.
  */
 import { weekdayOf } from './local-time.js'
 
@@ -44,22 +44,17 @@ interface Window {
 /** The habits of one template on local day `today`, most certain first. */
 export function findHabits(events: readonly LocalEvent[], today: number): readonly Habit[] {
   const habits: Habit[] = []
-  const perDay = dailyRate(events, today)
+  const first = events.reduce((least, event) => Math.min(least, event.day), today)
   const met = new MetDays(events.map(({ day }) => day))
   let left = [...events].sort((a, b) => a.minute - b.minute)
   while (habits.length < habitsMax && left.length > 1) {
-    const best = bestWindow(left, met, today, perDay)
+    const best = bestWindow(left, met, today, left.length / (today - first + 1))
     if (best === undefined || best.chance > chanceMax) return habits
     const inside = left.filter((event) => within(event.minute, best.from, best.width))
     habits.push(habitOf(best, inside))
     left = left.filter((event) => !within(event.minute, best.from, best.width))
   }
   return habits
-}
-
-function dailyRate(events: readonly LocalEvent[], today: number): number {
-  const first = events.reduce((least, event) => Math.min(least, event.day), today)
-  return events.length / (today - first + 1)
 }
 
 function bestWindow(sorted: readonly LocalEvent[], met: MetDays, today: number, perDay: number): Window | undefined {

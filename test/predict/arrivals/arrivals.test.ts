@@ -176,6 +176,27 @@ describe('habits', () => {
     expect(wideAfter / wideBefore).toBeLessThanOrEqual(1.25)
   })
 
+  it.each([
+    { from: [9, 17], to: [10, 18] },
+    { from: [9, 17], to: [8, 16] },
+    { from: [9, 11], to: [10, 12] },
+  ])('follows within three occurrences when every hour of $from becomes every hour of $to', ({ from, to }) => {
+    const arrivals = new Arrivals()
+    const random = seeded(3)
+    const hours = ([first, last]: readonly number[]): readonly number[] =>
+      Array.from({ length: (last as number) - (first as number) + 1 }, (_, i) => (first as number) + i)
+    for (let d = 0; d < 30; d++) {
+      const asked = ahead(arrivals, monday + d * day)
+      const due = hours(d < 20 ? from : to)
+      if (d >= 23)
+        expect(
+          asked.map(({ at }) => Math.round((at - monday - d * day) / hour)),
+          `day ${d}`,
+        ).toEqual(due)
+      for (const time of due) arrive(arrivals, monday + d * day + time * hour + (random() - 0.5) * 4 * minute)
+    }
+  })
+
   it('follows on the next day but one where several times of the day move at once', () => {
     const arrivals = new Arrivals()
     const times = [8, 12, 16]
