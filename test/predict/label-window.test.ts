@@ -43,3 +43,32 @@ test('begins anew once cleared, with rows of any length', () => {
   window.add(Float64Array.of(7, 8, 9), 1, 2)
   expect(window.read().rows.map((row) => [...row])).toEqual([[7, 8, 9]])
 })
+
+test('holds the same labels after a restart, to three digits of what trees compare', () => {
+  const window = new LabelWindow(5)
+  for (let n = 1; n <= 8; n++) window.add(Float64Array.of(n / 3, -1e6 * n, 0), n / 7, n)
+  const again = new LabelWindow(5)
+  again.add(Float64Array.of(7), 1, 2)
+  again.restore(JSON.parse(JSON.stringify(window.snapshot())))
+  again.add(Float64Array.of(3, -9e6, 0), 9 / 7, 9)
+  const held = [5, 6, 7, 8, 9]
+  const { rows, targets, offsets } = again.read()
+  for (const [i, n] of held.entries()) {
+    expect((rows[i]?.[0] as number) / (n / 3)).toBeCloseTo(1, 2)
+    expect((rows[i]?.[1] as number) / (-1e6 * n)).toBeCloseTo(1, 2)
+    expect(rows[i]?.[2]).toBe(0)
+    expect(targets[i]).toBeCloseTo(n / 7, 6)
+  }
+  expect([...offsets]).toEqual(held)
+})
+
+test('is saved in less than half a megabyte, the latest labels where there are more', () => {
+  const window = new LabelWindow(4000)
+  for (let n = 1; n <= 4100; n++) window.add(new Float64Array(44).fill(n), n, 0)
+  const saved = JSON.stringify(window.snapshot())
+  expect(saved.length).toBeLessThan(500_000)
+  const again = new LabelWindow(4000)
+  again.restore(JSON.parse(saved))
+  const { targets } = again.read()
+  expect([targets.length, targets.at(-1)]).toEqual([3000, 4100])
+})

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { Head } from '../../src/predict/run-time/head.js'
 import { linearCount } from '../../src/predict/run-time/run-time-features.js'
 import { RunTimeModel } from '../../src/predict/run-time/run-time-model.js'
-import type { RunTimeQuery } from '../../src/predict/run-time/run-time-query.js'
+import { phases, type RunTimeQuery } from '../../src/predict/run-time/run-time-query.js'
 import { normal, seeded } from './seeded.js'
 
 /** Databases of five sizes; each template reads its own share of them, and takes as long as the database is large. */
@@ -83,6 +83,17 @@ it('says the same of a new query shape after a restart', () => {
   again.restore(JSON.parse(JSON.stringify(model.snapshot())))
   const asked = query(1000, 1, 'new', -2.5)
   expect(again.predict(asked, asked.at, 'arrival').log).toBe(model.predict(asked, asked.at, 'arrival').log)
+})
+
+it('refits after a restart from what it learned before', () => {
+  const model = trained()
+  const again = new RunTimeModel({ members: [], rowsMax: 100 })
+  again.restore(JSON.parse(JSON.stringify(model.snapshot())))
+  for (const phase of phases) {
+    const [{ targets }, { targets: before }] = [again.job(phase), model.job(phase)]
+    expect(targets).toHaveLength(100)
+    expect([...targets]).toEqual([...Float32Array.from(before)])
+  }
 })
 
 it('knows after a restart how much has come and gone in the last minutes, however much it was', () => {

@@ -3,7 +3,7 @@ import type { FitJob, FittedPanel, MemberOptions, TreePanel } from '../boosting/
 import { type Bounds, ConformalInterval, type ConformalOptions, type ConformalSnapshot, sideOf } from '../conformal.js'
 import { type LeastSquaresSnapshot, RecursiveLeastSquares } from '../least-squares.js'
 import { Drift, type Drifted } from './drift.js'
-import { LabelWindow } from './label-window.js'
+import { type LabelsSnapshot, LabelWindow } from './label-window.js'
 import { ResidualCells, type ResidualCellsSnapshot } from './residual-cells.js'
 import { linearCount, strangerCount } from './run-time-features.js'
 import type { Phase, RunTimePrediction, RunTimeQuery } from './run-time-query.js'
@@ -18,6 +18,8 @@ export interface HeadSnapshot {
   readonly interval: ConformalSnapshot
   readonly drift: Drifted
   readonly fitted?: FittedPanel
+  /** Absent in snapshots of earlier versions. */
+  readonly labels?: LabelsSnapshot
 }
 
 /** Weight that a label loses with each that follows: half after 1,400. Faster forgetting made the tail longer on public logs. */
@@ -144,6 +146,7 @@ export class Head {
       residuals: this.residuals.snapshot(),
       interval: this.interval.snapshot(),
       drift: this.#drift.snapshot(),
+      labels: this.#labels.snapshot(),
       ...(this.#fitted === undefined ? {} : { fitted: this.#fitted }),
     }
   }
@@ -157,7 +160,8 @@ export class Head {
     this.residuals.restore(snapshot.residuals)
     this.interval.restore(snapshot.interval)
     this.#drift.restore(snapshot.drift)
-    this.#labels.clear()
+    if (snapshot.labels === undefined) this.#labels.clear()
+    else this.#labels.restore(snapshot.labels)
     this.#fitted = snapshot.fitted
     this.panel = snapshot.fitted === undefined ? undefined : panelOf(snapshot.fitted)
   }
