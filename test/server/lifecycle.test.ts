@@ -287,6 +287,8 @@ it('serves without a data folder', async () => {
   const note = `data folder "${absent}" is not there`
   expect((await server.call('/v1/tables')).body).toEqual({ tables: [], note })
   expect((await run(['tables', '--url', server.url])).stdout).toContain(`note: ${note}\n`)
+  const missing = await server.call('/v1/query', { body: { sql: 'SELECT * FROM trips' } })
+  expect(missing.body).toMatchObject({ error: { code: 'NAME_NOT_FOUND', hint: note } })
   mkdirSync(absent)
   expect((await server.call('/v1/tables')).body).toEqual({ tables: [] })
   expect((await server.query('SELECT 1')).rows).toEqual([[1]])

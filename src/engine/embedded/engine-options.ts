@@ -37,6 +37,8 @@ export interface EngineCatalog {
   current(name: string): Snapshot | undefined
   /** Every name that is defined now. */
   definitions(): readonly RelationDefinition[]
+  /** Why there may be fewer tables than somebody expects. */
+  note(): string | undefined
   /** Keeps snapshots and their files until the answer is called. */
   pin(ids: readonly SnapshotId[]): () => void
   /**

@@ -1,6 +1,6 @@
 /** Plans that hold, and rounds of running them: what changed on disk or was found damaged costs another one, not the query. */
 import { systemClock } from '../../model/clock.js'
-import { ForebayError } from '../../model/errors.js'
+import { ForebayError, fromErrorRecord, toErrorRecord } from '../../model/errors.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
 import { unreadable } from '../../scheduler/run-tree.js'
 import type { EngineParts } from './engine-parts.js'
@@ -30,9 +30,16 @@ export async function confirmedPlan(
       // A table that has just appeared, or was mended, is worth a second look.
       const unknown =
         error instanceof ForebayError && ['NAME_NOT_FOUND', 'FILE_UNREADABLE', 'FILES_DISAGREE'].includes(error.code)
-      if (!unknown || attempt >= plansMax || (await parts.catalog.confirm([]))) throw error
+      if (!unknown || attempt >= plansMax || (await parts.catalog.confirm([]))) throw noted(error, parts.catalog.note())
     }
   }
+}
+
+/** A name that was not found, with what the catalogue says of why it may not be there. */
+function noted(error: unknown, note: string | undefined): unknown {
+  if (note === undefined || !(error instanceof ForebayError) || error.code !== 'NAME_NOT_FOUND') return error
+  const record = toErrorRecord(error)
+  return fromErrorRecord({ ...record, hint: record.hint === undefined ? note : `${record.hint}; ${note}` })
 }
 
 /** Runs rounds until one ends well; segments that change while they are read cost one more plan, damaged stores one more read. */
