@@ -1,7 +1,4 @@
-/**
- * The last labels that a refit learns from, packed into one array: as objects of their own, 4,000 rows of 44 numbers took three times the
- * room, and each was written anew for the thread that fits.
- */
+/** As base64: rows as upper halves of 32-bit floats, the others as those floats. */
 export interface LabelsSnapshot {
   readonly x: string
   readonly targets: string
@@ -14,6 +11,10 @@ export interface LabelsSnapshot {
  */
 const savedMax = 3000
 
+/**
+ * The last labels that a refit learns from, packed into one array: as objects of their own, 4,000 rows of 44 numbers took three times the
+ * room, and each was written anew for the thread that fits.
+ */
 export class LabelWindow {
   readonly #most: number
   /** Rows in places that are used in turn. */
