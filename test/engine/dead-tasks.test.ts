@@ -4,32 +4,16 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { DeadTasks } from '../../src/engine/embedded/dead-tasks.js'
 import type { EngineParts } from '../../src/engine/embedded/engine-parts.js'
-import type { TaskMessage } from '../../src/model/messages.js'
 import type { DeadLetter, DeadLetters } from '../../src/queue/dead-letters.js'
+import { task, toClient } from '../node/node-under-test.js'
 import { openUnderTest, type UnderTest } from './engine-under-test.js'
 
 /** A task of a query whose answer has so many rows of a few bytes. */
 function letterOf(id: string, rows: number): DeadLetter {
   const columns = [{ name: 'i', type: 'BIGINT' }]
-  const task: TaskMessage = {
-    taskId: id,
-    attempt: 5,
-    queryId: `q-${id}`,
-    tenant: 't',
-    template: '',
-    role: 'root',
-    sql: `SELECT i FROM range(${rows}) t(i)`,
-    inputs: [],
-    output: { to: 'client', format: 'json', columns, segment: `d-${id}`, inlineBytesMax: 65_536, resultBytesMax: 1e9 },
-    transformation: { type: 'scan', operators: [], shape: '' },
-    threads: 'one',
-    timeZone: 'UTC',
-    memoryBytes: 0,
-    deadlineAt: 0,
-    queuedAt: 0,
-    eventKind: 'task',
-  }
-  return { id, at: 1, attempts: 5, reason: { code: 'NODE_LOST', message: 'n1 is gone' }, task }
+  const output = toClient(columns, { segment: `d-${id}`, inlineBytesMax: 65_536, resultBytesMax: 1e9 })
+  const failed = task(`SELECT i FROM range(${rows}) t(i)`, output, [], { taskId: id, attempt: 5, queryId: `q-${id}` })
+  return { id, at: 1, attempts: 5, reason: { code: 'NODE_LOST', message: 'n1 is gone' }, task: failed }
 }
 
 const letters = [letterOf('large', 300_000), letterOf('small', 3)]

@@ -11,7 +11,7 @@ export interface BadLines {
 
 const badShown = 20
 
-/** A line that is so much later than the one before it waits for the next, which is not earlier where it is right. */
+/** The first line of a log, and one that is so much later than the one before it, wait for the next: it tells whether they leap ahead. */
 const leapMs = 86_400_000
 
 interface Numbered {
@@ -29,24 +29,25 @@ export async function* readLog(
   onProgress: (share: number) => void = () => undefined,
 ): AsyncGenerator<LoggedQuery | LoggedActivity> {
   let last: number | undefined
-  let leaped: Numbered | undefined
+  let waiting: Numbered | undefined
   for await (const next of numbered(path, bad, onProgress)) {
     const { at } = next.parsed
-    if (last !== undefined && at < last) {
+    const earlierMs = (waiting?.parsed.at ?? at) - at
+    if (at < (last ?? at) || (last === undefined && earlierMs > 0 && earlierMs <= leapMs)) {
       note(bad, next.line, '`at` is before that of the line above')
       continue
     }
-    if (leaped !== undefined && at < leaped.parsed.at) note(bad, leaped.line, '`at` is after that of the line below')
-    else if (leaped !== undefined) {
-      last = leaped.parsed.at
-      yield leaped.parsed
+    if (waiting !== undefined && earlierMs > 0) note(bad, waiting.line, '`at` is after that of the line below')
+    else if (waiting !== undefined) {
+      last = waiting.parsed.at
+      yield waiting.parsed
     }
-    leaped = last !== undefined && at - last > leapMs ? next : undefined
-    if (leaped !== undefined) continue
+    waiting = last === undefined || at - last > leapMs ? next : undefined
+    if (waiting !== undefined) continue
     last = at
     yield next.parsed
   }
-  if (leaped !== undefined) yield leaped.parsed
+  if (waiting !== undefined) yield waiting.parsed
 }
 
 async function* numbered(path: string, bad: BadLines, onProgress: (share: number) => void): AsyncGenerator<Numbered> {

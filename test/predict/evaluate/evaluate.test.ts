@@ -146,6 +146,11 @@ describe('evaluating a query log', () => {
       { line: 7, reason: '`at` is after that of the line below' },
       { line: 16, reason: '`at` is after that of the line below' },
     ])
+    const first = await runEvaluate({ path: await written([{ ...one, at: 8e15 }, ...lines]), fast: true })
+    expect(first).toMatchObject({ queries: 20, badLines: { count: 1, first: [{ line: 1 }] } })
+    const [early, late] = [lines[0] as Line, { ...(lines[0] as Line), at: (lines[0] as Line).at + 1 }]
+    const swapped = await runEvaluate({ path: await written([late, early, ...lines.slice(1)]), fast: true })
+    expect(swapped).toMatchObject({ queries: 20, badLines: { count: 1, first: [{ line: 2 }] } })
     const later = lines.map((line, i) => (i < 10 ? line : { ...line, at: line.at + 30 * 86_400_000 }))
     expect(await runEvaluate({ path: await written(later), fast: true })).toMatchObject({ queries: 20, badLines: { count: 0 } })
   })
