@@ -2,12 +2,18 @@ import { expect, test } from 'vitest'
 import { DerivedKeeper } from '../../src/engine/embedded/derived-keeper.js'
 import { DerivedIndex } from '../../src/scheduler/derived-index.js'
 
-test('saves the index when something came or went, and only then', async () => {
-  const saved: number[] = []
-  const put = async (_: string, json: string): Promise<void> => void saved.push(JSON.parse(json).length)
+test('saves the index when something came or went, and only then, and again what could not be saved', async () => {
+  const lists: string[] = []
+  const errors: unknown[] = []
+  let full = false
+  const put = async (key: string, json: string): Promise<void> => {
+    if (full) throw new Error('the disk is full')
+    if (key === 'engine:derived') lists.push(json)
+  }
   const recorder = { put, get: async () => undefined, reconcile: async () => 0 }
-  const nodesFolder = '/nowhere'
-  const keeper = new DerivedKeeper({ recorder, nodesFolder } as unknown as ConstructorParameters<typeof DerivedKeeper>[0])
+  const onError = (error: unknown) => errors.push(error)
+  const options = { recorder, nodesFolder: '/nowhere', onError }
+  const keeper = new DerivedKeeper(options as unknown as ConstructorParameters<typeof DerivedKeeper>[0])
   const index = new DerivedIndex({ bytesMax: 1_000, onEvict: () => {}, onDuplicate: () => {} })
   const add = (id: string): void => {
     const stored = {
@@ -24,7 +30,7 @@ test('saves the index when something came or went, and only then', async () => {
   }
   const save = () => keeper.save(index)
   await save()
-  expect(saved).toEqual([])
+  expect(lists).toEqual([])
   await keeper.restore(index)
   await save()
   add('d-1')
@@ -33,13 +39,16 @@ test('saves the index when something came or went, and only then', async () => {
   index.find('d-1')
   index.lose('d-2')
   await save()
-  expect(saved).toEqual([0, 1])
+  expect(lists).toEqual(['[]', '[0]'])
   // As many as before, and others.
   index.lose('d-1')
   add('d-2')
+  full = true
+  await save()
+  full = false
   await save()
   await save()
-  expect(saved).toEqual([0, 1, 1])
+  expect([lists, errors.length]).toEqual([['[]', '[0]', '[1]'], 1])
 })
 
 test('drops the file of what was evicted, and none that was made of the same segment since', () => {

@@ -8,7 +8,8 @@ import { basename, join } from 'node:path'
 import type { NodeFleet } from '../../allocate/node-fleet.js'
 import { systemClock } from '../../model/clock.js'
 import type { StoredSegment } from '../../model/segment.js'
-import type { DerivedEntry, DerivedIndex } from '../../scheduler/derived-index.js'
+import type { DerivedIndex } from '../../scheduler/derived-index.js'
+import { DerivedParts } from './derived-parts.js'
 import type { EngineRecorder } from './engine-options.js'
 import type { LineageFeed } from './lineage-feed.js'
 
@@ -21,16 +22,18 @@ export interface DerivedKeeperOptions {
   readonly onError: (error: unknown) => void
 }
 
-const key = 'engine:derived'
 const saveEveryMs = 15_000
 
 export class DerivedKeeper {
   readonly #options: DerivedKeeperOptions
+  readonly #parts: DerivedParts
   /** How many changes of the index are in what was saved last; undefined until what a former run left has been taken up. */
   #saved: number | undefined
+  #saving: Promise<void> = Promise.resolve()
 
   constructor(options: DerivedKeeperOptions) {
     this.#options = options
+    this.#parts = new DerivedParts(options.recorder)
   }
 
   /** The bytes of these are no longer wanted. */
@@ -47,9 +50,7 @@ export class DerivedKeeper {
   /** Takes up what a former run left, before any node starts. */
   async restore(derived: DerivedIndex): Promise<void> {
     const { recorder, nodesFolder } = this.#options
-    const json = await recorder.get(key)
-    const entries = json === undefined ? [] : (JSON.parse(json) as readonly DerivedEntry[])
-    for (const entry of entries) if (await isThere(entry.stored)) derived.add(entry)
+    for (const entry of await this.#parts.restore()) if (await isThere(entry.stored)) derived.add(entry)
     const known = new Set(derived.entries().map((entry) => entry.stored.path))
     for (const node of await readdir(nodesFolder).catch(() => [])) {
       const spool = join(nodesFolder, node, 'spool')
@@ -73,11 +74,17 @@ export class DerivedKeeper {
     run().catch(() => {})
   }
 
-  async save(derived: DerivedIndex): Promise<void> {
+  /** Saves the index as it is by then; what could not be saved is tried again the next time. */
+  save(derived: DerivedIndex): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#save(derived)).catch(this.#options.onError)
+    return this.#saving
+  }
+
+  async #save(derived: DerivedIndex): Promise<void> {
     const { changes } = derived
     if (this.#saved === undefined || changes === this.#saved) return
+    await this.#parts.save(derived.entries())
     this.#saved = changes
-    await this.#options.recorder.put(key, JSON.stringify(derived.entries())).catch(this.#options.onError)
   }
 }
 
