@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Recorder } from '../lineage/recorder.js'
+import type { Clock } from '../model/clock.js'
 
 /** Something that learns and whose learning survives a restart. */
 export interface KeptModel {
@@ -11,8 +12,12 @@ export interface KeptModel {
 export interface ModelKeeperOptions {
   readonly recorder: Pick<Recorder, 'put' | 'get'>
   readonly onError: (error: unknown) => void
-  readonly everyMs?: number
+  readonly clock: Clock
 }
+
+/** From one save to the next, for each megabyte that the last one printed: 6 MB hold the event loop up for 60 ms. */
+const restMsPerMegabyte = 30_000
+const restMsMin = 30_000
 
 /** Saves what models have learned now and then and at the end, and gives it back at the start. What is lost of it costs time only. */
 export class ModelKeeper {
@@ -20,7 +25,8 @@ export class ModelKeeper {
   readonly #models = new Map<string, KeptModel>()
   /** A digest of what was saved last, by name: the text itself is megabytes. */
   readonly #saved = new Map<string, string>()
-  #timer: NodeJS.Timeout | undefined
+  readonly #stopped = new AbortController()
+  #service: Promise<void> = Promise.resolve()
 
   constructor(options: ModelKeeperOptions) {
     this.#options = options
@@ -44,15 +50,16 @@ export class ModelKeeper {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.save(), this.#options.everyMs ?? 30_000)
-    this.#timer.unref()
+    this.#service = this.#serve()
   }
 
-  /** Saves what has changed. */
-  async save(): Promise<void> {
+  /** Saves what has changed. Resolves with the characters that were printed to find that out. */
+  async save(): Promise<number> {
+    let printed = 0
     for (const [name, model] of this.#models) {
       try {
         const json = JSON.stringify(model.snapshot())
+        printed += json.length
         const digest = digestOf(json)
         if (digest === this.#saved.get(name)) continue
         await this.#options.recorder.put(`model/${name}`, json)
@@ -61,11 +68,26 @@ export class ModelKeeper {
         this.#options.onError(error)
       }
     }
+    return printed
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer)
+    this.#stopped.abort()
+    await this.#service
     await this.save()
+  }
+
+  async #serve(): Promise<void> {
+    let restMs = restMsMin
+    while (await this.#slept(restMs)) restMs = Math.max(restMsMin, ((await this.save()) / 1e6) * restMsPerMegabyte)
+  }
+
+  /** False when it stops. */
+  #slept(ms: number): Promise<boolean> {
+    return this.#options.clock.sleep(ms, this.#stopped.signal).then(
+      () => true,
+      () => false,
+    )
   }
 }
 

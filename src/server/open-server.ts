@@ -125,7 +125,7 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
     recorded: (events) => broadcast.recorded(events),
     committed: (micros) => broadcast.committed(micros),
   })
-  const models = new ModelKeeper({ recorder: plainRecorder, onError })
+  const models = new ModelKeeper({ recorder: plainRecorder, clock: systemClock, onError })
   models.add('predictor', {
     snapshot: () => predictor.snapshot(),
     restore: (kept) => void predictor.restore(kept),

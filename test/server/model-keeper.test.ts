@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { VirtualClock } from '../../src/model/virtual-clock.js'
 import { ModelKeeper } from '../../src/server/model-keeper.js'
 
 function setUp() {
@@ -12,8 +13,9 @@ function setUp() {
     },
     get: async () => undefined,
   }
-  const keeper = new ModelKeeper({ recorder, onError: (error) => errors.push(error) })
-  return { keeper, puts, errors, fail: (now: boolean) => (failing = now) }
+  const clock = new VirtualClock(0)
+  const keeper = new ModelKeeper({ recorder, clock, onError: (error) => errors.push(error) })
+  return { keeper, puts, errors, clock, fail: (now: boolean) => (failing = now) }
 }
 
 test('saves a model when it has learned something, and only then', async () => {
@@ -48,4 +50,21 @@ test('saves again what could not be saved', async () => {
   fail(false)
   await keeper.save()
   expect([puts.length, errors.length]).toEqual([1, 1])
+})
+
+test.each([
+  [100, 30_000],
+  [4e6, 120_000],
+])('saves again in proportion to what it prints: %i characters, %i ms', async (characters, restMs) => {
+  const { keeper, puts, clock } = setUp()
+  let learned = 0
+  keeper.add('predictor', { snapshot: () => ['x'.repeat(characters), learned++], restore: () => {} })
+  keeper.start()
+  clock.skipTo(30_000)
+  await expect.poll(() => clock.nextDueAt() - clock.now()).toBeLessThan(restMs + 1_000)
+  expect(clock.nextDueAt() - clock.now()).toBeGreaterThan(restMs - 1_000)
+  expect(puts).toHaveLength(1)
+  await keeper.stop()
+  expect(puts).toHaveLength(2)
+  expect(clock.nextDueAt()).toBe(Number.POSITIVE_INFINITY)
 })
