@@ -192,13 +192,14 @@ def vertexValues = { v -> v.label() == 'DataSegment'
      v.property('rows').orElse(0L), v.property('bytes').orElse(0L), v.property('location').orElse(null)]
   : [v.value('nodeId'), v.value('kind'), v.property('host').orElse(''), v.property('roles').orElse('')] }
 `
+/** A second `has` would compare each vertex with all the names: 4 s for 690 of them. */
 export const findVertices = `${vertexValues}
 def asked = new groovy.json.JsonSlurper().parseText(text)
 def found = []
 [['segmentId', asked.segments], ['nodeId', asked.nodes]].each { name, names ->
   if (names.isEmpty()) return
-  graph.traversal().V().has(name, org.apache.tinkerpop.gremlin.process.traversal.P.within(names)).has('kind')
-    .each { found << [it.label(), vertexValues(it)] }
+  graph.traversal().V().has(name, org.apache.tinkerpop.gremlin.process.traversal.P.within(names))
+    .each { if (it.property('kind').isPresent()) found << [it.label(), vertexValues(it)] }
 }
 ${toJson}(found)`
 
