@@ -54,6 +54,11 @@ export function fromDuckDBError(error: unknown, scene: ErrorScene): ForebayError
   return failure('QUERY_FAILED', lowerFirst(firstLine(rest)))
 }
 
+/** True where a statement ended because it was asked to. */
+export function isInterrupt(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('INTERRUPT Error')
+}
+
 /** True where DuckDB takes no more statements after this error, so that the process must be replaced. */
 export function isFatal(error: unknown): boolean {
   const message = error instanceof Error ? error.message : String(error)

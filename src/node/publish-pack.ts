@@ -48,7 +48,7 @@ export async function publishPack(session: Session, output: PackOutput, sql: str
       storageVersion = await checkPack(session, pack)
     } finally {
       // Detaching writes the checkpoint and closes the file.
-      await session.run(`DETACH ${alias}`)
+      await session.detach(alias)
     }
     await publishDurably(temporary, pack.path)
     return { ...pack, signedColumns, rows, bytes: await fileBytes(pack.path), storageVersion, createdAt: Date.now() }

@@ -55,7 +55,7 @@ async function writeDuckDBFile(session: Session, sql: string, path: string): Pro
     return Number(row?.[0] ?? 0)
   } finally {
     // Detaching writes the checkpoint, so the file is whole afterwards.
-    await session.run(`DETACH ${alias}`)
+    await session.detach(alias)
     await rm(`${path}.wal`, { force: true })
   }
 }

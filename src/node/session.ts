@@ -8,6 +8,7 @@ import {
 import duckdb, { type Result } from '@duckdb/node-bindings'
 import { ForebayError } from '../model/errors.js'
 import { quoteText } from '../model/quote.js'
+import { isInterrupt } from './duckdb-error.js'
 import { KeptStatements, type MetAnswers } from './kept-statements.js'
 
 /** One connection. At most one statement runs on it at a time. */
@@ -34,6 +35,21 @@ export class Session {
 
   async run(sql: string): Promise<void> {
     await this.#connection.run(sql)
+  }
+
+  /**
+   * Writes the checkpoint of a database that was attached here, and closes its file. An interrupt, which is meant for what was done with
+   * it, would leave it attached to the process for good: it is tried again.
+   */
+  async detach(alias: string): Promise<void> {
+    for (;;) {
+      try {
+        await this.#connection.run(`DETACH ${alias}`)
+        return
+      } catch (error) {
+        if (!isInterrupt(error)) throw error
+      }
+    }
   }
 
   /** All rows of a small result. */
