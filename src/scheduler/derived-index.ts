@@ -14,6 +14,8 @@ export interface DerivedEntry {
   readonly covers: readonly SegmentId[]
   /** What it took to make, in milliseconds: what finding it saves. */
   readonly savedMs: number
+  /** It was merged from partials that were there: the next one of its work takes its place. */
+  readonly gathered?: true
 }
 
 export interface DerivedIndexOptions {
@@ -96,18 +98,19 @@ export class DerivedIndex {
   cover(
     work: string,
     segments: readonly SegmentId[],
-  ): { readonly found: readonly StoredSegment[]; readonly rest: readonly SegmentId[] } {
+  ): { readonly found: readonly DerivedEntry[]; readonly rest: readonly SegmentId[] } {
     const open = new Set(segments)
-    const found: StoredSegment[] = []
+    const found: DerivedEntry[] = []
     const candidates = [...(this.#byWork.get(work) ?? [])]
       .flatMap((id) => this.#entries.get(id) ?? [])
       .toSorted((a, b) => b.covers.length - a.covers.length)
-    for (const { stored, covers } of candidates) {
+    for (const entry of candidates) {
+      const { stored, covers } = entry
       if (open.size === 0) break
       if (covers.length === 0 || covers.length > open.size || !covers.every((id) => open.has(id))) continue
       for (const id of covers) open.delete(id)
       this.#kept.use(stored.id)
-      found.push(stored)
+      found.push(entry)
     }
     return { found, rest: segments.filter((id) => open.has(id)) }
   }
@@ -119,6 +122,13 @@ export class DerivedIndex {
 
   unpin(id: SegmentId): void {
     this.#evict(this.#kept.unpin(id))
+  }
+
+  /** Another segment has taken its place: it goes, unless somebody reads it. */
+  replaced(id: SegmentId): void {
+    if (this.#kept.isPinned(id)) return
+    this.#kept.remove(id)
+    this.#evict([id])
   }
 
   /** Forgets a segment whose bytes are lost or were found changed, without an eviction. */

@@ -67,6 +67,11 @@ export class KeptByWorth<Key extends string> {
     return this.#shrink()
   }
 
+  /** Whether somebody reads it. */
+  isPinned(key: Key): boolean {
+    return (this.#kept.get(key)?.pins ?? 0) > 0
+  }
+
   /** It is gone for good. */
   remove(key: Key): void {
     this.#choice.forget(key)

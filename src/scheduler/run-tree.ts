@@ -2,6 +2,9 @@
  * Runs one query's tasks: leaves, then as many levels of aggregators as their partials need, then the root. The number of
  * levels is decided when the partials are there and their rows are counted; what was predicted only serves to explain.
  *
+ * Many partials of earlier queries are gathered into one while the leaves run, which is kept: what a query over data that grows
+ * has to read does not grow with the number of times that it was asked.
+ *
  * A slow leaf is run once more elsewhere, and the first of the two counts: one attempt of each segment is used, never two.
  * When a partial cannot be read by its parent (its node died and its bytes with it), the leaves are run again, once.
  */
@@ -23,12 +26,16 @@ export interface TreeWork {
   readonly leaves: readonly LeafWork[]
   /** Partials of earlier queries that stand for leaves which need not run. */
   readonly reused: readonly DerivedSource[]
+  /** Those of them that are merged into one while the leaves run, for this query and for those to come. */
+  readonly gathered: readonly StoredSegment[]
   readonly aggregator: (name: string, sources: readonly DerivedSource[]) => TaskDraft
   readonly root: (sources: readonly DerivedSource[]) => TaskDraft
   /** How a node reads a partial that stands on another one, or on itself. */
   readonly source: (stored: StoredSegment, reader: NodeId) => DerivedSource
   readonly question: Omit<TreeQuestion, 'partials' | 'rows' | 'bytes'>
   readonly onPartial: (leaf: LeafWork, stored: StoredSegment, outcome: TaskOutcome) => void
+  /** Told of what was made of the gathered ones. */
+  readonly onGathered: (stored: StoredSegment) => void
   /** Told of what an aggregator made, which is read by the next level alone. */
   readonly onMerged: (stored: StoredSegment) => void
   /** Told of what the slower of two attempts has made after all, which nobody reads. */
@@ -57,9 +64,11 @@ export async function runTree(work: TreeWork, context: TaskContext): Promise<Tas
   // Nodes on which a leaf took so long that another one was faster: what comes after the leaves goes elsewhere if it can.
   const slow = new Set<NodeId>()
   for (let round = 1; ; round++) {
-    const partials = await runLeaves(work, context, round, slow)
+    const [partials = [], reused = []] = await together([runLeaves, gather], context, (run, _, inGroup) =>
+      run(work, inGroup, round, slow),
+    )
     try {
-      return await mergeUp(work, [...work.reused.map((source) => source.stored), ...partials], context, round, slow)
+      return await mergeUp(work, [...reused, ...partials], context, round, slow)
     } catch (error) {
       // With partials of earlier queries among them the query is begun anew without those instead.
       const lost = unreadable(error) && work.reused.length === 0
@@ -141,6 +150,22 @@ async function runLeaves(
     work.onPartial(leaf, stored, outcome)
     return stored
   })
+}
+
+/** Partials of earlier queries as they are read further up: those that are to be gathered as one. */
+async function gather(
+  work: TreeWork,
+  context: TaskContext,
+  round: number,
+  slow: ReadonlySet<NodeId>,
+): Promise<readonly StoredSegment[]> {
+  const stored = work.reused.map((source) => source.stored)
+  if (work.gathered.length === 0) return stored
+  const [node = ''] = await spread(1, work.gathered, [...slow, ...work.leaves.map((leaf) => leaf.node)], context)
+  const sources = work.gathered.map((partial) => work.source(partial, node))
+  const made = storedOf(await runTask(ofRound(work.aggregator('g1', sources), round), node, context))
+  work.onGathered(made)
+  return [made, ...stored.filter((partial) => !work.gathered.includes(partial))]
 }
 
 /** A task under a name of its round: one of the round before that was cancelled may still run on its node. */

@@ -100,6 +100,37 @@ describe('reuse', () => {
     expect(root?.transfers.map((transfer) => transfer.via)).not.toContain('network')
   })
 
+  it('reads few partials however often its data has grown, since it gathers what it finds', async () => {
+    const day = (number: number): string =>
+      `COPY (SELECT (i * 7919) % 20 AS k, hash(i + ${number}) % 1000 AS v FROM range(150000) t(i)) TO '$DATA/days/${number}.parquet'`
+    const sql = 'SELECT k, sum(v) AS s, avg(v) AS a, count(*) AS n FROM days GROUP BY k ORDER BY k'
+    const plain = "SELECT k, sum(v)::BIGINT, avg(v), count(*) FROM read_parquet('$DATA/days/*.parquet') GROUP BY k ORDER BY k"
+    for (let number = 0; number < 4; number++) await under.duckdb(day(number))
+    await under.query(sql)
+    const before = under.recorder.events.length
+    const reused: number[] = []
+    let gathered = 0
+    for (let number = 4; number < 26; number++) {
+      await under.duckdb(day(number))
+      const { rows, status } = await under.query(sql)
+      const expected = await under.duckdb(plain)
+      expect(
+        rows.map((row) => row.map(Number)),
+        `${number} files`,
+      ).toEqual(expected.map((row) => row.map(Number)))
+      reused.push(status.actual?.tiers.reused ?? 0)
+      const aggregators = status.tasks.filter((task) => task.role === 'aggregator')
+      gathered += aggregators.length
+    }
+    expect(Math.max(...reused)).toBeLessThanOrEqual(9)
+    expect(gathered).toBeGreaterThanOrEqual(2)
+    expect(gathered).toBeLessThanOrEqual(5)
+    // Each gathered partial takes the place of the one before.
+    const evicted = (): number =>
+      under.recorder.events.slice(before).reduce((sum, event) => sum + (event.kind === 'eviction' ? event.segments.length : 0), 0)
+    await until(() => evicted() === gathered - 1, 'evictions')
+  })
+
   it('computes anew when a stored partial has a flipped bit', async () => {
     const sql = 'SELECT k, sum(v + 1) AS s FROM log GROUP BY k ORDER BY k'
     const first = await under.query(sql, { tree: 'always' })

@@ -46,7 +46,7 @@ test('covers grown data with what is stored and leaves the rest', () => {
   index.add({ stored: stored('d-small'), work: 'w', covers: ['s1'], savedMs: 5 })
   index.add({ stored: stored('d-large'), work: 'w', covers: ['s1', 's2', 's3'], savedMs: 5 })
   const { found, rest } = index.cover('w', ['s1', 's2', 's3', 's4'])
-  expect(found.map((segment) => segment.id)).toEqual(['d-large'])
+  expect(found.map((entry) => entry.stored.id)).toEqual(['d-large'])
   expect(rest).toEqual(['s4'])
 })
 
@@ -87,12 +87,23 @@ test('keeps what is pinned, and lets it go after', () => {
   expect(index.has('d-read')).toBe(true)
 })
 
+test('lets go of what another has taken the place of, but not while it is read', () => {
+  const { evicted, index } = setUp()
+  index.add({ stored: stored('d-1'), work: 'w', covers: ['a'], savedMs: 5 })
+  index.pin('d-1')
+  index.replaced('d-1')
+  expect([index.has('d-1'), evicted]).toEqual([true, []])
+  index.unpin('d-1')
+  index.replaced('d-1')
+  expect([index.has('d-1'), index.bytes, evicted]).toEqual([false, 0, ['d-1']])
+})
+
 test('forgets all that stood on a lost node', () => {
   const { evicted, index } = setUp()
   index.add({ stored: stored('d-1', 10, 'n1'), work: 'w', covers: ['a'], savedMs: 5 })
   index.add({ stored: stored('d-2', 10, 'n2'), work: 'w', covers: ['b'], savedMs: 5 })
   index.loseNode('n1')
-  expect(index.cover('w', ['a', 'b']).found.map((segment) => segment.id)).toEqual(['d-2'])
+  expect(index.cover('w', ['a', 'b']).found.map((entry) => entry.stored.id)).toEqual(['d-2'])
   expect(evicted).toEqual([])
 })
 

@@ -84,12 +84,14 @@ export async function runQuery(
     {
       leaves,
       reused: [],
+      gathered: [],
       aggregator: (name, sources) =>
         draft(`${queryId}-${name}`, 'aggregator', partials(sources), { to: 'segment', segment: `d-${name}`, columns: [] }),
       root: (sources) => draft(`${queryId}-root`, 'root', partials(sources), client),
       source: (stored) => ({ stored, url: '', via: 'file', tier: 'remote' }),
       question: { mode: 'always', fanInMax: 3, aggregateRowsMin: 8, mergeBytesMax: 1e9 },
       onPartial: () => {},
+      onGathered: () => {},
       onMerged: () => {},
       onUnused,
       onShape: () => {},

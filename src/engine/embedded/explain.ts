@@ -8,6 +8,7 @@ import { identityOf } from './plan-identity.js'
 import { shapeOf, treeQuestion } from './shape-of.js'
 import { Tiers } from './tiers.js'
 import { segmentsOf } from './work-draft.js'
+import { worthGathering } from './worth-gathering.js'
 
 /** What a plan would do, and what that would need: plain data. */
 export interface Explanation {
@@ -50,7 +51,8 @@ export async function explainPlan(
   const split = shape.shape === 'split' && work.shape === 'split'
   const distributed = plan.reads.find((read) => split && read.relation === work.distributed)
   const leaves = split ? Math.min(nodes, cover.rest.length) : 0
-  const partials = leaves + cover.found.length
+  const gathered = leaves > 0 ? worthGathering(cover.found, request.tree, parts.pool.memoryBytesPerNode).length : 0
+  const partials = leaves + cover.found.length - Math.max(0, gathered - 1)
   // How many rows partials have is known when the statement has run once; how many bytes, only while it runs.
   const rows = partials * (parts.leafMemory.peek(workKey).rows ?? 0)
   const widths = split ? aggregatorWidths({ ...treeQuestion(parts, request.tree), partials, rows, bytes: 0 }) : []
@@ -82,6 +84,7 @@ export async function explainPlan(
     }),
     tree: [
       ...(leaves > 0 ? [{ role: 'leaf', tasks: leaves }] : []),
+      ...(gathered > 0 ? [{ role: 'aggregator', tasks: 1 }] : []),
       ...widths.map((width) => ({ role: 'aggregator', tasks: width })),
       { role: 'root', tasks: 1 },
     ],

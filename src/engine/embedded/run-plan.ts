@@ -7,6 +7,7 @@ import type { DerivedSource, TaskOutput } from '../../model/messages.js'
 import type { NodeStatus } from '../../model/node.js'
 import type { Plan, QueryId, QueryRequest } from '../../model/query.js'
 import type { SegmentId, StoredSegment } from '../../model/segment.js'
+import type { DerivedEntry } from '../../scheduler/derived-index.js'
 import type { TaskOutcome } from '../../scheduler/dispatcher.js'
 import { elsewhere, runTask, type TaskContext, type TaskDraft } from '../../scheduler/run-task.js'
 import { runTree, unreadable } from '../../scheduler/run-tree.js'
@@ -29,6 +30,7 @@ import {
   warmestNode,
   wholeTask,
 } from './work-draft.js'
+import { worthGathering } from './worth-gathering.js'
 
 /** One query on its way, as this file sees it. */
 export interface QueryRun {
@@ -218,6 +220,9 @@ function loseStored(parts: EngineParts, segments: readonly StoredSegment[]): voi
   parts.lineage.evicted(segments)
 }
 
+/** What a query has made for those to come. */
+type Made = Omit<DerivedEntry, 'work'>
+
 async function runSplit(
   parts: EngineParts,
   query: QueryRun,
@@ -234,29 +239,39 @@ async function runSplit(
   const open = new Set(cover.rest)
   const rest = read === undefined ? [] : segmentsOf(read, draft.snapshot(read)).filter((segment) => open.has(segment.id))
   const leaves = rest.length === 0 && cover.found.length > 0 ? [] : leafTasks(draft, work, workKey, rest, ready)
-  const made: { stored: StoredSegment; covers: readonly SegmentId[]; savedMs: number }[] = []
+  const found = cover.found.map((entry) => entry.stored)
+  const gathered = leaves.length === 0 ? [] : worthGathering(cover.found, request.tree, draft.memoryBytes)
+  const made: Made[] = []
   const merged: StoredSegment[] = []
   const coverOf = new Map(leaves.map((leaf) => [leaf.task.taskId, leaf.covers]))
-  for (const { id } of cover.found) parts.derived.pin(id)
-  progress.expect([
-    { role: 'leaf', tasks: leaves.length },
-    { role: 'root', tasks: 1 },
-  ])
-  accounts.levels = leaves.length > 0 ? 2 : 1
+  for (const { id } of found) parts.derived.pin(id)
+  const expect = (widths: readonly number[]): void => {
+    const aggregators = gathered.length > 0 ? [1, ...widths] : widths
+    progress.expect([
+      { role: 'leaf', tasks: leaves.length },
+      ...aggregators.map((width) => ({ role: 'aggregator' as const, tasks: width })),
+      { role: 'root', tasks: 1 },
+    ])
+    accounts.levels = (leaves.length > 0 ? 2 : 1) + widths.length
+  }
+  expect([])
   const release = (): void => {
-    for (const { id } of cover.found) parts.derived.unpin(id)
+    for (const { id } of found) parts.derived.unpin(id)
     for (const stored of merged) parts.discard(stored)
     // The newest first: where leaves had to run again, what they made before was damaged, and goes as a duplicate.
-    for (const { stored, covers, savedMs } of made.toReversed()) parts.derived.add({ stored, work: workKey, covers, savedMs })
+    for (const entry of made.toReversed()) parts.derived.add({ ...entry, work: workKey })
+    if (made.some((entry) => entry.gathered))
+      for (const { stored } of gathered.filter((entry) => entry.gathered)) parts.derived.replaced(stored.id)
   }
   try {
     const outcome = await runTree(
       {
         leaves,
-        reused: cover.found.map((stored) => sourceOf(parts, stored, stored.node, 'reused')),
+        reused: found.map((stored) => sourceOf(parts, stored, stored.node, 'reused')),
+        gathered: gathered.map((entry) => entry.stored),
         aggregator: (name, sources) => aggregatorTask(draft, work, name, sources),
         root: (sources) => rootTask(draft, work, sources, output),
-        source: (stored, reader) => sourceOf(parts, stored, reader, cover.found.includes(stored) ? 'reused' : 'remote'),
+        source: (stored, reader) => sourceOf(parts, stored, reader, found.includes(stored) ? 'reused' : 'remote'),
         question: treeQuestion(parts, request.tree),
         onPartial: (leaf, stored, { report, node }) => {
           const covers = coverOf.get(leaf.task.taskId) ?? []
@@ -264,16 +279,13 @@ async function runSplit(
           parts.leafMemory.partial(workKey, stored.rows)
           noteReads(parts, query, leaf.task, node)
         },
+        onGathered: (stored) => {
+          const covers = gathered.flatMap((entry) => entry.covers)
+          made.push({ stored, covers, savedMs: gathered.reduce((sum, entry) => sum + entry.savedMs, 0), gathered: true })
+        },
         onMerged: (stored) => void merged.push(stored),
         onUnused: parts.discard,
-        onShape: (widths) => {
-          accounts.levels = (leaves.length > 0 ? 2 : 1) + widths.length
-          progress.expect([
-            { role: 'leaf', tasks: leaves.length },
-            ...widths.map((width) => ({ role: 'aggregator' as const, tasks: width })),
-            { role: 'root', tasks: 1 },
-          ])
-        },
+        onShape: expect,
       },
       tasks,
     )
@@ -281,7 +293,7 @@ async function runSplit(
     return outcome
   } catch (error) {
     // Which of them it was is not worth finding out: they are made again.
-    if (unreadable(error)) loseStored(parts, cover.found)
+    if (unreadable(error)) loseStored(parts, found)
     release()
     throw error
   }

@@ -1,5 +1,6 @@
 import type { Plan, QueryRequest, TreeMode } from '../../model/query.js'
-import type { BaseSegment, SegmentId, StoredSegment } from '../../model/segment.js'
+import type { BaseSegment, SegmentId } from '../../model/segment.js'
+import type { DerivedEntry } from '../../scheduler/derived-index.js'
 import type { TreeQuestion } from '../../scheduler/tree.js'
 import { chooseShape, type Shape } from './choose-shape.js'
 import { type Identity, leafWork } from './derived-ids.js'
@@ -10,7 +11,7 @@ import { bytesOf, segmentsOf } from './work-draft.js'
 export interface ShapeChoice {
   readonly shape: Shape
   readonly workKey: string
-  readonly cover: { readonly found: readonly StoredSegment[]; readonly rest: readonly SegmentId[] }
+  readonly cover: { readonly found: readonly DerivedEntry[]; readonly rest: readonly SegmentId[] }
 }
 
 /** What of the number of levels is known before a query runs. */
