@@ -1,8 +1,9 @@
 /**
  * What ten times as much costs a query that reads the same after pruning: 2,000 files instead of 200, 100 tables instead of 10,
- * ten times the history; time per query in turn on two servers, and the memory of the coordinator.
+ * ten times the history; time per query in turn on two servers, and the memory of the coordinator. And what a query takes after one more
+ * file when two hundred have come one by one, each asked for, instead of twenty.
  */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { inFolder, quick } from './support/folders.mjs'
 import { residentBytes, serve } from './support/forebay-server.mjs'
@@ -23,8 +24,56 @@ await inFolder('growth', async (folder) => {
     quick ? 100 : 1_000,
     quick ? 1_000 : 10_000,
   ])
+  await compareAppended(folder)
 })
 report('growth', rows)
+
+/** The same file comes to both tables in turn, and the same question after it, which only that file has to be read for. */
+async function compareAppended(folder) {
+  const writer = await openDuckDB()
+  const appended = quick ? 10 : 40
+  const sql = 'SELECT shop, count(*) AS n, sum(amount) AS total, avg(amount) AS mean FROM visits GROUP BY shop ORDER BY shop'
+  const sides = {}
+  for (const [name, count] of [
+    ['few', 20],
+    ['many', quick ? 60 : 200],
+  ]) {
+    const data = join(folder, `appended-${name}`)
+    const files = join(data, 'visits')
+    mkdirSync(files, { recursive: true })
+    let next = 0
+    const append = async () => {
+      const arriving = join(files, '_arriving')
+      await writer.run(`COPY (SELECT i::BIGINT AS id, ${next}::INTEGER AS hour, (i % 50)::INTEGER AS shop,
+        (i * 7919 % 100000)::DECIMAL(12,2) AS amount FROM range(100000) r(i)) TO '${arriving}' (FORMAT parquet)`)
+      renameSync(arriving, join(files, `hour-${String(next++).padStart(4, '0')}.parquet`))
+    }
+    for (let file = 0; file < 10; file++) await append()
+    const server = await serve({ data, state: join(folder, `appended-${name}-state`), flags: ['--proactive', 'off'] })
+    for (; next < count; await append()) await server.ask(sql)
+    sides[name] = { data, server, append, count }
+  }
+  const { few, many } = sides
+  const duckdb = await openDuckDB(many.data)
+  const times = { few: [], many: [], plain: [] }
+  for (let round = 0; round < appended; round++) {
+    await few.append()
+    await many.append()
+    const turn = await interleave(1, {
+      few: () => few.server.ask(sql),
+      many: () => many.server.ask(sql),
+      plain: () => duckdb.ask(sql),
+    })
+    for (const name of Object.keys(times)) times[name].push(...turn[name])
+  }
+  for (const { server } of [few, many]) await server.stop()
+  for (const connection of [duckdb, writer]) connection.close()
+  rows.push(spread(`one query after one more file, ${few.count} came before`, times.few, 'ms'))
+  rows.push(spread(`one query after one more file, ${many.count} came before`, times.many, 'ms'))
+  rows.push(spread(`the same in DuckDB, ${many.count} came before`, times.plain, 'ms'))
+  const ratio = median(times.many) / median(times.few)
+  rows.push(figure(`time per query after one more file, ${many.count} ÷ ${few.count} before`, ratio, '×', '≤ 1.3'))
+}
 
 async function lakes(folder, sizes, make, prefix = make.name) {
   const writer = await openDuckDB()
