@@ -44,9 +44,14 @@ export class DerivedParts {
     const kept = new Map<number, Part>()
     for (const [number, part] of this.#parts) {
       const rest = part.entries.filter((entry) => open.has(entry))
-      if (part.length < partLengthMin || rest.length * 2 < part.size) continue
+      if (rest.length * 2 < part.size) continue
       kept.set(number, { ...part, entries: rest })
       for (const entry of rest) open.delete(entry)
+    }
+    for (const [number, part] of open.size > 0 ? [...kept] : []) {
+      if (part.length >= partLengthMin) continue
+      kept.delete(number)
+      for (const entry of part.entries) open.add(entry)
     }
     let number = -1
     for (const { text, entries: written } of inParts(open)) {
