@@ -104,7 +104,11 @@ const schema = z.strictObject({
   openLineage: openLineageSchema,
   /** Names besides loopback's by which clients may call the server. */
   allowedHosts: z.array(z.string().min(1)).max(100).default([]),
-  allowedOrigins: z.array(z.url()).max(100).default([]),
+  /** Origins besides its own whose pages may call the server. */
+  allowedOrigins: z
+    .array(z.url({ protocol: /^https?$/ }))
+    .max(100)
+    .default([]),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   /** Nodes stop after so long without a query; 0 keeps them. */
   keepAlive: duration('keepAlive').default(0),

@@ -23,7 +23,10 @@ describe('readConfiguration', () => {
     expect(message({ port: 'x' })).toBe('configuration key "port": must be a number')
     expect(message({ tls: { certFile: 'x' } })).toBe('configuration key "tls.keyFile": is missing')
     expect(message({ memory: true })).toBe('configuration key "memory": is of the wrong kind')
-    expect(message({ allowedOrigins: ['x'] })).toBe('configuration key "allowedOrigins.0": must be a URL')
+    // The origin of a URL of another kind is "null", which is that of many pages.
+    for (const url of ['x', 'localhost:3000', 'file:///srv/page.html']) {
+      expect(message({ allowedOrigins: [url] })).toBe('configuration key "allowedOrigins.0": must be a URL')
+    }
   })
 
   it('has the promised defaults', () => {

@@ -4,10 +4,10 @@ import { makeGuard } from '../../src/server/http/guard.js'
 const loopback = makeGuard({
   token: undefined,
   hosts: ['127.0.0.1', 'localhost', '[::1]', 'lake.internal'],
-  origins: ['https://console.example'],
+  origins: new Set(['https://console.example']),
 })
 const token = 'a-very-long-token-indeed'
-const guarded = makeGuard({ token, hosts: [], origins: [] })
+const guarded = makeGuard({ token, hosts: [], origins: new Set(['https://console.example']) })
 
 describe('on loopback', () => {
   it.each([
@@ -58,6 +58,15 @@ describe('with a token', () => {
       )
     },
   )
+
+  it('lets a browser ask, without it, what a page of an allowed origin may send', () => {
+    const headers = { host: 'lake.example', origin: 'https://console.example' }
+    expect(() => guarded(headers, '/v1/query', true)).not.toThrow()
+    expect(() => guarded(headers, '/v1/query')).toThrow(expect.objectContaining({ code: 'UNAUTHORIZED' }))
+    expect(() => guarded({ ...headers, origin: 'https://evil.example' }, '/v1/query', true)).toThrow(
+      expect.objectContaining({ code: 'FORBIDDEN_ORIGIN' }),
+    )
+  })
 
   it('lets probes in without it, and nothing else', () => {
     expect(() => guarded({ host: 'x' }, '/healthz')).not.toThrow()

@@ -10,12 +10,15 @@ import { startServer, type TestServer } from '../support/start-server.js'
 import { startStopwatch } from '../support/stopwatch.js'
 
 const root = mkdtempSync(join(tmpdir(), 'forebay-http-'))
+/** Of pages that may call the server. */
+const origin = 'https://console.example'
 let server: TestServer
 
 beforeAll(async () => {
   await writeSmallLake(join(root, 'data'))
   writeFileSync(join(root, 'data', 'broken.parquet'), 'this is not Parquet')
-  server = await startServer({ data: join(root, 'data') })
+  writeFileSync(join(root, 'forebay.yaml'), `allowedOrigins: [${origin}]\n`)
+  server = await startServer({ data: join(root, 'data'), flags: ['--config', join(root, 'forebay.yaml')] })
 }, 60_000)
 afterAll(async () => {
   await server.stop()
@@ -572,6 +575,32 @@ describe('malformed requests', () => {
     expect(await raw('host: evil.example')).toContain('FORBIDDEN_ORIGIN')
     expect(await raw('host: 127.0.0.1\r\norigin: https://evil.example')).toContain('FORBIDDEN_ORIGIN')
     expect(await raw(`host: ${new URL(server.url).host}\r\norigin: ${server.url}`)).toContain('200 OK')
+  })
+
+  it('lets a page of an allowed origin ask, and read what it gets', async () => {
+    const preflight = await server.call('/v1/query', {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' },
+    })
+    expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([204, origin])
+    expect(preflight.headers.get('access-control-allow-methods')).toContain('POST')
+    expect(preflight.headers.get('access-control-allow-headers')).toContain('content-type')
+    for (const [sql, status] of [
+      ['SELECT 1', 200],
+      ['SELEC 1', 400],
+    ] as const) {
+      const answer = await server.call('/v1/query', { body: { sql }, headers: { origin } })
+      expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([status, origin])
+      expect(answer.headers.get('access-control-expose-headers')).toContain('x-forebay-query-id')
+      expect(answer.headers.get('cross-origin-resource-policy')).toBe('cross-origin')
+    }
+    const own = await server.call('/v1/tables', { headers: { origin: server.url } })
+    expect([own.status, own.headers.get('access-control-allow-origin')]).toEqual([200, null])
+    const other = await server.call('/v1/query', {
+      method: 'OPTIONS',
+      headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' },
+    })
+    expect([other.status, other.headers.get('access-control-allow-origin')]).toEqual([403, null])
   })
 
   it('answers bytes that are not HTTP, and headers that are too large', async () => {

@@ -17,6 +17,7 @@ import { plainProblem } from '../plain-problem.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
 import { catalogueRoutes } from './catalogue-routes.js'
+import { crossOriginHeaders, isPreflight, preflightHeaders } from './cross-origin.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
 import { dropBody } from './drop-body.js'
 import { type ErrorAnswer, errorAnswer } from './error-envelope.js'
@@ -68,14 +69,20 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
   app.setValidatorCompiler(checkPart)
   // Answers are made by our own code from typed records: the schemas of answers document them and do not cost time.
   app.setSerializerCompiler(() => (body) => JSON.stringify(body))
+  const allowed = new Set(configuration.allowedOrigins.map((origin) => new URL(origin).origin))
   const guard = makeGuard({
     token: credentials.token,
     hosts: [...loopbackNames, configuration.host, ...configuration.allowedHosts],
-    origins: configuration.allowedOrigins,
+    origins: allowed,
   })
   app.addHook('onRequest', async (request, reply) => {
+    const { headers, method } = request
+    const { origin } = headers
     reply.headers(securityHeaders)
-    guard(request.headers, request.url.split('?', 1)[0] ?? '')
+    if (origin !== undefined && allowed.has(origin)) reply.headers(crossOriginHeaders(origin))
+    const preflight = isPreflight(method, headers)
+    guard(headers, request.url.split('?', 1)[0] ?? '', preflight)
+    if (preflight) return reply.code(204).headers(preflightHeaders).send()
   })
   app.setErrorHandler(async (error, request, reply) => {
     const answer = errorAnswer(error)

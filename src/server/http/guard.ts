@@ -11,21 +11,22 @@ export interface GuardOptions {
   /** Host names (without port) by which clients may call the server. Not looked at where a token is asked. */
   readonly hosts: readonly string[]
   /** Origins besides the server's own, e.g. `https://console.example`. */
-  readonly origins: readonly string[]
+  readonly origins: ReadonlySet<string>
 }
 
 /** Calls that answer without a token, so that supervisors can probe. */
 const openPaths = new Set(['/healthz', '/readyz'])
 
-/** A check that throws UNAUTHORIZED or FORBIDDEN_ORIGIN for a request that must not be served. */
-export function makeGuard(options: GuardOptions): (headers: IncomingHttpHeaders, path: string) => void {
+/** Throws UNAUTHORIZED or FORBIDDEN_ORIGIN for a request that must not be served. A preflight brings no token. */
+export type Guard = (headers: IncomingHttpHeaders, path: string, isPreflight?: boolean) => void
+
+export function makeGuard(options: GuardOptions): Guard {
   const hosts = new Set(options.hosts.map((host) => host.toLowerCase()))
-  const origins = new Set(options.origins.map((origin) => new URL(origin).origin))
   const expected = options.token === undefined ? undefined : digest(options.token)
-  return (headers, path) => {
+  return (headers, path, isPreflight = false) => {
     if (expected === undefined) checkHost(headers, hosts)
-    checkOrigin(headers, origins)
-    if (expected !== undefined && !openPaths.has(path)) checkToken(headers, expected)
+    checkOrigin(headers, options.origins)
+    if (expected !== undefined && !isPreflight && !openPaths.has(path)) checkToken(headers, expected)
   }
 }
 
