@@ -562,8 +562,12 @@ describe('malformed requests', () => {
   it('refuses formats and content types that it does not know', async () => {
     const accept = await server.call('/v1/query', { body: { sql: 'SELECT 1' }, headers: { accept: 'image/png' } })
     expect(accept.body.error).toMatchObject({ code: 'REQUEST_INVALID', message: expect.stringContaining('accept') })
-    const type = await server.call('/v1/query', { body: 'SELECT 1', headers: { 'content-type': 'text/plain' } })
-    expect(type.body.error.code).toBe('REQUEST_INVALID')
+    const type = await server.call('/v1/query', { body: '{"sql":"SELECT 1"}', headers: { 'content-type': 'text/plain' } })
+    expect(type.body.error).toMatchObject({
+      code: 'REQUEST_INVALID',
+      message: 'the body has a content type that is not understood',
+      hint: expect.stringContaining('content-type: application/json'),
+    })
     expect((await server.call('/v1/nothing')).body.error.code).toBe('NOT_FOUND')
     expect((await server.call('/v1/query')).body.error.code).toBe('NOT_FOUND')
     expect((await server.call('/v1/queries/%E0%A4%A')).body.error.code).toBe('REQUEST_INVALID')

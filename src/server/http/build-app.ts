@@ -67,6 +67,8 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
     ...(credentials.tls === undefined ? {} : { https: { ...credentials.tls } }),
   } as FastifyServerOptions) as unknown as App
   app.setValidatorCompiler(checkPart)
+  // Otherwise JSON that is sent as text would be taken for a body that is no object.
+  app.removeContentTypeParser('text/plain')
   // Answers are made by our own code from typed records: the schemas of answers document them and do not cost time.
   app.setSerializerCompiler(() => (body) => JSON.stringify(body))
   const allowed = new Set(configuration.allowedOrigins.map((origin) => new URL(origin).origin))

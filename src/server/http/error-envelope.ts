@@ -16,7 +16,7 @@ export function errorAnswer(error: unknown): ErrorAnswer {
 }
 
 const jsonHint =
-  "send JSON with the header content-type: application/json, e.g. curl -H 'content-type: application/json' -d '{…}'"
+  "send JSON, not compressed, with the header content-type: application/json, e.g. curl -H 'content-type: application/json' -d '{…}'"
 
 function fromFramework(error: unknown): unknown {
   if (error instanceof ForebayError) return error
