@@ -1,10 +1,8 @@
 import { ForebayError } from '../model/errors.js'
 import { foldName } from '../model/fold-name.js'
+import type { ImportFormat } from '../model/import-format.js'
 import { quoteName, quotePaths, quoteText } from '../model/quote.js'
 import type { Column } from '../model/segment.js'
-
-export const importFormats = ['csv', 'json', 'parquet'] as const
-export type ImportFormat = (typeof importFormats)[number]
 
 /** The SQL by which a node turns staged files into rows of a written table. It is ours: nothing of it was typed by a user. */
 export interface ImportPlan {
@@ -37,17 +35,6 @@ export function planImport(paths: readonly string[], format: ImportFormat): Impo
     checkSqls: (found) => (format === 'csv' ? csvChecks(files, found) : []),
     ...(format === 'csv' ? { skippingSql: describeSql(`read_csv(${files}, ${detection})`) } : {}),
   }
-}
-
-/** The format of a file by its name; throws REQUEST_INVALID where it says none. */
-export function importFormatOf(fileName: string): ImportFormat {
-  const extension = /\.([a-z0-9]+)(?:\.gz)?$/i.exec(fileName)?.[1]?.toLowerCase() ?? ''
-  if (extension === 'csv' || extension === 'tsv' || extension === 'txt') return 'csv'
-  if (extension === 'json' || extension === 'jsonl' || extension === 'ndjson') return 'json'
-  if (extension === 'parquet') return 'parquet'
-  throw new ForebayError('REQUEST_INVALID', `file "${fileName}" is neither CSV, JSON lines nor Parquet by its name`, {
-    hint: 'give the file a name that ends in .csv, .jsonl or .parquet',
-  })
 }
 
 /**

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ForebayError } from '../model/errors.js'
-import type { ImportFormat } from './import-plan.js'
+import type { ImportFormat } from '../model/import-format.js'
 
 /** An uploaded file, whole on disk until it is removed. */
 export interface StagedFile {
@@ -97,6 +97,7 @@ export async function* headFirst(body: AsyncIterable<Uint8Array>, bytesMin: numb
 
 const gzipMark = [0x1f, 0x8b]
 
-function isGzip(head: Uint8Array): boolean {
+/** Whether a file is gzipped, by its first bytes. */
+export function isGzip(head: Uint8Array): boolean {
   return gzipMark.every((byte, index) => head[index] === byte)
 }

@@ -1,25 +1,17 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { ForebayError, fromErrorRecord, toErrorRecord } from '../model/errors.js'
+import { importFormatOf } from '../model/import-format.js'
 import { type CommandContext, text } from './context.js'
 import { UsageError, unreadable } from './exit-code.js'
 import { bytesText, printJson, printTable } from './output.js'
 import { withProgress } from './progress.js'
 
-const contentTypes: Readonly<Record<string, string>> = {
-  csv: 'text/csv',
-  tsv: 'text/csv',
-  json: 'application/x-ndjson',
-  jsonl: 'application/x-ndjson',
-  ndjson: 'application/x-ndjson',
-  parquet: 'application/vnd.apache.parquet',
-}
-
 /** `forebay import FILE… --table NAME`. All files are looked at before the first is sent. */
 export async function importFiles(context: CommandContext, ...files: readonly string[]): Promise<void> {
   const { options, output, signal } = context
   const table = text(options['table']) ?? ''
-  const format = text(options['format'])
+  if (table === '') throw new UsageError('--table names no table', 'forebay import FILE --table NAME')
   const sizes: number[] = []
   for (const file of files) sizes.push(await sizeOf(file))
   const client = context.client()
@@ -27,13 +19,14 @@ export async function importFiles(context: CommandContext, ...files: readonly st
   for (const [index, file] of files.entries()) {
     const size = sizes[index] ?? 0
     const stream = createReadStream(file)
+    const format = text(options['format']) ?? importFormatOf(file)
     const answer = client
       .json<Record<string, unknown>>(
         `/v1/tables/${encodeURIComponent(table)}/import${format === undefined ? '' : `?format=${format}`}`,
         {
           method: 'POST',
           stream,
-          headers: { 'content-type': contentTypeOf(file, format), 'content-length': String(size) },
+          headers: { 'content-type': 'application/octet-stream', 'content-length': String(size) },
           signal,
         },
       )
@@ -63,9 +56,4 @@ async function sizeOf(file: string): Promise<number> {
   })
   if (!found.isFile()) throw new UsageError(`${file} is not a file`, 'name the files themselves')
   return found.size
-}
-
-function contentTypeOf(file: string, format: string | undefined): string {
-  const extension = format ?? /\.([a-z]+)$/i.exec(file)?.[1]?.toLowerCase() ?? ''
-  return contentTypes[extension] ?? 'application/octet-stream'
 }

@@ -286,6 +286,7 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['import', 'absent.csv'], /error: required option '--table <name>'/],
     [['import', 'absent.csv', '--table', 't'], /error: .*absent.csv.*\ntry: /],
     [['import', root, '--table', 't'], /error: .* is not a file\ntry: /],
+    [['import', 'absent.csv', '--table', ''], /^error: --table names no table\ntry: forebay import/],
     [['lineage', 'prune', '--older-than', 'long'], /error: .*long.*\ntry: /],
     [['forecast', '--horizon', 'long'], /error: .*long/],
     [['forecast', '--horizon', '0'], /error: --horizon must be at least 1 ms\ntry: /],

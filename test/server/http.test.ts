@@ -104,8 +104,23 @@ describe('import', () => {
   })
 
   it('finds out what a file is', async () => {
-    await send('/v1/tables/guessed/import', 'application/octet-stream', '{"a":1}\n{"a":2}\n')
-    expect((await server.query('SELECT sum(a) FROM guessed')).rows.map(String)).toEqual(['3'])
+    const lines = '{"a":1}\n{"a":2}\n'
+    await send('/v1/tables/guessed/import', 'application/octet-stream', lines)
+    await send('/v1/tables/guessed/import', 'application/octet-stream', gzipSync(lines))
+    expect((await server.query('SELECT sum(a) FROM guessed')).rows.map(String)).toEqual(['6'])
+    // A picture, a spreadsheet, text of another encoding.
+    for (const bytes of ['89504e470d0a1a0a0000000d', '504b030414000600', '612c62e90a312c320a']) {
+      const { status, body } = await send('/v1/tables/unknown/import', 'application/octet-stream', Buffer.from(bytes, 'hex'))
+      expect([status, body.error]).toEqual([
+        400,
+        {
+          code: 'REQUEST_INVALID',
+          message: 'the file is neither CSV, JSON nor Parquet by its first bytes',
+          hint: expect.stringContaining('--format'),
+        },
+      ])
+    }
+    expect((await server.call('/v1/tables/unknown')).status).toBe(404)
   })
 
   it('takes gzip', async () => {

@@ -1,8 +1,9 @@
 import type { Readable } from 'node:stream'
+import { constants, gunzipSync } from 'node:zlib'
 import { z } from 'zod'
-import { type ImportFormat, importFormats } from '../../catalog/import-plan.js'
-import { headFirst } from '../../catalog/import-staging.js'
+import { headFirst, isGzip } from '../../catalog/import-staging.js'
 import { ForebayError } from '../../model/errors.js'
+import { type ImportFormat, importFormats } from '../../model/import-format.js'
 import { untilAborted } from '../../model/until-aborted.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
@@ -104,9 +105,36 @@ async function* unlessBroken(body: Readable, signal: AbortSignal): AsyncGenerato
 
 const headBytes = 256
 
-/** What a file is by its first bytes: Parquet's mark, a JSON object, else CSV. */
+/** What a file is by its first bytes: Parquet's mark, a JSON value, else CSV. REQUEST_INVALID where they are not even text. */
 function sniff(head: Uint8Array): ImportFormat {
-  const text = Buffer.from(head.subarray(0, headBytes)).toString('utf8')
-  if (text.startsWith('PAR1')) return 'parquet'
-  return /^\uFEFF?\s*[{[]/.test(text) ? 'json' : 'csv'
+  if (Buffer.from(head.subarray(0, 4)).equals(parquetMark)) return 'parquet'
+  const text = textOf((isGzip(head) ? unzipped(head) : head).subarray(0, headBytes))
+  if (text !== undefined) return /^\uFEFF?\s*[{[]/.test(text) ? 'json' : 'csv'
+  throw new ForebayError('REQUEST_INVALID', 'the file is neither CSV, JSON nor Parquet by its first bytes', {
+    hint: 'say which of them it is with format=csv, json or parquet (--format on the command line)',
+  })
 }
+
+const parquetMark = Buffer.from('PAR1')
+
+/** Undefined where it is no text. A character that the end cuts in two is no fault. */
+function textOf(head: Uint8Array): string | undefined {
+  if (head.includes(0)) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(head, { stream: true })
+  } catch {
+    return undefined
+  }
+}
+
+/** The beginning of what was zipped, as far as some bytes tell; what cannot be unzipped stays as it is. */
+function unzipped(head: Uint8Array): Uint8Array {
+  try {
+    return gunzipSync(head.subarray(0, zippedBytes), { finishFlush: constants.Z_SYNC_FLUSH })
+  } catch {
+    return head
+  }
+}
+
+/** They become a megabyte at most. */
+const zippedBytes = 1_024
