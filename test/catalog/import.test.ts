@@ -103,6 +103,30 @@ describe('the staging of uploads', () => {
     expect(await lake.rows(planImport([staged.path], 'csv').selectSql([{ name: 'x', type: 'BIGINT' }]))).toEqual([['5']])
   })
 
+  it('refuses a compressed upload that is not whole, and leaves nothing of it', async () => {
+    const bytes = gzipSync('x\n5\n6\n')
+    const crc = Buffer.from(bytes)
+    crc.writeUInt8(crc.readUInt8(bytes.length - 8) ^ 1, bytes.length - 8)
+    for (const [upload, reason] of [
+      [bytes.subarray(0, 3), 'unexpected end of file'],
+      [bytes.subarray(0, bytes.length - 9), 'unexpected end of file'],
+      [crc, 'incorrect data check'],
+      [Buffer.concat([bytes, Buffer.from('junk')]), 'incorrect header check'],
+    ] as const) {
+      await expect(staging.stage(chunks(upload), options)).rejects.toMatchObject({
+        code: 'REQUEST_INVALID',
+        message: `the file cannot be unpacked: ${reason}`,
+      })
+    }
+    expect(readdirSync(folder)).toEqual([])
+    const twice = await staging.stage(chunks(bytes, gzipSync('7\n')), options)
+    expect(await lake.rows(planImport([twice.path], 'csv').selectSql([{ name: 'x', type: 'BIGINT' }]))).toEqual([
+      ['5'],
+      ['6'],
+      ['7'],
+    ])
+  })
+
   it('saves all of an upload on a disk that takes less than it is given', async () => {
     const probe = await open(join(folder, 'probe'), 'w')
     const handle = Object.getPrototypeOf(probe)
