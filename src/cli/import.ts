@@ -31,7 +31,7 @@ export async function importFiles(context: CommandContext, ...files: readonly st
         },
       )
       .catch((error: unknown) => {
-        throw naming(file, error)
+        throw naming(file, error, index)
       })
     const read = () => ({ share: size === 0 ? 0 : stream.bytesRead / size, text: `${file}, ${bytesText(size)}` })
     imported.push({ file, ...(await withProgress(output, read, answer)) })
@@ -44,10 +44,13 @@ export async function importFiles(context: CommandContext, ...files: readonly st
   )
 }
 
-/** The server knows no name of the file that came to it. */
-function naming(file: string, error: unknown): unknown {
+/** The server knows no name of the file that came to it, and nothing of those before it, which must not be sent again. */
+function naming(file: string, error: unknown, before: number): unknown {
   if (!(error instanceof ForebayError)) return error
-  return fromErrorRecord({ ...toErrorRecord(error), message: error.message.replace(/\bthe file\b/, () => `file ${file}`) })
+  const message = error.message.replace(/\bthe file\b/, () => `file ${file}`)
+  const kept =
+    before === 0 ? '' : before === 1 ? '; the file before it was imported' : `; the ${before} files before it were imported`
+  return fromErrorRecord({ ...toErrorRecord(error), message: `${message}${kept}` })
 }
 
 async function sizeOf(file: string): Promise<number> {

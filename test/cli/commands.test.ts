@@ -232,6 +232,10 @@ it('fails with 1, says what is wrong and what to try', async () => {
     [['import', 'forebay.yaml', '--table', 'sales'], /^error: /],
     [['import', 'uneven.csv', '--table', 'uneven'], /^error: line 3 of file uneven.csv .*its fields number 1, not 2\ntry: mend/],
     [
+      ['import', 'even.csv', 'even.csv', 'cut.parquet', '--table', 'partly'],
+      /^error: file cut.parquet cannot be .*; the 2 files before it were imported\ntry: mend/,
+    ],
+    [
       ['import', 'cut.parquet', '--table', 'cut'],
       /^error: file cut.parquet cannot be read as Parquet: file too small to be a Parquet file\ntry: mend/,
     ],
@@ -240,6 +244,7 @@ it('fails with 1, says what is wrong and what to try', async () => {
   ]
   writeFileSync(join(root, 'forebay.yaml'), '')
   writeFileSync(join(root, 'cut.parquet'), 'PAR1')
+  writeFileSync(join(root, 'even.csv'), 'a,b\n1,2\n')
   writeFileSync(join(root, 'uneven.csv'), 'a,b\n1,2\n3\n4,5,6\n')
   for (const [index, [args, { code, stdout, stderr }]] of (await all(failing.map(([each]) => each))).entries()) {
     expect([args, code, stdout]).toEqual([args, 1, ''])
