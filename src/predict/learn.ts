@@ -6,6 +6,8 @@ import type { Predictor } from './predictor.js'
 export interface Learned {
   readonly lines: number
   readonly learned: number
+  /** Lines that tell of activity only, which teach nothing. */
+  readonly activity: number
   /** The first bad lines, by number from 1, and how many there were. */
   readonly bad: readonly { readonly line: number; readonly reason: string }[]
   readonly badLines: number
@@ -30,6 +32,7 @@ export async function learn(
   const bad: { line: number; reason: string }[] = []
   let count = 0
   let learned = 0
+  let activity = 0
   let badLines = 0
   let sliceEnd = performance.now() + sliceMs
   for await (const text of lines) {
@@ -39,12 +42,13 @@ export async function learn(
     if (line.line === 'query') {
       predictor.learn(line, await identityOf(line, identify))
       learned++
-    } else if (line.line === 'bad' && ++badLines <= badShown) bad.push({ line: count, reason: line.reason })
+    } else if (line.line === 'activity') activity++
+    else if (++badLines <= badShown) bad.push({ line: count, reason: line.reason })
     if (performance.now() < sliceEnd) continue
     await setImmediate()
     sliceEnd = performance.now() + sliceMs
   }
-  return { lines: count, learned, bad, badLines }
+  return { lines: count, learned, activity, bad, badLines }
 }
 
 function notAfter(latest: number, line: LogLine): LogLine {

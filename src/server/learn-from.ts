@@ -30,8 +30,9 @@ export async function learnFrom(body: AsyncIterable<Uint8Array>, rooms: LearnRoo
     const planned = identities.get(hash)
     return planned && { ...planned, sql }
   })
-  if (learned.learned > 0 || learned.badLines === 0) return learned
-  throw new ForebayError('REQUEST_INVALID', `no line of the body is a line of a query log: ${learned.bad[0]?.reason ?? ''}`, {
+  if (learned.learned + learned.activity > 0) return learned
+  const why = learned.bad[0]?.reason ?? 'it is empty'
+  throw new ForebayError('REQUEST_INVALID', `no line of the body is a line of a query log: ${why}`, {
     hint: 'each line is a JSON object with at, tenant, template, durationMs…; docs/http-api.md describes them',
   })
 }

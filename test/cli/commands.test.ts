@@ -230,6 +230,7 @@ it('fails with 1, says what is wrong and what to try', async () => {
     [['lineage', 'table:nowhere'], /^error: .*nowhere.*\ntry: .*forebay tables/],
     [['status', 'q-nowhere-000001'], /^error: .*q-nowhere-000001/],
     [['import', 'forebay.yaml', '--table', 'sales'], /^error: /],
+    [['learn', 'empty.ndjson'], /^error: .* is empty\ntry: /],
     [['import', 'uneven.csv', '--table', 'uneven'], /^error: line 3 of file uneven.csv .*its fields number 1, not 2\ntry: mend/],
     [
       ['import', 'even.csv', 'even.csv', 'cut.parquet', '--table', 'partly'],
@@ -243,6 +244,7 @@ it('fails with 1, says what is wrong and what to try', async () => {
     [['nodes', '--url', 'http://127.0.0.1:9'], /^error: no server answers at http:\/\/127.0.0.1:9\ntry: .*forebay serve/],
   ]
   writeFileSync(join(root, 'forebay.yaml'), '')
+  writeFileSync(join(root, 'empty.ndjson'), '')
   writeFileSync(join(root, 'cut.parquet'), 'PAR1')
   writeFileSync(join(root, 'even.csv'), 'a,b\n1,2\n')
   writeFileSync(join(root, 'uneven.csv'), 'a,b\n1,2\n3\n4,5,6\n')

@@ -392,6 +392,8 @@ describe('prediction', () => {
     expect(await learn([...lines, 'rubbish'].join('\n'))).toMatchObject({ learned: 20, badLines: 1, bad: [{ line: 21 }] })
     expect(await learn(gzipSync(lines.join('\n')))).toMatchObject({ learned: 20, badLines: 0 })
     expect(await learn('rubbish')).toMatchObject({ error: { code: 'REQUEST_INVALID' } })
+    expect(await learn('\n')).toMatchObject({ error: { code: 'REQUEST_INVALID', message: expect.stringContaining('is empty') } })
+    expect(await learn('{"at":1700000000000,"periodMs":3600000,"tenant":"c7","count":12}')).toMatchObject({ activity: 1 })
     expect(await learn(gzipSync(lines.join('\n')).subarray(0, 100))).toMatchObject({ error: { code: 'REQUEST_INVALID' } })
     const forecast = (await server.call('/v1/forecast?horizonMs=172800000')).body
     expect(forecast[0]).toMatchObject({ tenant: 'learned', probability: expect.any(Number), why: expect.any(String) })
