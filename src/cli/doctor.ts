@@ -2,7 +2,7 @@ import { readdir, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { availableParallelism, totalmem } from 'node:os'
 import { ForebayError, toErrorRecord } from '../model/errors.js'
-import { readCredentials, type ServerConfiguration } from '../server/configuration.js'
+import type { ServerConfiguration } from '../server/configuration.js'
 import { openStateFolder } from '../server/state-folder.js'
 import type { CommandContext } from './context.js'
 import { UsageError } from './exit-code.js'
@@ -28,7 +28,6 @@ export async function doctor(context: CommandContext): Promise<void> {
   findings.push(
     await check('configuration', async () => {
       configuration = toldConfiguration(context)
-      readCredentials(configuration)
       return ok('every key is understood')
     }),
   )

@@ -1,7 +1,7 @@
 import { ForebayError } from '../model/errors.js'
-import { readConfiguration, type ServerConfiguration } from '../server/configuration.js'
+import { readConfiguration, readCredentials, type ServerConfiguration } from '../server/configuration.js'
 import { boundHeapGrowth } from '../server/heap-growth.js'
-import { openServer, serverLog } from '../server/open-server.js'
+import { openServer, refuseUnavailable, serverLog } from '../server/open-server.js'
 import { type CommandContext, text } from './context.js'
 import { UsageError } from './exit-code.js'
 
@@ -34,7 +34,10 @@ function configurationFlags(options: CommandContext['options']): Record<string, 
 export function toldConfiguration({ options, environment }: CommandContext): ServerConfiguration {
   const file = text(options['config'])
   try {
-    return readConfiguration({ flags: configurationFlags(options), environment, ...(file === undefined ? {} : { file }) })
+    const told = readConfiguration({ flags: configurationFlags(options), environment, ...(file === undefined ? {} : { file }) })
+    refuseUnavailable(told)
+    readCredentials(told)
+    return told
   } catch (error) {
     throw error instanceof ForebayError ? new UsageError(error.message, error.hint) : error
   }

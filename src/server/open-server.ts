@@ -346,7 +346,8 @@ function reportedTable(table: TableSummary | undefined, place: string | undefine
   }
 }
 
-function refuseUnavailable(configuration: ServerConfiguration): void {
+/** Throws CONFIGURATION_INVALID for what this version does not have. */
+export function refuseUnavailable(configuration: ServerConfiguration): void {
   const { engine } = configuration
   const refusal = engine === 'embedded' ? refusalOfEmbedded(parseProvisioner(configuration.provisioner)) : undefined
   if (refusal !== undefined) throw refusal

@@ -307,6 +307,10 @@ it('ends with 2 at wrong usage, and names it', async () => {
     [['serve', '--tree', 'perhaps'], /error: .*--tree/],
     [['serve', '--nodes', 'x', '--state', join(root, 'none')], /^error: configuration key "nodes": must be a number\ntry: /],
     [['serve', '--memory', 'lots', '--state', join(root, 'none')], /^error: configuration key "memory".*\ntry: /],
+    [['serve', '--host', '0.0.0.0', '--state', join(root, 'none')], /^error: .* needs a token and TLS\ntry: add --token-file/],
+    [['serve', '--token-file', 'absent', '--state', join(root, 'none')], /^error: configuration key "tokenFile": ENOENT/],
+    [['serve', '--engine', 'trino', '--state', join(root, 'none')], /^error: .*"trino" is not built into this version\ntry: /],
+    [['serve', '--provisioner', 'kubernetes://a/b?max=2', '--state', join(root, 'none')], /^error: .*provisioner.*\ntry: /],
   ]
   for (const [index, [args, { code, stdout, stderr }]] of (await all(wrong.map(([each]) => each))).entries()) {
     expect([args, code, stdout, stderr]).toEqual([args, 2, '', expect.stringMatching(wrong[index]?.[1] ?? /never/)])

@@ -234,7 +234,7 @@ it('refuses what it cannot open, with an error and what to try', async () => {
     [['--state', newer], 'has version "99"'],
     [['--state', join(root, 'disk'), '--config', yaml], 'bytes free'],
     [['--state', join(root, 's'), '--memory', 'lots'], '"memory"', 2],
-    [['--state', join(root, 's'), '--host', '0.0.0.0'], 'needs a token and TLS'],
+    [['--state', join(root, 's'), '--host', '0.0.0.0'], 'needs a token and TLS', 2],
     [['--state', join(root, 's'), '--queue', 'redis://x'], '"queue"', 2],
     [['--state', join(root, 's'), '--config', join(root, 'none.yaml')], 'cannot be read', 2],
     [['--state', join(root, 's'), '--data', file], 'data folder'],
