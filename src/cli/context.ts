@@ -24,8 +24,9 @@ export function makeContext(options: Record<string, unknown>, from: NodeJS.Proce
     from.exitCode = 130
     from.once('SIGINT', () => from.exit(130))
   })
-  const url = text(options['url']) ?? from.env['FOREBAY_URL'] ?? defaultUrl
-  const tokenFile = text(options['tokenFile']) ?? from.env['FOREBAY_TOKEN_FILE']
+  // An empty variable is an absent one, as `forebay serve` has it.
+  const url = text(options['url']) ?? (from.env['FOREBAY_URL'] || defaultUrl)
+  const tokenFile = text(options['tokenFile']) ?? (from.env['FOREBAY_TOKEN_FILE'] || undefined)
   return {
     options,
     output: { stdout: from.stdout, stderr: from.stderr, json: options['json'] === true },

@@ -319,6 +319,13 @@ it('ends with 2 at wrong usage, and names it', async () => {
   expect((await server.call('/v1/tables/nowhere_to_go')).status).toBe(404)
 }, 30_000)
 
+it('takes an empty variable for none', async () => {
+  const { code, stderr } = await forebay(['nodes', '--url', server.url], { environment: { FOREBAY_TOKEN_FILE: '' } })
+  expect([code, stderr]).toEqual([0, ''])
+  const byDefault = await forebay(['nodes'], { environment: { FOREBAY_URL: '' } })
+  expect(byDefault.stderr).not.toContain('is not the address of a server')
+})
+
 it('stops in peace when its reader has seen enough', async () => {
   const command = `"${process.execPath}" "${main}" query "SELECT * FROM numbers a, range(100) b" --format csv`
   const { code, stdout, stderr } = await runProgram('bash', ['-c', `set -o pipefail; ${command} | head -n 1`], {
