@@ -248,6 +248,9 @@ describe('/v1/queries', () => {
     const { queryId } = (await server.call('/v1/queries', { body: { sql: 'SELECT 1 AS a, 2 AS b' } })).body
     const csv = await server.call(`/v1/queries/${queryId}/result`, { headers: { accept: 'text/csv' } })
     expect(csv.body.trim().split(/\r?\n/)).toEqual(['a,b', '1,2'])
+    const best = (accept: string) => server.call(`/v1/queries/${queryId}/result`, { headers: { accept } })
+    expect((await best('text/csv, */*;q=0.1')).body).toBe(csv.body)
+    expect((await best('text/html, */*;q=0.8')).body.rows).toEqual([[1, 2]])
   })
 
   it('makes no promised write again for another format, and runs nothing for HEAD', async () => {

@@ -12,20 +12,19 @@ export const contentTypes: Readonly<Record<ResultFormat, string>> = {
 
 const formats: ReadonlyMap<string, ResultFormat> = new Map([
   ...Object.entries(contentTypes).map(([format, type]) => [type, format as ResultFormat] as const),
-  ['*/*', 'json'],
   ['application/*', 'json'],
   ['text/*', 'csv'],
 ])
 
-/** The format that an Accept header asks for most; JSON without one. REQUEST_INVALID when it names none that exists. */
-export function acceptedFormat(accept: string | undefined): ResultFormat {
-  if (accept === undefined || accept.trim() === '') return 'json'
+/** The format that an Accept header asks for most, `any` where it takes all alike. REQUEST_INVALID when it names none that exists. */
+export function acceptedFormat(accept: string | undefined, any: ResultFormat = 'json'): ResultFormat {
+  if (accept === undefined || accept.trim() === '') return any
   let best: { readonly format: ResultFormat; readonly weight: number } | undefined
   for (const entry of accept.split(',').slice(0, 50)) {
     const [type = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase())
     const quality = parameters.find((parameter) => parameter.startsWith('q='))
     const weight = quality === undefined ? 1 : Number(quality.slice(2))
-    const format = formats.get(type)
+    const format = type === '*/*' ? any : formats.get(type)
     if (format !== undefined && weight > 0 && (best === undefined || weight > best.weight)) best = { format, weight }
   }
   if (best !== undefined) return best.format

@@ -93,8 +93,7 @@ export function queriesRoutes(app: App, rooms: Rooms): void {
       const kept = await rooms.queries.result(id).catch((error: unknown) => {
         throw named(error, id)
       })
-      const { accept } = request.headers
-      const format = accept === undefined || accept.includes('*/*') ? kept.format : acceptedFormat(accept)
+      const format = acceptedFormat(request.headers.accept, kept.format)
       const { idleSocket } = rooms.configuration.limits
       if (format !== kept.format) {
         if (request.method === 'HEAD') {
