@@ -91,8 +91,15 @@ export const wholeNumber = (min: number, max: number) =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`)
 
-/** An instant in ISO-8601 or epoch milliseconds, as epoch milliseconds. */
+/** An instant in ISO-8601 or epoch milliseconds, as epoch milliseconds. Without a zone it is UTC, whatever the machine's own is. */
 export const instant = z
   .string()
-  .transform((value) => (/^\d{1,15}$/.test(value) ? Number(value) : Date.parse(value)))
+  .transform(epochMs)
   .refine((value) => Number.isFinite(value), 'must be a time in ISO-8601, e.g. 2026-01-31T10:00:00Z')
+
+function epochMs(given: string): number {
+  if (/^\d{1,15}$/.test(given)) return Number(given)
+  const [time, zone] = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/i.exec(given) ?? ['']
+  // JavaScript takes a day for UTC, and a time without a zone for local.
+  return Date.parse(zone === undefined && time.includes(':') ? `${time}Z` : time)
+}
