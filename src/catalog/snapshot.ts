@@ -2,7 +2,7 @@ import { type ByName, byName, valueOf } from '../model/by-name.js'
 import { ForebayError } from '../model/errors.js'
 import { foldName } from '../model/fold-name.js'
 import type { SnapshotEvent } from '../model/lineage-event.js'
-import { type BaseSegment, type Column, type ColumnStatistics, type Snapshot, stableHash } from '../model/segment.js'
+import { type BaseSegment, type Column, type ColumnStatistics, type Snapshot, stableHash, versionText } from '../model/segment.js'
 import type { FileFacts, RangeFacts } from './file-facts.js'
 import {
   byBytes,
@@ -87,10 +87,7 @@ export function snapshotEvent(snapshot: Snapshot, atMicros: number): SnapshotEve
     snapshot: snapshot.id,
     dataset: snapshot.dataset,
     segments: snapshot.segments.map(({ id, rows, bytes, columnBytes }) => ({ id, rows, bytes, columnBytes })),
-    locations: snapshot.segments.map(({ file }) => ({
-      path: file.path,
-      version: `${file.size}-${file.mtimeNs}-${file.inode}-${file.footerHash}`,
-    })),
+    locations: snapshot.segments.map(({ file }) => ({ path: file.path, version: versionText(file) })),
   }
 }
 

@@ -24,6 +24,11 @@ export interface FileVersion {
   readonly footerHash: string
 }
 
+/** A file's version as the lineage graph shows it: the same wherever it is told of, since a vertex never changes. */
+export function versionText({ size, mtimeNs, inode, footerHash }: FileVersion): string {
+  return `${size}-${mtimeNs}-${inode}-${footerHash}`
+}
+
 /** Smallest and largest value of a column in a segment, as DuckDB's VARCHAR casts; absent where the file has none. */
 export interface ColumnStatistics {
   readonly min?: string

@@ -6,7 +6,7 @@ import type { FleetListener, NodeFleet } from '../../allocate/node-fleet.js'
 import type { Clock } from '../../model/clock.js'
 import type { LineageEvent } from '../../model/lineage-event.js'
 import type { Plan, QueryId } from '../../model/query.js'
-import type { SegmentId, Snapshot, SnapshotId, StoredSegment } from '../../model/segment.js'
+import { type SegmentId, type Snapshot, type SnapshotId, type StoredSegment, versionText } from '../../model/segment.js'
 import type { EngineRecorder } from './engine-options.js'
 
 const retryMs = 1_000
@@ -52,7 +52,7 @@ export class LineageFeed {
         snapshot: snapshot.id,
         dataset: snapshot.dataset,
         segments: snapshot.segments.map(({ id, rows, bytes, columnBytes }) => ({ id, rows, bytes, columnBytes })),
-        locations: snapshot.segments.map(({ file }) => ({ path: file.path, version: `${file.footerHash}-${file.mtimeNs}` })),
+        locations: snapshot.segments.map(({ file }) => ({ path: file.path, version: versionText(file) })),
       }),
     )
     const forget = (error: unknown): void => {
