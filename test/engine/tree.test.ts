@@ -1,7 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../src/model/clock.js'
 import type { TaskEvent } from '../../src/model/lineage-event.js'
+import { Predictor } from '../../src/predict/predictor.js'
 import { openUnderTest, requestOf, type UnderTest, until } from './engine-under-test.js'
 
 let under: UnderTest
@@ -17,12 +19,21 @@ beforeAll(async () => {
         `COPY (SELECT (i * 7 + ${file}) % 12000 AS k, i % 10 AS d, i + ${file} AS v FROM range(20000) t(i))
          TO '$DATA/lake/part-${file}.parquet'`,
     ),
-    { nodes: 9, memoryBytes: 3e9 },
+    { nodes: 9, memoryBytes: 3e9, predictor: new Predictor({ clock: systemClock }), reader: { work: async () => [] } },
   )
 }, 120_000)
 afterAll(() => under?.close(), 60_000)
 
 describe('a tree', () => {
+  it('is expected on the nodes that it will run on, before anything has run', async () => {
+    const asked = requestOf('SELECT d, max(v) FROM lake GROUP BY d', { tree: 'always' })
+    const { prediction } = await under.engine.predict(asked, AbortSignal.timeout(30_000))
+    const expected = prediction?.nodes.map(({ node, role }) => `${role} ${node}`).toSorted()
+    const { status } = await under.query(asked.sql, { tree: 'always' })
+    const leaves = status.tasks.filter(({ role }) => role === 'leaf').map(({ node }) => `leaf ${node}`)
+    expect(expected).toEqual(leaves.toSorted())
+  })
+
   it('has three levels with aggregators on distinct nodes for many groups on nine nodes', async () => {
     const sql = 'SELECT k, count(*) AS n, sum(v) AS s, avg(v) AS a FROM lake GROUP BY k ORDER BY k'
     const { rows, status } = await under.query(sql, { tree: 'always' })

@@ -1,6 +1,8 @@
+import type { NodeId, Role } from '../../model/node.js'
 import type { Plan, QueryRequest } from '../../model/query.js'
 import { stableHash } from '../../model/segment.js'
-import type { PredictionInput } from '../../predict/prediction.js'
+import type { PlacedWork, PredictionInput, TouchedSegment } from '../../predict/prediction.js'
+import { place } from '../../scheduler/place.js'
 import type { Identity } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
 import type { Asked } from './predictions.js'
@@ -26,27 +28,16 @@ export function questionOf(
 ): Omit<PredictionInput, 'work'> {
   const { work } = plan
   const operators = work.shape === 'whole' ? work.whole.operators : [work.leaf, work.merge, work.root].flatMap((s) => s.operators)
-  const touched = plan.reads.flatMap((read) =>
+  const segments = plan.reads.flatMap((read) =>
     segmentsOf(read, identity.snapshot(read)).map((segment) => ({
       id: segment.id,
       dataset: read.dataset,
       bytes: bytesOf(segment, read),
       rows: segment.rows,
       warmOn: parts.warmth.warmOn(segment.id),
-      home: parts.homes.home(segment.id),
     })),
   )
-  const nodes = parts.pool.ready()
-  const byNode = new Map<string, { bytes: number; warmBytes: number }>()
-  for (const segment of touched) {
-    const node = segment.warmOn[0] ?? segment.home ?? nodes[0] ?? 'n1'
-    const share = byNode.get(node) ?? { bytes: 0, warmBytes: 0 }
-    share.bytes += segment.bytes
-    if (segment.warmOn.includes(node)) share.warmBytes += segment.bytes
-    byNode.set(node, share)
-  }
-  const role = work.shape === 'split' && request.tree === 'always' ? 'leaf' : 'root'
-  const placement = [...byNode].map(([node, share]) => ({ node, role, networkBytes: 0, ...share }) as const)
+  const placement = work.shape === 'split' && request.tree === 'always' ? leavesOf(parts, segments) : rootsOf(parts, segments)
   return {
     at: parts.clock.now(),
     tenant: request.tenant,
@@ -54,12 +45,50 @@ export function questionOf(
     literals: literalsHash(plan, request),
     kind: plan.statement.kind === 'select' || plan.statement.kind === 'explain' ? 'read' : 'write',
     operators,
-    segments: touched.map(({ home: _home, ...segment }) => segment),
-    placement:
-      placement.length > 0 ? placement : [{ node: nodes[0] ?? 'n1', role: 'root', bytes: 0, warmBytes: 0, networkBytes: 0 }],
+    segments,
+    placement: placement.length > 0 ? placement : [placed(firstNode(parts), 'root', [])],
     running: Math.max(0, parts.admission.running),
     queued: parts.admission.waiting,
   }
+}
+
+/** Every node gets its share, as leaves do. */
+function leavesOf(parts: EngineParts, segments: readonly TouchedSegment[]): readonly PlacedWork[] {
+  const nodes = parts.pool.all().map(({ id }) => id)
+  const items = segments.map((segment) => ({ segment, bytes: Math.max(1, segment.bytes), warmOn: nearOf(parts, segment) }))
+  return [...place(items, nodes)].map(([node, share]) =>
+    placed(
+      node,
+      'leaf',
+      share.map(({ segment }) => segment),
+    ),
+  )
+}
+
+/** Where segments are warm, or were read last. */
+function rootsOf(parts: EngineParts, segments: readonly TouchedSegment[]): readonly PlacedWork[] {
+  const groups = new Map<NodeId, TouchedSegment[]>()
+  for (const segment of segments) {
+    const node = nearOf(parts, segment)[0] ?? firstNode(parts)
+    const group = groups.get(node) ?? []
+    group.push(segment)
+    groups.set(node, group)
+  }
+  return [...groups].map(([node, group]) => placed(node, 'root', group))
+}
+
+/** The nodes where reading a segment is cheap. */
+function nearOf({ homes }: EngineParts, { id, warmOn }: TouchedSegment): readonly NodeId[] {
+  const home = homes.home(id)
+  return warmOn.length > 0 || home === undefined ? warmOn : [home]
+}
+
+const firstNode = ({ pool }: EngineParts): NodeId => pool.ready()[0] ?? 'n1'
+
+function placed(node: NodeId, role: Role, segments: readonly TouchedSegment[]): PlacedWork {
+  const sum = (some: readonly TouchedSegment[]): number => some.reduce((bytes, segment) => bytes + segment.bytes, 0)
+  const warm = segments.filter(({ warmOn }) => warmOn.includes(node))
+  return { node, role, bytes: sum(segments), warmBytes: sum(warm), networkBytes: 0 }
 }
 
 /** Hash of what distinguishes one query of a template from another. */
