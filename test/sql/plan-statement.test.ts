@@ -23,6 +23,9 @@ beforeAll(async () => {
     view('big', 'select * from sales where amount > 1000'),
     view('bigger', 'select city, sum(amount) as total from BIG group by all'),
     view('loop', 'select * from loop'),
+    view('gone', "select 'a long text', x.id from nowhere x"),
+    view('of gone', 'select * from gone'),
+    view('stale', "select 'a long text', missing from sales"),
     view('meta', 'select table_name from information_schema.columns'),
   ])
 })
@@ -98,6 +101,13 @@ describe('names', () => {
 
   it('ends on a view that refers to itself', async () => {
     await expect(planner.plan('select * from loop')).rejects.toMatchObject({ code: 'NOT_SUPPORTED' })
+  })
+
+  it.each([
+    ['select 1, id from "of gone"', 'table "nowhere", which view "gone" reads, does not exist', 18],
+    ['select * from (select * from stale)', expect.stringContaining('"missing"'), 29],
+  ])('says of a view that cannot be read any more what is missing, and where it is used: %s', async (sql, message, position) => {
+    await expect(planner.plan(sql)).rejects.toMatchObject({ code: 'NAME_NOT_FOUND', message, position })
   })
 
   it('answers for a broken table with its own error', async () => {
@@ -382,13 +392,16 @@ describe('metadata', () => {
       'clocks',
       'damaged',
       'doubles',
+      'gone',
       'loop',
       'meta',
       'odd "name"',
+      'of gone',
       'sales',
+      'stale',
       'today',
     ])
-    expect((await rows('show all tables')).length).toBe(11)
+    expect((await rows('show all tables')).length).toBe(14)
     expect(await rows('show databases')).toEqual([['forebay']])
     expect(await rows("select column_name from (describe sales) where column_type = 'DATE'")).toEqual([['Day']])
   })

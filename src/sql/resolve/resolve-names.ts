@@ -29,8 +29,9 @@ export class NameResolver {
   readonly #definitions: Definitions
   readonly #viewTrees: ReadonlyMap<string, AstObject>
   readonly #relations = new Map<string, Relation>()
-  #locate: Locate
-  #viewDepth = 0
+  readonly #locate: Locate
+  /** Views that are being put in place, the outermost first, each with the reference in the user's text that led there. */
+  readonly #within: { readonly view: string; readonly reference: AstObject }[] = []
   #references = 0
 
   constructor(definitions: Definitions, viewTrees: ReadonlyMap<string, AstObject>, locate: Locate) {
@@ -53,7 +54,8 @@ export class NameResolver {
     if (Array.isArray(value)) return value.map((item) => this.#value(item, scope))
     if (!isObject(value)) return value
     if (value.class === 'CONSTANT') return value
-    if (typeof value.class === 'string') return value.class === 'COLUMN_REF' ? unqualified(value) : this.#each(value, scope)
+    if (value.class === 'COLUMN_REF') return this.#placed(unqualified(value))
+    if (typeof value.class === 'string') return this.#each(value, scope)
     if (isObject(value.cte_map)) return this.#query(value, scope)
     return value.type === 'BASE_TABLE' ? this.#table(value, scope) : this.#each(value, scope)
   }
@@ -61,7 +63,14 @@ export class NameResolver {
   #each(node: AstObject, scope: ReadonlySet<string>): AstObject {
     const copy: AstObject = {}
     for (const key in node) copy[key] = this.#value(node[key] as AstValue, scope)
-    return copy
+    return this.#placed(copy)
+  }
+
+  /** A node of a view stands, in the user's text, where the view is referred to. */
+  #placed(node: AstObject): AstObject {
+    const [outermost] = this.#within
+    if (outermost === undefined || node.query_location === undefined) return node
+    return { ...node, query_location: outermost.reference.query_location ?? null }
   }
 
   #query(node: AstObject, outer: ReadonlySet<string>): AstObject {
@@ -117,14 +126,12 @@ export class NameResolver {
   #view(node: AstObject, name: string, alias: string): AstObject {
     const tree = this.#viewTrees.get(foldName(name))
     if (tree === undefined) throw new ForebayError('NAME_NOT_FOUND', `view "${name}" cannot be read`)
-    if (++this.#viewDepth > viewDepthMax) {
+    if (this.#within.length >= viewDepthMax) {
       throw new ForebayError('NOT_SUPPORTED', `view "${name}" refers to itself, or views nest deeper than ${viewDepthMax}`)
     }
-    const outerLocate = this.#locate
-    this.#locate = () => undefined
+    this.#within.push({ view: name, reference: this.#within[0]?.reference ?? node })
     const inner = this.#query(tree, new Set())
-    this.#locate = outerLocate
-    this.#viewDepth--
+    this.#within.pop()
     return {
       type: 'SUBQUERY',
       alias,
@@ -143,8 +150,10 @@ export class NameResolver {
       : near === undefined
         ? undefined
         : `did you mean "${near}"?`
-    const position = this.#locate(node)
-    return new ForebayError('NAME_NOT_FOUND', `table "${name}" does not exist`, {
+    const within = this.#within.at(-1)
+    const position = this.#locate(within?.reference ?? node)
+    const reader = within === undefined ? '' : `, which view "${within.view}" reads,`
+    return new ForebayError('NAME_NOT_FOUND', `table "${name}"${reader} does not exist`, {
       ...(hint === undefined ? {} : { hint }),
       ...(position === undefined ? {} : { position }),
     })
