@@ -9,7 +9,15 @@ import { randomBytes } from 'node:crypto'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { isRelationName, type RelationDefinition } from '../model/catalogue.js'
 import type { Clock } from '../model/clock.js'
-import { ForebayError, fileUnreadable, fromErrorRecord, nameNotAllowed, tableNotManaged, toErrorRecord } from '../model/errors.js'
+import {
+  ForebayError,
+  fileUnreadable,
+  fromErrorRecord,
+  nameNotAllowed,
+  tableNotManaged,
+  toErrorRecord,
+  viewNotWritable,
+} from '../model/errors.js'
 import { type Column, type Snapshot, type SnapshotId, stableHash } from '../model/segment.js'
 import type { FactsCache } from './facts-cache.js'
 import { type FileStamp, type FileSystem, inBatches } from './file-system.js'
@@ -191,7 +199,7 @@ export class WrittenTables {
     checkName(name)
     const current = findNamed(this.#manifest.tables, name)
     if (!current) {
-      if (findNamed(this.#manifest.views, name)) throw mode === 'insert' ? notWritable(name) : exists('view', name)
+      if (findNamed(this.#manifest.views, name)) throw mode === 'insert' ? viewNotWritable(name) : exists('view', name)
       this.#refuseDiscovered(name)
       if (mode === 'insert') throw notFound('table', name)
     } else if (mode === 'create') throw exists('table', name)
@@ -472,10 +480,6 @@ function exists(kind: 'table' | 'view', name: string): ForebayError {
 
 function notFound(kind: 'table' | 'view', name: string): ForebayError {
   return new ForebayError('NAME_NOT_FOUND', `there is no ${kind} "${name}"`)
-}
-
-function notWritable(name: string): ForebayError {
-  return new ForebayError('NOT_SUPPORTED', `"${name}" is a view: rows cannot be inserted into it`)
 }
 
 function conflict(name: string): ForebayError {

@@ -94,6 +94,13 @@ export function tableNotManaged(table: string, place: string): ForebayError {
   return new ForebayError('TABLE_NOT_MANAGED', `table "${table}" is read from ${place} and is not written by forebay`, { hint })
 }
 
+/** NOT_SUPPORTED of rows that are to be inserted into a view. */
+export function viewNotWritable(view: string): ForebayError {
+  return new ForebayError('NOT_SUPPORTED', `"${view}" is a view: rows cannot be inserted into it`, {
+    hint: 'insert into a table that it reads',
+  })
+}
+
 /** What of an error travels between processes and to clients. */
 export interface ErrorRecord {
   readonly code: ErrorCode

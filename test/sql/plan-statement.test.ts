@@ -348,7 +348,7 @@ describe('statements', () => {
     ['insert into cities (nope) select 1', 'NAME_NOT_FOUND'],
     ['insert into cities (city, CITY) select 1, 2', 'SQL_SYNTAX'],
     ['insert into nowhere select 1', 'NAME_NOT_FOUND'],
-    ['insert into big select 1', 'NAME_NOT_FOUND'],
+    ['insert into big select 1', 'NOT_SUPPORTED'],
     ['insert into sales select 1', 'TABLE_NOT_MANAGED'],
     ['insert into sales (nope) select 1', 'TABLE_NOT_MANAGED'],
   ])('refuse %s', async (sql, code) => {

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { ForebayError, tableNotManaged } from '../../model/errors.js'
+import { ForebayError, tableNotManaged, viewNotWritable } from '../../model/errors.js'
 import { foldName } from '../../model/fold-name.js'
 import type { Plan, Statement } from '../../model/query.js'
 import { quoteName } from '../../model/quote.js'
@@ -230,7 +230,8 @@ export class StatementPlanner {
 
   async #insertNode(node: AstObject, header: Header & { kind: 'insert' }, body: Body): Promise<AstObject> {
     const target = this.#definitions.find(header.table)
-    if (target === undefined || target.kind === 'view') {
+    if (target?.kind === 'view') throw viewNotWritable(header.table)
+    if (target === undefined) {
       const near = this.#definitions.nearest(header.table)
       throw new ForebayError(
         'NAME_NOT_FOUND',
