@@ -49,7 +49,7 @@ function codeOf(kind: string, first: string): ErrorCode {
     return 'NAME_NOT_FOUND'
   }
   if (
-    /No function matches|Cannot (mix|combine|compare|cast|deduce)|Conversion|Could not convert|type mismatch|Unimplemented type/i.test(
+    /No function matches|best candidate function|Cannot (mix|combine|compare|cast|deduce)|Conversion|Could not convert|type mismatch|Unimplemented type/i.test(
       kind + first,
     )
   ) {

@@ -129,6 +129,7 @@ describe('errors', () => {
     ['select id from sales group by', 'SQL_SYNTAX', 29, undefined],
     ['create table x as select id frm sales where', 'SQL_SYNTAX', 32, undefined],
     ['select sum(city) from sales', 'TYPE_MISMATCH', 7, undefined],
+    ["select date '2026-01-31' + 'x'", 'TYPE_MISMATCH', undefined, undefined],
     ['select city, count(*) from sales', 'SQL_SYNTAX', 7, undefined],
     ["values ('a'), (1)", 'TYPE_MISMATCH', undefined, undefined],
     ['with x as (insert into t values (1)) select 1', 'SQL_SYNTAX', undefined, undefined],
