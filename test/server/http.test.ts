@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { copy, writeSmallLake } from '../support/small-lake.js'
-import { startServer, type TestServer } from '../support/start-server.js'
+import { type CallOptions, startServer, type TestServer } from '../support/start-server.js'
 import { startStopwatch } from '../support/stopwatch.js'
 
 const root = mkdtempSync(join(tmpdir(), 'forebay-http-'))
@@ -473,6 +473,40 @@ describe('probes', () => {
     for (const [, name] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
       expect(Object.keys(body.components.schemas)).toContain(name)
     }
+  })
+
+  it('describes its answers as they are', async () => {
+    const { paths } = (await server.call('/openapi.json')).body
+    const sql = { sql: 'SELECT 1 AS one' }
+    const event = { eventTime: '2026-01-31T10:00:00Z', producer: 'https://example.com', schemaURL: 'https://example.com' }
+    const job = { ...event, job: { namespace: 'etl', name: 'load' } }
+    const { queryId } = (await server.call('/v1/queries', { body: sql })).body
+    const calls: readonly (readonly [string, string, string, CallOptions?])[] = [
+      ...['json', 'x-ndjson', 'vnd.apache.arrow.stream', 'vnd.apache.parquet'].map(
+        (type) => ['post', '/v1/query', '/v1/query', { body: sql, headers: { accept: `application/${type}` } }] as const,
+      ),
+      ['post', '/v1/query', '/v1/query', { body: { sql: 'SELEC' } }],
+      ['post', '/v1/queries', '/v1/queries', { body: sql }],
+      ['get', '/v1/queries/{id}/result', `/v1/queries/${queryId}/result`, { headers: { accept: 'text/csv' } }],
+      ['get', '/v1/tables', '/v1/tables'],
+      ['get', '/v1/tables/{name}', '/v1/tables/none'],
+      ['get', '/readyz', '/readyz'],
+      ['get', '/metrics', '/metrics'],
+      ['get', '/v1/lineage/export', '/v1/lineage/export?format=graphml'],
+      ['post', '/api/v1/lineage', '/api/v1/lineage', { body: job }],
+      ['post', '/api/v1/lineage/batch', '/api/v1/lineage/batch', { body: [job] }],
+    ]
+    for (const [method, path, at, options] of calls) {
+      const { status, headers } = await server.call(at, options)
+      const { responses } = paths[path][method]
+      expect([path, Object.keys(responses).sort()]).toEqual([
+        path,
+        expect.arrayContaining(status < 400 ? [`${status}`] : ['default']),
+      ])
+      const types = Object.keys((responses[status] ?? responses.default).content)
+      expect([path, types]).toEqual([path, expect.arrayContaining([headers.get('content-type')?.split(';')[0]])])
+    }
+    expect(Object.keys(paths['/v1/tables/{name}/import'].post.requestBody.content)).toContain('text/csv')
   })
 
   it('gives every promised metric, with labels from closed lists', async () => {

@@ -9,7 +9,7 @@ import fastify, {
   type FastifyServerOptions,
   LogController,
 } from 'fastify'
-import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { ForebayError } from '../../model/errors.js'
@@ -19,6 +19,7 @@ import type { App } from './app.js'
 import { catalogueRoutes } from './catalogue-routes.js'
 import { crossOriginHeaders, isPreflight, preflightHeaders } from './cross-origin.js'
 import { deadLetterRoutes } from './dead-letter-routes.js'
+import { describeCall } from './describe-call.js'
 import { dropBody } from './drop-body.js'
 import { type ErrorAnswer, errorAnswer } from './error-envelope.js'
 import { eventRoutes } from './event-routes.js'
@@ -113,8 +114,10 @@ export async function buildApp(rooms: Rooms, log: Logger): Promise<App> {
         license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       },
       components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      // On loopback none is asked.
+      security: [{}, { token: [] }],
     },
-    transform: jsonSchemaTransform,
+    transform: describeCall,
     transformObject: jsonSchemaTransformObject,
   })
   const routes = [

@@ -1,6 +1,6 @@
 import type { FastifyError } from 'fastify'
 import { z } from 'zod'
-import { type ErrorRecord, ForebayError, toErrorRecord } from '../../model/errors.js'
+import { type ErrorRecord, errorCodes, ForebayError, toErrorRecord } from '../../model/errors.js'
 import { errorStatus } from './error-status.js'
 
 /** Status and body of an answer that is an error. */
@@ -8,6 +8,15 @@ export interface ErrorAnswer {
   readonly status: number
   readonly body: { readonly error: ErrorRecord }
 }
+
+/** An `ErrorRecord` as `/openapi.json` describes it. */
+export const errorSchema = z.object({
+  code: z.enum(errorCodes),
+  message: z.string(),
+  hint: z.string().optional(),
+  position: z.number().int().min(0).optional().describe('Character offset into the SQL text, from 0.'),
+  queryId: z.string().optional(),
+})
 
 /** Turns anything thrown while a request is served into the answer that the client gets. */
 export function errorAnswer(error: unknown): ErrorAnswer {

@@ -25,7 +25,11 @@ export function eventRoutes(app: App, rooms: Rooms): void {
     '/v1/events',
     {
       exposeHeadRoute: false,
-      schema: { summary: 'Server-sent events: query, transfer, node, forecast, allocation.', querystring: eventsQuery },
+      schema: {
+        summary: 'Server-sent events: query, transfer, node, forecast, allocation.',
+        querystring: eventsQuery,
+        produces: ['text/event-stream'],
+      },
     },
     (request, reply) => {
       const max = rooms.configuration.limits.eventStreams

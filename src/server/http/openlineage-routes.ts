@@ -6,11 +6,21 @@ import { encodingOf } from '../../lineage/openlineage/unpack.js'
 import { ForebayError } from '../../model/errors.js'
 import type { Rooms } from '../rooms.js'
 import type { App } from './app.js'
+import { errorSchema } from './error-envelope.js'
 
 /** Events that the graph may be behind before more of them are put off: a minute or two of work. */
 const lagMax = 1_000_000
 /** Most reasons and warnings in one answer. */
 const toldMax = 1_000
+
+const told = z.object({
+  status: z.enum(['success', 'partial_success', 'failure']),
+  summary: z.record(z.string(), z.number()),
+  failed_events: z.array(z.object({ index: z.number(), reason: z.string(), retriable: z.boolean() })),
+  warnings: z.array(z.object({ index: z.number(), warning: z.string() })).optional(),
+  error: errorSchema.optional(),
+})
+const answers = { 200: told, 201: told, 400: told }
 
 export function openLineageRoutes(app: App, rooms: Rooms): void {
   // Bodies stay bytes: they are read beside the event loop where they are large, and kept as they came.
@@ -23,8 +33,10 @@ export function openLineageRoutes(app: App, rooms: Rooms): void {
   ] as const) {
     app.post(
       path,
-      { bodyLimit, schema: { summary, querystring: z.object({}), consumes: ['application/json'] } },
-      (request, reply) => take(rooms, request as unknown as FastifyRequest, reply as FastifyReply, list),
+      { bodyLimit, schema: { summary, querystring: z.object({}), consumes: ['application/json'], response: answers } },
+      async (request, reply) => {
+        await take(rooms, request as unknown as FastifyRequest, reply as FastifyReply, list)
+      },
     )
   }
 }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { QueryState, QueryStatus } from '../../model/query.js'
 import type { Rooms } from '../rooms.js'
 import { inTrace } from '../tracing/tracing.js'
-import { acceptedFormat } from './accept.js'
+import { acceptedFormat, contentTypes } from './accept.js'
 import type { App } from './app.js'
 import { presentQuery } from './present.js'
 import { named, sendAnswer, takeOver } from './query-routes.js'
@@ -20,6 +20,7 @@ const states = [
   'failed',
   'cancelled',
 ] as const satisfies readonly QueryState[]
+const formats = Object.values(contentTypes)
 const ended: readonly QueryState[] = ['finished', 'failed', 'cancelled']
 const idParams = z.object({ id: z.string().min(1).max(200) })
 const historyQuery = z.strictObject({
@@ -33,7 +34,13 @@ const historyQuery = z.strictObject({
 export function queriesRoutes(app: App, rooms: Rooms): void {
   app.post(
     '/v1/queries',
-    { schema: { summary: 'Promises an answer: 202 with the id to ask for it.', body: queryBody } },
+    {
+      schema: {
+        summary: 'Promises an answer: 202 with the id to ask for it.',
+        body: queryBody,
+        response: { 202: z.object({ queryId: z.string(), state: z.enum(states) }) },
+      },
+    },
     async (request, reply) => {
       const format = acceptedFormat(request.headers.accept)
       const asked = queryRequest(request.body, format, rooms.queryDefaults, idempotencyKey(request.headers['idempotency-key']))
@@ -87,7 +94,7 @@ export function queriesRoutes(app: App, rooms: Rooms): void {
 
   app.get(
     '/v1/queries/:id/result',
-    { schema: { summary: 'The answer of a promised query; waits until it is there.', params: idParams } },
+    { schema: { summary: 'The answer of a promised query; waits until it is there.', params: idParams, produces: formats } },
     async (request, reply) => {
       const { id } = request.params
       const kept = await rooms.queries.result(id).catch((error: unknown) => {

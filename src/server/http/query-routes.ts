@@ -8,9 +8,20 @@ import type { Rooms } from '../rooms.js'
 import { inTrace } from '../tracing/tracing.js'
 import { acceptedFormat, contentTypes } from './accept.js'
 import type { App } from './app.js'
+import { errorSchema } from './error-envelope.js'
 import { idempotencyKey, queryBody, queryRequest, wantedId } from './request-schemas.js'
 import { frameResult } from './result-frame.js'
 import { writeBody } from './result-writer.js'
+
+const answer = z
+  .object({
+    columns: z.array(z.object({ name: z.string(), type: z.string() })),
+    rows: z.array(z.array(z.unknown())),
+    queryId: z.string(),
+    stats: z.record(z.string(), z.unknown()),
+    error: errorSchema.optional().describe('What broke the rows off, when some had gone out already.'),
+  })
+  .meta({ id: 'Answer' })
 
 /** `POST /v1/query`: runs a statement and streams its answer; the query ends with the connection. */
 export function queryRoutes(app: App, rooms: Rooms): void {
@@ -21,14 +32,12 @@ export function queryRoutes(app: App, rooms: Rooms): void {
         summary: 'Runs one statement and streams its answer in the format that Accept names.',
         body: queryBody,
         response: {
-          200: z
-            .object({
-              columns: z.array(z.object({ name: z.string(), type: z.string() })),
-              rows: z.array(z.array(z.unknown())),
-              queryId: z.string(),
-              stats: z.record(z.string(), z.unknown()),
-            })
-            .meta({ id: 'Answer' }),
+          200: {
+            description: 'The rows, in one of these formats.',
+            content: Object.fromEntries(
+              Object.values(contentTypes).map((type) => [type, { schema: type === contentTypes.json ? answer : z.string() }]),
+            ),
+          },
         },
       },
     },
