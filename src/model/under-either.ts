@@ -1,6 +1,7 @@
 /**
- * Does work under a signal that ends with whichever of these ends first, for its reason. AbortSignal.any would leave a reference at each
- * of them for as long as it lives (60 to 80 bytes a call in Node 20.20), which a server that runs for weeks would not get back.
+ * Does work under a signal that ends with whichever of these ends first, for its reason. AbortSignal.any would leave a reference
+ * at each of them for as long as it lives (60 to 80 bytes a call in Node 20.20), which a server that runs for weeks would not get
+ * back; and with an AbortSignal.timeout that nobody else holds it would not end any more once garbage was collected.
  */
 export async function underEither<T>(signals: readonly AbortSignal[], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const either = new AbortController()

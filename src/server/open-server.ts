@@ -23,6 +23,7 @@ import { type Clock, systemClock } from '../model/clock.js'
 import { ForebayError } from '../model/errors.js'
 import type { LedgerEntry } from '../model/forecast.js'
 import type { NodeStatus } from '../model/node.js'
+import { underEither } from '../model/under-either.js'
 import { openFitWorker } from '../predict/boosting/fit-worker-port.js'
 import { Predictor } from '../predict/predictor.js'
 import { type BrokeredQueue, openBrokeredQueue } from '../queue/brokered/brokered-queue.js'
@@ -313,10 +314,10 @@ async function open(configuration: ServerConfiguration, options: ServerOptions, 
   closing.add(async () => allocator.stop())
   const close = async (signal?: AbortSignal): Promise<void> => {
     health.stopping = true
-    const patience = AbortSignal.any([AbortSignal.timeout(configuration.drain), ...(signal === undefined ? [] : [signal])])
     log.info({ running: queries.running().map((query) => query.queryId) }, 'stopping')
     const closed = closeApp()
-    await Promise.all([queries.drain(patience), imports.drain(patience)])
+    const ends = [AbortSignal.timeout(configuration.drain), ...(signal === undefined ? [] : [signal])]
+    await underEither(ends, (patience) => Promise.all([queries.drain(patience), imports.drain(patience)]))
     log.debug('drained')
     // Answers that were cut off have a moment to say so.
     const impatient = setTimeout(() => app.server.closeAllConnections(), 1_000)

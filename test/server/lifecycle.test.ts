@@ -86,6 +86,25 @@ it('cancels what still runs at the second signal', async () => {
   await expect.poll(() => nodes.filter(isAlive)).toEqual([])
 }, 60_000)
 
+it('cancels what still runs after the time for it, however much garbage was collected', async () => {
+  const [file, collector] = [join(root, 'brief.yaml'), join(root, 'collector.cjs')]
+  writeFileSync(file, 'drain: 1s\n')
+  writeFileSync(
+    collector,
+    `require('node:v8').setFlagsFromString('--expose-gc')
+     const collect = require('node:vm').runInNewContext('gc')
+     if (process.argv.includes('serve') && require('node:worker_threads').isMainThread) setInterval(collect, 100).unref()`,
+  )
+  const environment = { NODE_OPTIONS: `--require ${collector}` }
+  const server = await startServer({ data, flags: ['--config', file, '--proactive', 'off'], environment })
+  const id = 'q-garbage-00001'
+  const running = server.call('/v1/query', { body: { sql: slow }, headers: { 'x-forebay-query-id': id } })
+  await expect.poll(async () => (await server.call(`/v1/queries/${id}`)).body.state).toBe('running')
+  const stopped = server.stop()
+  expect((await running).body.error.code).toBe('CANCELLED')
+  expect(await stopped).toBe(0)
+}, 60_000)
+
 /** Resolves when a server that was told to stop takes no more. */
 async function untilItTakesNoMore(server: TestServer): Promise<void> {
   const takesMore = (): Promise<boolean> =>

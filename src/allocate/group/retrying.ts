@@ -1,5 +1,6 @@
 import type { Clock } from '../../model/clock.js'
 import { ForebayError } from '../../model/errors.js'
+import { underEither } from '../../model/under-either.js'
 import { GroupError, type MachineGroup } from './machine-group.js'
 
 export interface RetryOptions {
@@ -28,7 +29,7 @@ export async function retrying<T>(
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
-      return await call(AbortSignal.any([signal, AbortSignal.timeout(options.callMsMax)]))
+      return await underEither([signal, AbortSignal.timeout(options.callMsMax)], call)
     } catch (error) {
       signal.throwIfAborted()
       const fault = error instanceof GroupError ? error.fault : 'transient'
