@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { parseProvisioner } from '../allocate/provisioner-url.js'
@@ -256,6 +257,7 @@ export function readCredentials(configuration: ServerConfiguration): Credentials
   }
   const { tls } = configuration
   const pair = tls && { cert: readSecret(tls.certFile, 'tls.certFile'), key: readSecret(tls.keyFile, 'tls.keyFile') }
+  if (pair !== undefined) checkPair(pair)
   if (!isLoopback(configuration.host) && (token === undefined || pair === undefined)) {
     throw new ForebayError(
       'CONFIGURATION_INVALID',
@@ -264,6 +266,17 @@ export function readCredentials(configuration: ServerConfiguration): Credentials
     )
   }
   return { token, tls: pair }
+}
+
+function checkPair(pair: { readonly cert: Buffer; readonly key: Buffer }): void {
+  try {
+    createSecureContext(pair)
+  } catch (error) {
+    throw new ForebayError('CONFIGURATION_INVALID', `configuration key "tls": ${(error as Error).message}`, {
+      hint: '--tls-cert FILE is a certificate and --tls-key FILE is its key, both in PEM',
+      cause: error,
+    })
+  }
 }
 
 function readSecret(file: string, key: string): Buffer {

@@ -110,6 +110,17 @@ describe('readCredentials', () => {
     }
   })
 
+  it('refuses a certificate and a key that are none', () => {
+    const junk = join(folder, 'junk.pem')
+    writeFileSync(junk, 'junk')
+    const flags = { tls: { certFile: junk, keyFile: junk } }
+    expect(code(() => readCredentials(readConfiguration({ folder, flags })))).toMatchObject({
+      code: 'CONFIGURATION_INVALID',
+      message: expect.stringMatching(/^configuration key "tls": /),
+      hint: expect.stringContaining('--tls-cert'),
+    })
+  })
+
   it('refuses a token that can be guessed and files that are not there', () => {
     const token = join(folder, 'short')
     writeFileSync(token, 'short')
