@@ -409,8 +409,11 @@ async function listen(app: Awaited<ReturnType<typeof buildApp>>, { host, port }:
     const { code, message } = error as NodeJS.ErrnoException
     const why =
       code === 'EADDRINUSE' ? 'is taken' : code === 'EACCES' ? 'is not allowed for this user' : `cannot be used: ${message}`
+    const isPort = code === 'EADDRINUSE' || code === 'EACCES'
     throw new ForebayError('CONFIGURATION_INVALID', `port ${port} of ${host} ${why}`, {
-      hint: 'stop what listens there, or choose another with --port N; --port 0 takes a free one',
+      hint: isPort
+        ? 'stop what listens there, or choose another with --port N; --port 0 takes a free one'
+        : 'name an address of this machine with --host; 127.0.0.1 always is one, 0.0.0.0 stands for all',
       cause: error,
     })
   }

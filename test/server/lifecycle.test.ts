@@ -352,6 +352,12 @@ it('serves others over TLS to who has the token', async () => {
         .on('error', reject)
         .end()
     })
+  // An address of documentation, RFC 5737.
+  const elsewhere = await serve('--host', '203.0.113.7', '--token-file', token, '--tls-cert', cert, '--tls-key', key)
+  expect([elsewhere.code, elsewhere.stderr]).toEqual([
+    1,
+    expect.stringMatching(/^error: port 0 of 203\.0\.113\.7 .*\ntry: .*--host/m),
+  ])
   const untrusting = await run(['tables', '--url', server.url])
   expect([untrusting.code, untrusting.stderr]).toEqual([
     1,
