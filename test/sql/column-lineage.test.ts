@@ -98,12 +98,39 @@ describe('column lineage', () => {
       n: ['~orders.customer WINDOW', '~orders.day WINDOW'],
       l: ['orders.total TRANSFORMATION', '~orders.day WINDOW'],
     })
+    const frames = await lineage(
+      `select count(*) filter (where status = 'x') over (partition by customer) as n,
+         sum(total) over (order by day rows between id preceding and customer following) as s from orders`,
+    )
+    expect(frames).toEqual({
+      n: ['~orders.customer WINDOW', '~orders.status FILTER'],
+      s: ['orders.total AGGREGATION', '~orders.customer WINDOW', '~orders.day WINDOW', '~orders.id WINDOW'],
+    })
   })
 
   it('joins the sides of set operations by position', async () => {
     expect(await lineage('select id, status from orders union all select id, name from customers')).toEqual({
       id: ['customers.id IDENTITY', 'orders.id IDENTITY'],
       status: ['customers.name IDENTITY', 'orders.status IDENTITY'],
+    })
+  })
+
+  it('counts all columns of rows that are compared as deciding which rows there are', async () => {
+    expect(await lineage('select distinct id, status from orders')).toEqual({
+      id: ['orders.id IDENTITY', '~orders.id GROUP_BY', '~orders.status GROUP_BY'],
+      status: ['orders.status IDENTITY', '~orders.id GROUP_BY', '~orders.status GROUP_BY'],
+    })
+    expect(await lineage('select total from (select distinct on (customer) total, customer from orders order by day)')).toEqual({
+      total: ['orders.total IDENTITY', '~orders.customer GROUP_BY', '~orders.day SORT'],
+    })
+    const compared = ['~customers.id JOIN', '~customers.name JOIN', '~orders.id JOIN', '~orders.status JOIN']
+    expect(await lineage('select id, status from orders except all select id, name from customers')).toEqual({
+      id: ['orders.id IDENTITY', ...compared],
+      status: ['orders.status IDENTITY', ...compared],
+    })
+    expect(await lineage('select id, status from orders intersect all select id, name from customers')).toEqual({
+      id: ['customers.id IDENTITY', 'orders.id IDENTITY', ...compared],
+      status: ['customers.name IDENTITY', 'orders.status IDENTITY', ...compared],
     })
   })
 
@@ -128,6 +155,16 @@ describe('column lineage', () => {
       'with recursive r as (select id as n, customer as m from orders union all select m, n from r where n < 3) select * from r',
     )
     expect(found.n?.filter((input) => !input.startsWith('~'))).toEqual(['orders.customer IDENTITY', 'orders.id IDENTITY'])
+  })
+
+  it('follows a recursive CTE for as many rounds as something new flows', async () => {
+    const { a } = await lineage(
+      `with recursive r as (
+         select id::varchar as a, customer::varchar as b, day::varchar as c, total::varchar as d, 0 as i from orders
+         union all select b, c, d, a, i + 1 from r where i < 9) select a from r`,
+    )
+    const direct = ['customer', 'day', 'id', 'total'].map((column) => `orders.${column} TRANSFORMATION`)
+    expect(a?.filter((input) => !input.startsWith('~'))).toEqual(direct)
   })
 
   it('keeps semi and anti joins indirect', async () => {

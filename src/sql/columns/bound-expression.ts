@@ -40,7 +40,8 @@ export function expressionDependencies(node: AstObject, references: References):
         isAggregateWindow(node) ? aggregated(below(node.children)) : transformed(below(node.children)),
         transformed(union([below(node.offset_expr), below(node.default_expr)])),
         indirect(union([below(node.partitions), below(node.orders), below(node.arg_orders)]), 'WINDOW'),
-        indirect(below(node.filter_expr), 'FILTER'),
+        indirect(union([below(node.start_expr), below(node.end_expr)]), 'WINDOW'),
+        indirect(below(node.filters), 'FILTER'),
       ])
     default:
       return transformed(below(Object.values(node)))

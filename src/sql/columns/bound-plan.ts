@@ -53,9 +53,13 @@ export class BoundPlanReader {
       case 'LOGICAL_DEPENDENT_JOIN':
         return this.#delimJoin(node)
       case 'LOGICAL_UNION':
+        return sideways(children(node).map((part) => this.read(part)))
       case 'LOGICAL_EXCEPT':
       case 'LOGICAL_INTERSECT':
-        return sideways(children(node).map((part) => this.read(part)))
+        return compared(
+          children(node).map((part) => this.read(part)),
+          node.type,
+        )
       default:
         return this.#unary(
           node,
@@ -67,6 +71,10 @@ export class BoundPlanReader {
   #unary(node: AstObject, inputs: readonly Output[]): Output {
     const input = beside(inputs)
     const of = (key: string): readonly Dependencies[] => children(node, key).map((part) => this.#expression(part, input))
+    const sortedBy = (owner: AstObject): Dependencies => {
+      const keys = children(owner, 'orders').map((order) => this.#expression(child(order, 'expression') ?? {}, input))
+      return indirect(union(keys), 'SORT')
+    }
     switch (node.type) {
       case 'LOGICAL_PROJECTION':
         return { columns: of('expressions'), rows: input.rows }
@@ -80,6 +88,11 @@ export class BoundPlanReader {
         const columns = [...groups, ...of('expressions'), ...Array<Dependencies>(groupings).fill(union(groups))]
         return { columns, rows: union([input.rows, indirect(union(groups), 'GROUP_BY')]) }
       }
+      case 'LOGICAL_DISTINCT': {
+        // DISTINCT ON keeps the first row of each group in an order of its own.
+        const groups = indirect(union(of('distinct_targets')), 'GROUP_BY')
+        return { columns: input.columns, rows: union([input.rows, groups, sortedBy(child(node, 'order_by') ?? {})]) }
+      }
       case 'LOGICAL_COMPARISON_JOIN':
       case 'LOGICAL_ANY_JOIN':
       case 'LOGICAL_ASOF_JOIN':
@@ -89,8 +102,7 @@ export class BoundPlanReader {
         return { columns: [...input.columns, ...of('expressions')], rows: input.rows }
       case 'LOGICAL_ORDER_BY':
       case 'LOGICAL_TOP_N': {
-        const keys = children(node, 'orders').map((order) => this.#expression(child(order, 'expression') ?? {}, input))
-        const rows = union([input.rows, indirect(union(keys), 'SORT')])
+        const rows = union([input.rows, sortedBy(node)])
         return { columns: project(input.columns, node.projection_map ?? node.projections), rows }
       }
       case 'LOGICAL_EXPRESSION_GET':
@@ -129,16 +141,16 @@ export class BoundPlanReader {
     return this.read(rest)
   }
 
-  /** Twice round: what the recursive part adds to a column may flow into another one the next time. */
+  /** Round until nothing is new: what the recursive part adds to a column may flow into another one the next time. */
   #recursiveCte(node: AstObject): Output {
     const [start, step] = children(node)
     if (start === undefined || step === undefined) return noOutput
     let all = this.read(start)
-    for (let round = 0; round < 2; round++) {
+    for (let known = -1; known < sizeOf(all); ) {
+      known = sizeOf(all)
       this.#ctes.set(Number(node.table_index), all)
       all = sideways([all, this.read(step)])
     }
-    this.#ctes.set(Number(node.table_index), all)
     return all
   }
 
@@ -202,6 +214,18 @@ function sideways(outputs: readonly Output[]): Output {
   const width = Math.max(0, ...outputs.map(({ columns }) => columns.length))
   const columns = Array.from({ length: width }, (_, index) => union(outputs.map((output) => output.columns[index] ?? nothing)))
   return { columns, rows: union(outputs.map(({ rows }) => rows)) }
+}
+
+/** Rows of one side that the other side has, or has not: whole rows are compared, and of EXCEPT none comes from the other side. */
+function compared(outputs: readonly Output[], type: string): Output {
+  const { columns, rows } = sideways(outputs)
+  const keys = indirect(union(columns), 'JOIN')
+  return { columns: type === 'LOGICAL_EXCEPT' ? (outputs[0]?.columns ?? []) : columns, rows: union([rows, keys]) }
+}
+
+/** How many dependencies an output tells of. */
+function sizeOf({ columns, rows }: Output): number {
+  return columns.reduce((sum, { size }) => sum + size, rows.size)
 }
 
 /** A projection map picks columns by index; an empty one passes all. */
