@@ -10,7 +10,10 @@ const depthMax = 64
 
 type Origin = [template: string, role: Role, snapshots: string, parents: string]
 
-/** How each derived segment came to be, and what became of it. */
+/**
+ * How each derived segment came to be, and what became of it. `seen` is the offset of the event that was taken when it was last made,
+ * evicted or answered: so long as that one is in the log, what comes late can still mean the segment.
+ */
 export class DerivedSegments {
   readonly #sql: Statements
 
@@ -19,7 +22,7 @@ export class DerivedSegments {
   }
 
   /** A task made the segment. The first origin in the log stands: a second one made the same content. */
-  made(offset: LogOffset, event: TaskEvent, output: LineageOutput): void {
+  made(seen: LogOffset, event: TaskEvent, output: LineageOutput): void {
     const snapshots = [...new Set(event.baseReads.map((read) => read.snapshot))].sort()
     const parents = [...new Set(event.derivedReads.map((read) => read.segment))].filter(isDerived).sort()
     this.#sql.run(
@@ -32,7 +35,7 @@ export class DerivedSegments {
       JSON.stringify(parents),
       event.at,
       output.dataset ?? null,
-      offset,
+      seen,
     )
   }
 
@@ -48,13 +51,14 @@ export class DerivedSegments {
     return undefined
   }
 
-  /** The folded vertex that stands for the segment now. */
-  folded(segment: SegmentId): SegmentId | undefined {
-    return this.#sql.first<[string | null]>('SELECT folded FROM derived WHERE id = ?', segment)?.[0] ?? undefined
+  /** Answers with the segment, which may come from memory long after its bytes went: gives the folded vertex that stands for it now. */
+  answered(segment: SegmentId, seen: LogOffset): SegmentId | undefined {
+    const update = 'UPDATE derived SET seen = ? WHERE id = ? AND folded IS NOT NULL RETURNING folded'
+    return this.#sql.first<[string]>(update, seen, segment)?.[0]
   }
 
   /** Evicts: the vertex to fold into (absent when there is nothing to fold), or which origin must be known first. */
-  evict(segment: SegmentId, at: number): { readonly missing: SegmentId } | { readonly fold?: SegmentId } {
+  evict(segment: SegmentId, at: number, seen: LogOffset): { readonly missing: SegmentId } | { readonly fold?: SegmentId } {
     const row = this.#sql.first<[string | null, string | null, number, number | null]>(
       'SELECT dataset, folded, made_at, evicted_at FROM derived WHERE id = ?',
       segment,
@@ -64,7 +68,7 @@ export class DerivedSegments {
     const [dataset, folded, , evictedAt] = row
     if (dataset !== null) return {}
     if (folded !== null) {
-      this.#sql.run('UPDATE derived SET evicted_at = max(evicted_at, ?) WHERE id = ?', at, segment)
+      this.#sql.run('UPDATE derived SET evicted_at = max(evicted_at, ?), seen = ? WHERE id = ?', at, seen, segment)
       return {}
     }
     if (evictedAt !== null && at <= evictedAt) return {}
@@ -74,11 +78,12 @@ export class DerivedSegments {
     const [template, role] = this.#origin(segment) ?? ['', 'leaf' as const]
     const fold = foldTarget(template, role, [...snapshots])
     this.#sql.run(
-      'UPDATE derived SET evicted_at = ?, folded = ?, snapshots = ?, parents = ? WHERE id = ?',
+      'UPDATE derived SET evicted_at = ?, folded = ?, snapshots = ?, parents = ?, seen = ? WHERE id = ?',
       at,
       fold,
       JSON.stringify([...snapshots].sort()),
       '[]',
+      seen,
       segment,
     )
     return { fold }
@@ -88,7 +93,7 @@ export class DerivedSegments {
     return this.#sql.all<[string]>('SELECT id FROM derived WHERE folded IS NULL AND dataset IS NULL').map(([id]) => id)
   }
 
-  /** Forgets evicted segments whose events have left the log; their queries' results become the folded vertices. */
+  /** Forgets evicted segments whose last events have left the log; their queries' results become the folded vertices. */
   truncate(offset: LogOffset): void {
     this.#sql.run(
       `UPDATE OR IGNORE results SET segment = (SELECT folded FROM derived WHERE derived.id = results.segment)

@@ -43,6 +43,8 @@ export class LineageIndex {
   readonly #transfers: TransferTable
   readonly #catalogue: CatalogueWriter
   readonly #event: (offset: LogOffset) => LineageEvent | undefined
+  /** The event that is being taken, also while it lets earlier ones go on. */
+  #taking: LogOffset = 0
 
   constructor(database: Database, event: (offset: LogOffset) => LineageEvent | undefined) {
     database.exec(indexSchema + catalogueSchema)
@@ -57,6 +59,7 @@ export class LineageIndex {
   /** Works out the marks of an event and keeps what it says. */
   take(offset: LogOffset, event: LineageEvent): MarkedEvent {
     const marks: Marks = {}
+    this.#taking = offset
     if (isTask(event)) this.#takeTask(offset, event, marks)
     else if (event.kind === 'snapshot') this.#takeSnapshot(event, marks)
     else if (event.kind === 'eviction') this.#takeEviction(offset, event, marks)
@@ -149,7 +152,7 @@ export class LineageIndex {
     const { output } = event
     if (output !== undefined && isDerived(output.segment)) {
       this.#rename(output.segment, event.at, renames)
-      this.#derived.made(offset, event, output)
+      this.#derived.made(this.#taking, event, output)
       if (event.queryId !== undefined && event.role === 'root') this.#result(event.queryId, rootRank, output.segment, offset)
       // Answers that were not kept have no vertex of their own beyond this moment.
       if (output.location === '' && renames[output.segment] === undefined) this.#evict(offset, output.segment, event.at, marks)
@@ -184,7 +187,7 @@ export class LineageIndex {
   }
 
   #takeAnswer(offset: LogOffset, event: AnswerEvent, marks: Marks): void {
-    const folded = this.#derived.folded(event.segment)
+    const folded = this.#derived.answered(event.segment, offset)
     if (folded !== undefined) marks.renames = { [event.segment]: folded }
     this.#result(event.queryId, answerRank, event.segment, offset)
     this.#transfers.addAnswer(offset, event)
@@ -228,7 +231,7 @@ export class LineageIndex {
   }
 
   #evict(offset: LogOffset, segment: SegmentId, at: number, marks: Marks): void {
-    const outcome = this.#derived.evict(segment, at)
+    const outcome = this.#derived.evict(segment, at, this.#taking)
     if ('missing' in outcome) this.#wait(`made:${outcome.missing}`, offset, segment, at)
     else if (outcome.fold !== undefined) {
       marks.folds ??= []

@@ -6,6 +6,7 @@ import { LineageLog } from '../../src/lineage/lineage-log.js'
 import { logBody } from '../../src/lineage/log-body.js'
 import type { LineageEvent } from '../../src/model/lineage-event.js'
 import {
+  answerEvent,
   baseRead,
   brokenEvent,
   derivedRead,
@@ -45,6 +46,13 @@ function openBoth(arrived = 0) {
       meanwhile()
       return done(chore)
     },
+    /** Truncates up to an offset; something happens after the index has forgotten what is to leave, before the checkpoint is taken. */
+    truncateTo: (upTo: number, afterForgetting: () => void = () => {}) => {
+      const chore = checkpointAndTruncate(log, graph, path, upTo, 100)
+      chore.next()
+      afterForgetting()
+      return done(chore)
+    },
     verify: () => done(verifyGraph(log, path)),
     /** How often each edge was counted. */
     edges: () =>
@@ -52,6 +60,11 @@ function openBoth(arrived = 0) {
         .prepare('SELECT count FROM edges')
         .all()
         .map((row) => (row as { count: number }).count),
+    derived: () =>
+      graph.database
+        .prepare("SELECT name FROM vertices WHERE kind = 'derived' ORDER BY name")
+        .all()
+        .map((row) => (row as { name: string }).name),
     waiting: () => graph.database.prepare('SELECT key FROM waiting').all(),
   }
 }
@@ -129,6 +142,32 @@ it('folds a result whose parts were folded and have left the log', () => {
   expect(folded).toEqual([{ snapshots: '["S1","S2"]' }])
   expect(verify()).toMatchObject({ identical: true })
   truncate()
+  expect(verify()).toMatchObject({ identical: true })
+})
+
+it('gives the same graph from a checkpoint when a segment was evicted just before that was taken', () => {
+  const { record, truncateTo, verify } = openBoth()
+  record(snapshotEvent('S1', 't', 2), taskEvent('leaf', { base: [baseRead('S1', 't', [1])], output: output('d-part') }))
+  truncateTo(2, () => record(evictionEvent('e1', ['d-part'], noon + 10)))
+  record(taskEvent('late', { derived: [derivedRead('d-part', 'n1')], at: noon + 5, output: output('d-late') }))
+  expect(verify()).toMatchObject({ identical: true })
+})
+
+it('knows what a segment folded into for as long as its eviction or an answer with it is in the log', () => {
+  const { record, truncateTo, derived, verify } = openBoth()
+  record(
+    snapshotEvent('S1', 't', 2),
+    taskEvent('leaf', { base: [baseRead('S1', 't', [1])], output: output('d-part') }),
+    evictionEvent('e1', ['d-part'], noon + 10),
+  )
+  const [folded, ...others] = derived()
+  expect([folded?.startsWith('d-folded-'), others]).toEqual([true, []])
+  for (const n of [1, 2, 3]) {
+    truncateTo(n + 1)
+    record(answerEvent(`q-${n}`, 'd-part', noon + 10 + n))
+  }
+  record(taskEvent('late', { derived: [derivedRead('d-part', 'n1')], at: noon + 5 }))
+  expect(derived()).toEqual([folded])
   expect(verify()).toMatchObject({ identical: true })
 })
 
