@@ -224,6 +224,20 @@ describe('the catalogue', () => {
     expect(run).toContain('"state":"COMPLETED"')
   })
 
+  it('shows no facet of a run that a later event of it has taken away', () => {
+    const gone = { gone: facet({ n: 1 }), kept: facet({ n: 2 }) }
+    const deleted = { gone: facet({ _deleted: true }) }
+    const { ask } = open(
+      logged(
+        runEvent({ type: 'START', time: '2026-01-31T09:00:00Z', runFacets: gone, jobFacets: gone }),
+        runEvent({ runFacets: deleted, jobFacets: deleted }),
+      ),
+    )
+    for (const type of ['run', 'job'] as const) {
+      expect(Object.keys(ask({ what: 'run-facets', id: uuid(1), type }).facets)).toEqual(['kept'])
+    }
+  })
+
   it('walks a chain by hops of jobs', () => {
     const chain = [...Array(50).keys()].map((job) =>
       runEvent({ run: uuid(job), job: `j${job}`, inputs: [dataset(`d${job}`)], outputs: [dataset(`d${job + 1}`)] }),

@@ -18,9 +18,8 @@ import {
   type DatasetReference,
   type EventDataset,
   type EventJob,
-  type Facets,
   facetOf,
-  isDeletion,
+  isDeletionText,
   isText,
   type OpenLineageEvent,
   parentOf,
@@ -287,7 +286,7 @@ class RawEvent {
 /** The facets of an object of facets; '' for one that is gone. Of two that have one name the last stands, as in JSON.parse. */
 function facetsIn(text: string): Words['facets'] {
   const members = new Map(objectMembers(text, 0).map(({ name, from, to }) => [name, text.slice(from, to)]))
-  return [...members].map(([name, facet]) => ({ name, text: isDeleted(facet) ? '' : facet }))
+  return [...members].map(([name, facet]) => ({ name, text: isDeletionText(facet) ? '' : facet }))
 }
 
 function aliasesOf(dataset: EventDataset): DatasetReference[] {
@@ -297,12 +296,6 @@ function aliasesOf(dataset: EventDataset): DatasetReference[] {
     const { namespace, name } = (identifier ?? {}) as Record<string, unknown>
     return isText(namespace) && isText(name) ? [{ namespace, name }] : []
   })
-}
-
-function isDeleted(facet: string): boolean {
-  if (!facet.includes('"_deleted"')) return false
-  const value: unknown = JSON.parse(facet)
-  return typeof value === 'object' && value !== null && isDeletion(value as Facets)
 }
 
 function isSame(a: DatasetReference, b: DatasetReference): boolean {

@@ -53,6 +53,13 @@ const deletion = '_deleted'
 /** Whether a facet says that what was known under its name is gone. */
 export const isDeletion = (facet: Facets): boolean => facet[deletion] === true
 
+/** The same of a facet as it was sent. */
+export function isDeletionText(facet: string): boolean {
+  if (!facet.includes(`"${deletion}"`)) return false
+  const value: unknown = JSON.parse(facet)
+  return typeof value === 'object' && value !== null && isDeletion(value as Facets)
+}
+
 /** Whether a value is a text that can be kept. What keeps texts takes NUL for their end, so that two of them would become one. */
 export const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0')
 

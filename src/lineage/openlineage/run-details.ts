@@ -4,7 +4,7 @@ import { loggedEvent } from '../log-body.js'
 import { parseEventTime } from './event-time.js'
 import { datasetVersion } from './external-vertex.js'
 import { versionId } from './marquez-shapes.js'
-import { type EventDataset, facetOf, type OpenLineageEvent } from './open-lineage-event.js'
+import { type EventDataset, facetOf, isDeletionText, type OpenLineageEvent } from './open-lineage-event.js'
 import { arrayElements, memberValue, objectMembers } from './raw-json.js'
 
 /** Characters of a run's events that are looked at, the last ones first. */
@@ -107,7 +107,8 @@ class LatestFacets {
   }
 
   texts(): Map<string, string> {
-    return new Map([...this.#found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { text }]) => [name, text]))
+    const there = [...this.#found].filter(([, { text }]) => !isDeletionText(text))
+    return new Map(there.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { text }]) => [name, text]))
   }
 
   json(): string {
