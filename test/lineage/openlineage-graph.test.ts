@@ -340,6 +340,26 @@ describe('the catalogue', () => {
     expect(graph('dataset:db:a', false)).toHaveLength(2)
   })
 
+  it('follows columns through datasets that share an alias, whichever of their names has them', () => {
+    const symlinks = facet({ identifiers: [{ namespace: 'hive', name: 'shared', type: 'TABLE' }] })
+    const columnLineage = facet({ fields: { x: { inputFields: [{ namespace: 'db', name: 'source', field: 'y' }] } } })
+    const schema = facet({ fields: [{ name: 'x', type: 'INT' }] })
+    const { ask } = open(
+      logged(
+        runEvent({ outputs: [dataset('a', { facets: { symlinks } })] }),
+        runEvent({ run: uuid(2), job: 'other', outputs: [dataset('b', { facets: { symlinks, columnLineage, schema } })] }),
+      ),
+    )
+    const ids = ['datasetField:db:a:x', 'datasetField:db:source:y']
+    for (const start of ['datasetField:db:a:x', 'datasetField:db:b:x', 'dataset:hive:shared', 'job:ns:other']) {
+      const { graph } = ask({ what: 'columns', nodeId: start, depth: 5, downstream: false })
+      expect(graph.map((node: { id: string }) => node.id).toSorted(), start).toEqual(ids)
+      expect(graph.map((node: { data: { fieldType: string | null } }) => node.data.fieldType)).toContain('INT')
+    }
+    const down = ask({ what: 'columns', nodeId: 'datasetField:db:source:y', depth: 5, downstream: true })
+    expect(down.graph.map((node: { id: string }) => node.id).toSorted()).toEqual(ids)
+  })
+
   it('keeps the columns of the latest word of a job', () => {
     const columns = (input: string) => facet({ fields: { x: { inputFields: [{ namespace: 'db', name: 'a', field: input }] } } })
     const event = (time: string, input: string) =>

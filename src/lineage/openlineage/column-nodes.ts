@@ -69,10 +69,10 @@ export class ColumnNodes {
     throw new ForebayError('NOT_FOUND', `no column lineage is known of "${nodeId.slice(0, 200)}"`)
   }
 
-  /** The columns of some datasets that lineage or their schemas tell of. */
+  /** The columns of some datasets that lineage or their schemas tell of, under whichever of their names. */
   #columnsOf(datasets: readonly number[]): Column[] {
     return datasets.flatMap((dataset) => {
-      const all = JSON.stringify([dataset])
+      const all = this.#members(dataset)
       const rows = this.#sql.all<[string]>(
         `SELECT field FROM ol_columns WHERE dataset IN (SELECT value FROM json_each(?))
          UNION SELECT from_field FROM ol_columns WHERE from_dataset IN (SELECT value FROM json_each(?))`,
@@ -106,25 +106,21 @@ export class ColumnNodes {
 
   /** What flows into a column: its own inputs, and those of its whole dataset. */
   #sources({ dataset, field }: Column): ColumnRow[] {
-    const rows = this.#aliases(dataset).flatMap((alias) =>
-      this.#sql.all<ColumnRow>(
-        `SELECT DISTINCT ${columns} FROM ol_columns WHERE dataset = ? AND field IN (?, '') LIMIT ?`,
-        alias,
-        field,
-        edgesMax,
-      ),
+    const rows = this.#sql.all<ColumnRow>(
+      `SELECT DISTINCT ${columns} FROM ol_columns WHERE dataset IN (SELECT value FROM json_each(?)) AND field IN (?, '') LIMIT ?`,
+      this.#members(dataset),
+      field,
+      edgesMax,
     )
     return rows.map(([, , from, ...rest]) => [dataset, field, this.#graph.head(from), ...rest])
   }
 
   #targets({ dataset, field }: Column): ColumnRow[] {
-    const rows = this.#aliases(dataset).flatMap((alias) =>
-      this.#sql.all<ColumnRow>(
-        `SELECT DISTINCT ${columns} FROM ol_columns WHERE from_dataset = ? AND from_field = ? LIMIT ?`,
-        alias,
-        field,
-        edgesMax,
-      ),
+    const rows = this.#sql.all<ColumnRow>(
+      `SELECT DISTINCT ${columns} FROM ol_columns WHERE from_dataset IN (SELECT value FROM json_each(?)) AND from_field = ? LIMIT ?`,
+      this.#members(dataset),
+      field,
+      edgesMax,
     )
     return rows.flatMap(([to, toField, , , ...rest]) => {
       const target = this.#graph.head(to)
@@ -134,13 +130,9 @@ export class ColumnNodes {
     })
   }
 
-  #aliases(dataset: number): readonly number[] {
-    const rows = this.#sql.all<[number]>(
-      'SELECT alias FROM ol_symlinks WHERE dataset = ? UNION SELECT dataset FROM ol_symlinks WHERE alias = ?',
-      dataset,
-      dataset,
-    )
-    return [dataset, ...rows.map(([alias]) => alias).filter((alias) => alias !== dataset)]
+  /** The ids of all datasets that are one with this one, as JSON. */
+  #members(dataset: number): string {
+    return JSON.stringify(this.#graph.members(dataset))
   }
 
   #present(start: readonly Column[], edges: readonly ColumnRow[]): object[] {
@@ -190,23 +182,25 @@ export class ColumnNodes {
     return new Map(rows.map(([id, namespace, name]) => [id, [namespace, name] as const]))
   }
 
-  /** The types of a dataset's columns, from its schema. */
+  /** The types of a dataset's columns, from its schemas: that of the dataset which stands for all of one name comes first. */
   #types(dataset: number): Map<string, string | null> {
-    const [text] =
-      this.#sql.first<[string]>(
-        `SELECT t.text FROM ol_facets f CROSS JOIN ol_texts t ON t.id = f.text
-         WHERE f.kind = ? AND f.owner = ? AND f.name = 'schema' AND t.text <> ''`,
-        datasetFacets,
-        dataset,
-      ) ?? []
-    const fields: unknown = text === undefined ? [] : (JSON.parse(text) as { fields?: unknown } | null)?.fields
-    if (!Array.isArray(fields)) return new Map()
-    return new Map(
-      fields.flatMap((field: { name?: unknown; type?: unknown } | null) =>
-        typeof field?.name === 'string' ? [[field.name, typeof field.type === 'string' ? field.type : null] as const] : [],
-      ),
+    const texts = this.#sql.all<[string]>(
+      `SELECT t.text FROM json_each(?) m CROSS JOIN ol_facets f ON f.kind = ? AND f.owner = m.value AND f.name = 'schema'
+         CROSS JOIN ol_texts t ON t.id = f.text WHERE t.text <> '' ORDER BY f.owner = ?, f.owner`,
+      this.#members(dataset),
+      datasetFacets,
+      dataset,
     )
+    return new Map(texts.flatMap(([text]) => typesIn(text)))
   }
+}
+
+function typesIn(schema: string): [string, string | null][] {
+  const { fields } = (JSON.parse(schema) ?? {}) as { readonly fields?: unknown }
+  if (!Array.isArray(fields)) return []
+  return fields.flatMap((field: { name?: unknown; type?: unknown } | null): [string, string | null][] =>
+    typeof field?.name === 'string' ? [[field.name, typeof field.type === 'string' ? field.type : null]] : [],
+  )
 }
 
 function inputFields(rows: readonly ColumnRow[], names: ReadonlyMap<number, readonly [string, string]>): object[] {

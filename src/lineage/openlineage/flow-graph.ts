@@ -22,6 +22,7 @@ export class FlowGraph {
   readonly #jobs = new Map<number, JobFlows>()
   readonly #datasets = new Map<number, DatasetFlows>()
   readonly #heads = new Map<number, number>()
+  readonly #groups = new Map<number, readonly number[]>()
   #seen = 0
   #symlinks = 0
   #cleared = 0
@@ -51,6 +52,11 @@ export class FlowGraph {
   /** The dataset that stands for this one. */
   head(dataset: number): number {
     return this.#heads.get(dataset) ?? dataset
+  }
+
+  /** The datasets that a head stands for, itself included. */
+  members(head: number): readonly number[] {
+    return this.#groups.get(head) ?? [head]
   }
 
   inputs(job: number): ReadonlySet<number> {
@@ -106,6 +112,7 @@ export class FlowGraph {
     this.#jobs.clear()
     this.#datasets.clear()
     this.#heads.clear()
+    this.#groups.clear()
     this.#seen = 0
     this.#join()
   }
@@ -158,6 +165,7 @@ export class FlowGraph {
     for (const group of new Set(groups.values())) {
       const [head] = [...group].filter((member) => holders.has(member)).sort((a, b) => order(holders, a, b))
       if (head === undefined) continue
+      this.#groups.set(head, [...group])
       for (const member of group) if (member !== head) this.#heads.set(member, head)
     }
   }
