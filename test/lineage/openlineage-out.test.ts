@@ -19,7 +19,7 @@ function transport(...failures: Error[]): Transport & { readonly got: object[] }
     send: async (event) => {
       const failure = failures.shift()
       if (failure !== undefined) throw failure
-      got.push(event)
+      got.push(JSON.parse(event))
     },
     close: async () => {},
   }
@@ -62,13 +62,24 @@ describe('the sender of events', () => {
     expect(sending.stats()).toMatchObject({ sent: 0, waiting: 3 })
   })
 
+  it('keeps no more characters than it may, however few events they are', async () => {
+    const away: Transport = { send: async () => Promise.reject(new TransportError('away', true)), close: async () => {} }
+    const sending = sender(away, 1_000)
+    const sql = 'x'.repeat(1 << 20)
+    for (let n = 0; n < 70; n++) sending.offer({ n, sql })
+    expect(sending.stats()).toMatchObject({ dropped: 7, waiting: 63 })
+    sending.offer({ sql: 'x'.repeat(65 << 20) })
+    expect(sending.stats()).toMatchObject({ dropped: 70, waiting: 1 })
+    await sending.close(1)
+  })
+
   it('drops none that is on its way, and counts each event once', async () => {
     let arrive = (): void => {}
     const arrived = new Promise<void>((resolve) => {
       arrive = resolve
     })
     const got: object[] = []
-    const slow: Transport = { send: (event) => arrived.then(() => void got.push(event)), close: async () => {} }
+    const slow: Transport = { send: (event) => arrived.then(() => void got.push(JSON.parse(event))), close: async () => {} }
     const sending = sender(slow, 2)
     for (const n of [1, 2, 3]) sending.offer({ n })
     arrive()
@@ -80,7 +91,7 @@ describe('the sender of events', () => {
   it('begins a new line in a file where a part of an event was written', async () => {
     const path = join(temporaryFolder(), 'events.ndjson')
     const to = new FileTransport(path)
-    await to.send({ n: 1 })
+    await to.send('{"n":1}')
     // A full disk takes a part.
     const file = await open(path)
     const proto = Object.getPrototypeOf(file) as FileHandle
@@ -89,8 +100,8 @@ describe('the sender of events', () => {
       appendFileSync(path, '{"n"')
       return Promise.reject(new Error('ENOSPC'))
     })
-    await expect(to.send({ n: 2 })).rejects.toThrow('ENOSPC')
-    for (const n of [2, 3]) await to.send({ n })
+    await expect(to.send('{"n":2}')).rejects.toThrow('ENOSPC')
+    for (const n of [2, 3]) await to.send(`{"n":${n}}`)
     await to.close()
     expect(readFileSync(path, 'utf8')).toBe('{"n":1}\n{"n"\n{"n":2}\n{"n":3}\n')
     vi.restoreAllMocks()

@@ -1,8 +1,8 @@
 import { underEither } from '../../../model/under-either.js'
 
-/** Where events go. `send` rejects with a `TransportError`; whether it is worth another try is its to say. */
+/** Where events go, as JSON. `send` rejects with a `TransportError`; whether it is worth another try is its to say. */
 export interface Transport {
-  send(event: object, signal: AbortSignal): Promise<void>
+  send(event: string, signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -30,6 +30,8 @@ export interface SenderStats {
   readonly waiting: number
 }
 
+/** Characters of events kept while the receiver is away: those of wide tables have hundreds of thousands each. */
+const charactersMax = 64 << 20
 const retryMsMin = 200
 const retryMsMax = 30_000
 /** The same trouble is reported once in so long. */
@@ -39,12 +41,13 @@ const complainEveryMs = 60_000
 export class EventSender {
   readonly #options: SenderOptions
   readonly #closing = new AbortController()
-  #waiting: object[] = []
+  readonly #waiting: string[] = []
+  #characters = 0
   #sent = 0
   #dropped = 0
   #complainedAt = Number.NEGATIVE_INFINITY
-  /** The event that the transport has: it is not dropped any more. */
-  #underWay: object | undefined
+  /** Whether the transport has the first event: it is not dropped any more. */
+  #isUnderWay = false
   #running: Promise<void> | undefined
   #wake: () => void = () => {}
 
@@ -53,11 +56,11 @@ export class EventSender {
   }
 
   offer(event: object): void {
-    this.#waiting.push(event)
-    if (this.#waiting.length > this.#options.bufferMax) {
-      this.#waiting.splice(this.#waiting[0] === this.#underWay ? 1 : 0, 1)
-      this.#dropped++
-    }
+    const text = JSON.stringify(event)
+    this.#characters += text.length
+    this.#waiting.push(text)
+    const oldest = this.#isUnderWay ? 1 : 0
+    while (this.#waiting.length > oldest && this.#isFull()) this.#drop(oldest)
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
     })
@@ -81,24 +84,37 @@ export class EventSender {
     this.#wake()
   }
 
+  #isFull(): boolean {
+    return this.#waiting.length > this.#options.bufferMax || this.#characters > charactersMax
+  }
+
+  #remove(place: number): void {
+    this.#characters -= this.#waiting.splice(place, 1)[0]?.length ?? 0
+  }
+
+  #drop(place: number): void {
+    this.#remove(place)
+    this.#dropped++
+  }
+
   async #run(): Promise<void> {
     let retryMs = retryMsMin
     for (let event = this.#waiting[0]; event !== undefined && !this.#closing.signal.aborted; event = this.#waiting[0]) {
-      this.#underWay = event
+      this.#isUnderWay = true
       try {
         const limit = AbortSignal.timeout(this.#options.timeoutMs)
         await underEither([this.#closing.signal, limit], (signal) => this.#options.transport.send(event, signal))
+        this.#isUnderWay = false
         this.#sent++
-        this.#waiting.shift()
+        this.#remove(0)
         retryMs = retryMsMin
       } catch (error) {
+        this.#isUnderWay = false
         this.#complain(error)
         if (error instanceof TransportError && !error.retriable) {
-          this.#dropped++
-          this.#waiting.shift()
+          this.#drop(0)
           continue
         }
-        this.#underWay = undefined
         await this.#sleep(retryMs)
         retryMs = Math.min(retryMs * 2, retryMsMax)
       }

@@ -12,10 +12,10 @@ export class FileTransport implements Transport {
     this.#path = path
   }
 
-  async send(event: object): Promise<void> {
+  async send(event: string): Promise<void> {
     try {
       this.#file ??= await open(this.#path, 'a')
-      await this.#file.appendFile(`${this.#torn ? '\n' : ''}${JSON.stringify(event)}\n`)
+      await this.#file.appendFile(`${this.#torn ? '\n' : ''}${event}\n`)
       this.#torn = false
     } catch (error) {
       this.#torn = this.#file !== undefined

@@ -27,10 +27,9 @@ export class HttpTransport implements Transport {
     this.#pool = new Pool(url.origin, { connections: 1, pipelining: 1 })
   }
 
-  async send(event: object, signal: AbortSignal): Promise<void> {
+  async send(event: string, signal: AbortSignal): Promise<void> {
     const { apiKey, compression } = this.#options
-    const text = JSON.stringify(event)
-    const body = compression === 'gzip' ? await pack(text) : text
+    const body = compression === 'gzip' ? await pack(event) : event
     const headers = {
       'content-type': 'application/json',
       ...(compression === 'gzip' ? { 'content-encoding': 'gzip' } : {}),
