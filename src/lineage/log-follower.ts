@@ -1,3 +1,4 @@
+import { ForebayError } from '../model/errors.js'
 import { checkpointBatches } from './checkpoint.js'
 import { fill } from './chores.js'
 import { type Database, openReadOnly, Statements } from './database.js'
@@ -100,12 +101,15 @@ export class LogFollower {
     return checkpointBatches(this.#log)
   }
 
-  /** The digest that the log gives for an offset. Takes as long as a rebuild. */
+  /** The digest that the log gives for an offset. Takes as long as a rebuild. Throws UNAVAILABLE for one before the checkpoint's. */
   digestAt(offset: LogOffset): ReturnType<GraphDigest['value']> {
     this.#log.refresh()
     const graph = new GraphDatabase(':memory:', this.#log)
     try {
       for (const _ of fill(this.#log, graph, offset)) continue
+      if (graph.offset() > offset) {
+        throw new ForebayError('UNAVAILABLE', 'the lineage log was truncated while it was compared', { hint: 'ask again' })
+      }
       return new SqliteExport(graph.database).digest()
     } finally {
       graph.close()

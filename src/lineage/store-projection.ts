@@ -83,15 +83,17 @@ export class StoreProjection {
   rebuild(): Promise<GraphReport> {
     return this.#ask(true, async (store) => {
       await this.#refill(store)
-      const end = this.#log.next()
-      while (this.#offset < end && (await this.#advance(store)) !== 'none') continue
+      await this.#reach(store, this.#log.next())
       return this.#compare(store)
     })
   }
 
-  /** Compares the store's graph with what the log gives for the same offset. */
+  /** Compares the store's graph with what the log gives for the same offset, which must not be before the checkpoint's. */
   verify(): Promise<GraphReport> {
-    return this.#ask(false, (store) => this.#compare(store))
+    return this.#ask(false, async (store) => {
+      await this.#reach(store, this.#log.checkpointOffset())
+      return this.#compare(store)
+    })
   }
 
   async close(): Promise<void> {
@@ -182,6 +184,10 @@ export class StoreProjection {
     if (batch.edges.length < this.#edgesWanted) return this.#log.next() - batch.to > gatherEventsMax ? 'much' : 'little'
     if (this.#appliedAt - startedAt < applyMsWanted) this.#edgesWanted = Math.min(edgesWantedMax, 2 * this.#edgesWanted)
     return 'much'
+  }
+
+  async #reach(store: LineageStore, offset: LogOffset): Promise<void> {
+    while (this.#offset < offset && (await this.#advance(store)) !== 'none') continue
   }
 
   /** From nothing to the checkpoint; the tail follows by itself. */

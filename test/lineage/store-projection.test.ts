@@ -1,14 +1,20 @@
 import { afterEach, expect, it, vi } from 'vitest'
+import { checkpointAndTruncate } from '../../src/lineage/chores.js'
+import { GraphDatabase } from '../../src/lineage/graph-database.js'
+import { LineageLog, lineageFiles } from '../../src/lineage/lineage-log.js'
 import type { LineageBatch } from '../../src/lineage/lineage-store.js'
-import type { LogFollower } from '../../src/lineage/log-follower.js'
+import { LogFollower } from '../../src/lineage/log-follower.js'
+import { SqliteLineageStore } from '../../src/lineage/sqlite/sqlite-lineage-store.js'
 import { StoreProjection } from '../../src/lineage/store-projection.js'
+import { baseRead, snapshotEvent, taskEvent, temporaryFolder } from './lineage-fixtures.js'
 
 /** What the store modules below have seen; they are loaded by address, as real ones are. */
-const seen = globalThis as typeof globalThis & { openings?: number; batches?: LineageBatch[] }
+const seen = globalThis as typeof globalThis & { openings?: number; batches?: LineageBatch[]; store?: SqliteLineageStore }
 const refusing = module('seen.openings++; throw new Error("refused")')
 const taking = module(`return {
   offset: async () => 0, origin: async () => 'this-log',
   apply: async (batch) => void seen.batches.push(batch), close: async () => {} }`)
+const handing = module('return seen.store')
 
 let projection: StoreProjection | undefined
 afterEach(async () => {
@@ -65,4 +71,39 @@ it('gathers what comes in while a store is kept up, and leaves nothing out', asy
   expect(batches.length).toBeGreaterThan(2)
   expect(batches.length).toBeLessThanOrEqual(7)
   for (const [index, batch] of batches.entries()) expect(batch.from).toBe(batches[index - 1]?.to ?? 0)
+})
+
+it('compares a store that is behind the checkpoint once it has come that far', async () => {
+  const folder = temporaryFolder()
+  const files = lineageFiles(folder)
+  const log = LineageLog.open(files.log, 1e9)
+  const graph = new GraphDatabase(files.graph, log)
+  const record = (from: number, to: number): void => {
+    const tasks = Array.from({ length: to - from }, (_, n) => taskEvent(`t${from + n}`, { base: [baseRead('S1', 't', [0])] }))
+    const events = from === 0 ? [snapshotEvent('S1', 't', 2), ...tasks.slice(1)] : tasks
+    log.append(
+      events.map(({ id }) => id),
+      events.map((event) => JSON.stringify(event)),
+      1,
+    )
+    graph.advance(100)
+  }
+  record(0, 4)
+  const follower = new LogFollower(folder)
+  seen.store = SqliteLineageStore.open(':memory:')
+  await seen.store.clear(log.id())
+  await seen.store.apply(follower.batch(0, 1) as LineageBatch, new AbortController().signal)
+  record(4, 8)
+  for (const _ of checkpointAndTruncate(log, graph, files.graph, 3, 100)) continue
+  expect(await seen.store.offset()).toBe(4)
+  expect(() => follower.digestAt(4)).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }))
+  projection = new StoreProjection({ name: 'other', module: handing, options: {} }, follower, {
+    offset: () => {},
+    state: () => {},
+  })
+  const verified = projection.verify()
+  await projection.runOnce()
+  expect(await verified).toMatchObject({ identical: true, events: 8 })
+  graph.close()
+  log.close()
 })
