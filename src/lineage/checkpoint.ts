@@ -13,8 +13,9 @@ import { catalogueTables } from './openlineage/catalogue-schema.js'
 import { SqliteExport } from './sqlite/sqlite-export.js'
 
 const rowsPerPart = 2000
-/** Texts of facets may have megabytes each. */
-const textsPerPart = 20
+/** Facets may have megabytes each, and so may snapshots, each of which names all segments of its table. */
+const largeTables: readonly string[] = ['ol_texts', 'snapshots']
+const largeRowsPerPart = 20
 /** How far the clocks of those who send events may be ahead. */
 const aheadMicrosMax = 3_600_000_000
 
@@ -115,7 +116,8 @@ function summedUntil(log: LineageLog, sql: Statements, offset: LogOffset): numbe
 
 function* parts(source: Database, sql: Statements): Generator<Part> {
   for (const { table, key } of [...indexTables, ...catalogueTables]) {
-    for (const rows of sql.pages('*', table, key, table === 'ol_texts' ? textsPerPart : rowsPerPart)) yield { table, rows }
+    const size = largeTables.includes(table) ? largeRowsPerPart : rowsPerPart
+    for (const rows of sql.pages('*', table, key, size)) yield { table, rows }
   }
   for (const batch of new SqliteExport(source).batches(rowsPerPart)) yield { batch }
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { inflateRawSync } from 'node:zlib'
 import { expect, it, onTestFinished } from 'vitest'
 import { type Chore, checkpointAndTruncate, verifyGraph } from '../../src/lineage/chores.js'
 import { GraphDatabase } from '../../src/lineage/graph-database.js'
@@ -214,6 +215,19 @@ it('counts a run once that was silent until its events had left the log', () => 
   record(...logged(runEvent({ ...run, time: '2026-03-31T10:00:00Z' })))
   expect(edges()).toEqual([1, 1, 1])
   truncate()
+  expect(verify()).toMatchObject({ identical: true })
+})
+
+it('writes a checkpoint in small parts, however many segments the snapshots name', () => {
+  const { graph, log, truncateTo, verify } = openBoth()
+  const segments = JSON.stringify(Array.from({ length: 5_000 }, (_, n) => `s-${String(n).padStart(20, '0')}`))
+  graph.change(() => {
+    const insert = graph.database.prepare('INSERT INTO snapshots VALUES (?, ?, ?, ?)')
+    for (let n = 0; n < 100; n++) insert.run(`S${n}`, 't', noon + n, segments)
+  })
+  truncateTo(0)
+  const parts = log.sql.all<[Uint8Array]>('SELECT body FROM checkpoint').map(([body]) => inflateRawSync(body).length)
+  expect(Math.max(...parts)).toBeLessThan(4 << 20)
   expect(verify()).toMatchObject({ identical: true })
 })
 
