@@ -71,7 +71,7 @@ export function* loadCheckpoint(log: LineageLog, graph: GraphDatabase): Generato
     const last = events.at(-1)
     if (last === undefined) break
     graph.change(() => {
-      for (const { offset: at, event } of events) graph.index.retake(at, event)
+      for (const { offset: at, event, marks } of events) if (marks.setAside !== true) graph.index.retake(at, event)
     })
     next = last.offset + 1
     yield

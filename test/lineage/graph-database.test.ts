@@ -218,6 +218,15 @@ it('counts a run once that was silent until its events had left the log', () => 
   expect(verify()).toMatchObject({ identical: true })
 })
 
+it('is made again from a checkpoint that an event which was set aside came before', () => {
+  const { record, truncateTo, verify } = openBoth()
+  const task = taskEvent('t1', { base: [baseRead('S1', 't', [1])], derived: [derivedRead('d-part', 'n2')] })
+  const broken = { ...task, transfers: task.transfers.map((transfer) => ({ ...transfer, bytes: null })) }
+  record(snapshotEvent('S1', 't', 2), broken as unknown as LineageEvent)
+  truncateTo(1)
+  expect(verify()).toMatchObject({ identical: true, setAside: 1 })
+})
+
 it('writes a checkpoint in small parts, however many segments the snapshots name', () => {
   const { graph, log, truncateTo, verify } = openBoth()
   const segments = JSON.stringify(Array.from({ length: 5_000 }, (_, n) => `s-${String(n).padStart(20, '0')}`))
