@@ -34,6 +34,15 @@ export function* catchUpWithCheckpoint(log: LineageLog, graph: GraphDatabase): C
 }
 
 /**
+ * Up to where a truncation had come to forget when it was cut off; undefined when none was. Until it is done, the graph lacks what it
+ * would have if it were made from the log.
+ */
+export function truncationBegun(log: LineageLog): LogOffset | undefined {
+  const forgotten = log.fact('forgottenTo') ?? 0
+  return forgotten > (log.fact('truncatedTo') ?? 0) ? forgotten : undefined
+}
+
+/**
  * Writes a checkpoint, then truncates the log up to an offset, never beyond the checkpoint. Gives how many events went. What the results of
  * queries were is kept for as many as the history has, or it would grow with every query for ever.
  *
@@ -52,6 +61,7 @@ export function* checkpointAndTruncate(
   const end = Math.min(upTo, graph.offset())
   const [arrived = 0] =
     log.sql.first<[number]>('SELECT arrived FROM log WHERE offset >= ? ORDER BY offset LIMIT 1', end - 1) ?? []
+  if (end > from) log.setFact('forgottenTo', end)
   graph.change(() => {
     graph.index.keepResults(queriesMax)
     graph.index.forgetWaiting(from)

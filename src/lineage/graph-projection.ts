@@ -11,6 +11,7 @@ import {
   isBehindCheckpoint,
   offsetAt,
   rebuildGraph,
+  truncationBegun,
   verifyGraph,
 } from './chores.js'
 import { fromSqliteError } from './database.js'
@@ -70,6 +71,8 @@ export class GraphProjection {
     this.#graph = new GraphDatabase(files.graph, this.#log, (event) => send({ type: 'set-aside', event }))
     this.#graphPath = files.graph
     if (isBehindCheckpoint(this.#log, this.#graph)) this.#startOver()
+    const begun = truncationBegun(this.#log)
+    if (begun !== undefined) this.#queueTruncation(begun, (error) => this.#tellUpkeep(error))
     send({ type: 'opened' })
     this.#tellProgress()
     this.#schedule()

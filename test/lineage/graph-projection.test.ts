@@ -1,11 +1,46 @@
 import { hash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { expect, it, onTestFinished } from 'vitest'
+import { checkpointAndTruncate } from '../../src/lineage/chores.js'
+import { GraphDatabase } from '../../src/lineage/graph-database.js'
 import type { FromGraph } from '../../src/lineage/graph-messages.js'
 import { GraphProjection } from '../../src/lineage/graph-projection.js'
 import { LineageLog, lineageFiles } from '../../src/lineage/lineage-log.js'
 import { defaultLimits } from '../../src/lineage/retention.js'
 import { baseRead, noon, snapshotEvent, taskEvent, temporaryFolder } from './lineage-fixtures.js'
+
+it('brings to its end a truncation that was cut off when it had forgotten what was to leave', async () => {
+  const folder = temporaryFolder()
+  const files = lineageFiles(folder)
+  const log = LineageLog.open(files.log, defaultLimits.logBytesMax)
+  const graph = new GraphDatabase(files.graph, log)
+  const events = [
+    snapshotEvent('S1', 't', 5),
+    ...['t1', 't2', 't3'].map((id) => taskEvent(id, { base: [baseRead('S1', 't', [0])] })),
+  ]
+  log.append(
+    events.map(({ id }) => id),
+    events.map((event) => JSON.stringify(event)),
+    noon / 1000,
+  )
+  graph.advance(4)
+  checkpointAndTruncate(log, graph, files.graph, 2, 100).next()
+  graph.close()
+  const told: FromGraph[] = []
+  const projection = new GraphProjection(
+    { folder, limits: defaultLimits, now: noon / 1000 },
+    (message) => told.push(message),
+    () => {},
+  )
+  onTestFinished(() => {
+    projection.receive({ type: 'call', request: 2, name: 'close', arguments: [] })
+    log.close()
+  })
+  projection.receive({ type: 'call', request: 1, name: 'verify', arguments: [] })
+  const answer = (): unknown => told.find((message) => message.type === 'answer')
+  await expect.poll(answer, { timeout: 10_000 }).toMatchObject({ value: { identical: true } })
+  expect([log.from(), log.fact('checkpointOffset')]).toEqual([2, 4])
+})
 
 it('tells once that the log cannot be truncated for want of room', async () => {
   const folder = temporaryFolder()
