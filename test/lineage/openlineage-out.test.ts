@@ -162,6 +162,14 @@ describe('the report of a query', () => {
       const events = await reported(sql, notice(status('running')), notice(status('finished')))
       expect(JSON.stringify(events)).not.toContain('secret')
       expect(events[0].job.facets.sql?.query).toBe(query)
+      const error = {
+        code: 'QUERY_FAILED',
+        message: `Conversion Error: could not convert string 'secret'`,
+        queryId: 'q-1',
+      } as const
+      const failed = await reported(sql, notice(status('failed', { error })))
+      expect(JSON.stringify(failed)).not.toContain('secret')
+      expect(failed[1].run.facets.errorMessage.message).toBe('QUERY_FAILED')
     }
   })
 

@@ -138,8 +138,10 @@ export class QueryReport {
     const { error } = this.#status
     const execution = { _producer: this.#producer(), ...executionFacet(this.#status, this.#tasks, this.#answer) }
     if (error === undefined) return { forebay_execution: execution }
-    const message = { message: `${error.code}: ${error.message}`, programmingLanguage: 'SQL' }
-    return { forebay_execution: execution, errorMessage: this.#facet('ErrorMessageRunFacet', '1-0-1', message) }
+    // A message may quote the query, and values that it has met.
+    const message = this.#options.sql === 'text' ? `${error.code}: ${error.message}` : error.code
+    const facet = this.#facet('ErrorMessageRunFacet', '1-0-1', { message, programmingLanguage: 'SQL' })
+    return { forebay_execution: execution, errorMessage: facet }
   }
 
   #jobFacets(): Facet {
