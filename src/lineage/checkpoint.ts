@@ -78,6 +78,7 @@ export function* loadCheckpoint(log: LineageLog, graph: GraphDatabase): Generato
   }
   graph.change(() => {
     // A checkpoint of an older version has what its graph forgot afterwards: what comes late is new to both.
+    graph.index.bequeath(log.from())
     graph.index.forget(log.from())
     graph.index.truncate(log.from())
     graph.graph.setOffset(offset)

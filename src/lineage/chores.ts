@@ -67,6 +67,9 @@ export function* checkpointAndTruncate(
     graph.index.forgetWaiting(from)
     graph.index.snapshots.thin((arrived - longestTaskMs) * 1000)
   })
+  yield
+  graph.change(() => graph.index.bequeath(end))
+  yield
   for (const next of slices(from, end)) {
     graph.change(() => graph.index.forget(next))
     yield

@@ -4,6 +4,7 @@ import type { SegmentId, SnapshotId } from '../model/segment.js'
 import type { Statements } from './database.js'
 import { foldTarget, isDerived } from './folding.js'
 import type { LogOffset } from './lineage-store.js'
+import type { Renames } from './marked-event.js'
 
 /** Parents are followed at most this far; a tree of tasks is a few levels deep. */
 const depthMax = 64
@@ -22,17 +23,22 @@ export class DerivedSegments {
   }
 
   /** A task made the segment. The first origin in the log stands: a second one made the same content. */
-  made(seen: LogOffset, event: TaskEvent, output: LineageOutput): void {
-    const snapshots = [...new Set(event.baseReads.map((read) => read.snapshot))].sort()
-    const parents = [...new Set(event.derivedReads.map((read) => read.segment))].filter(isDerived).sort()
+  made(seen: LogOffset, event: TaskEvent, output: LineageOutput, renames: Renames): void {
+    const snapshots = new Set(event.baseReads.map((read) => read.snapshot))
+    const parents = new Set<SegmentId>()
+    for (const { segment } of event.derivedReads) {
+      // What folded before may be forgotten before this one folds: its snapshots are taken over at once.
+      if (renames[segment] !== undefined) for (const snapshot of this.#snapshotsOf(segment)) snapshots.add(snapshot)
+      else if (isDerived(segment)) parents.add(segment)
+    }
     this.#sql.run(
       `INSERT INTO derived VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)
        ON CONFLICT DO UPDATE SET made_at = min(made_at, excluded.made_at), dataset = coalesce(dataset, excluded.dataset), seen = excluded.seen`,
       output.segment,
       event.template ?? event.transformation.shape,
       event.role,
-      JSON.stringify(snapshots),
-      JSON.stringify(parents),
+      JSON.stringify([...snapshots].sort()),
+      JSON.stringify([...parents].sort()),
       event.at,
       output.dataset ?? null,
       seen,
@@ -93,14 +99,22 @@ export class DerivedSegments {
     return this.#sql.all<[string]>('SELECT id FROM derived WHERE folded IS NULL AND dataset IS NULL').map(([id]) => id)
   }
 
-  /** Forgets evicted segments whose last events have left the log; their queries' results become the folded vertices. */
-  truncate(offset: LogOffset): void {
+  /**
+   * Before evicted segments are forgotten whose last events come before an offset: results of queries that they were become the folded
+   * vertices, and what was made of them knows their snapshots. Goes through all that is known, so once for a whole truncation: whatever
+   * speaks of such a segment later keeps it, or takes its snapshots over.
+   */
+  bequeath(offset: LogOffset): void {
     this.#sql.run(
       `UPDATE OR IGNORE results SET segment = (SELECT folded FROM derived WHERE derived.id = results.segment)
          WHERE segment IN (SELECT id FROM derived WHERE folded IS NOT NULL AND seen < ?)`,
       offset,
     )
-    this.#bequeath(offset)
+    this.#bequeathSnapshots(offset)
+  }
+
+  /** Forgets evicted segments whose last events come before an offset. */
+  forget(offset: LogOffset): void {
     this.#sql.run('DELETE FROM derived WHERE folded IS NOT NULL AND seen < ?', offset)
   }
 
@@ -113,8 +127,8 @@ export class DerivedSegments {
     )
   }
 
-  /** What is forgotten leaves its snapshots to the segments that were made of it: they fold later, and must know theirs. */
-  #bequeath(offset: LogOffset): void {
+  /** Segments that were made of forgotten ones fold later, and must know their snapshots. */
+  #bequeathSnapshots(offset: LogOffset): void {
     const forgotten = this.#sql.all<[SegmentId, string, string, string]>(
       `SELECT child.id, child.snapshots, child.parents, json_group_array(json_array(parent.id, json(parent.snapshots)))
          FROM derived child, json_each(child.parents) named JOIN derived parent ON parent.id = named.value
@@ -144,6 +158,10 @@ export class DerivedSegments {
       if (missing !== undefined) return missing
     }
     return undefined
+  }
+
+  #snapshotsOf(segment: SegmentId): readonly SnapshotId[] {
+    return JSON.parse(this.#origin(segment)?.[2] ?? '[]') as SnapshotId[]
   }
 
   #origin(segment: SegmentId): Origin | undefined {

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS snapshot_returns (
 CREATE TABLE IF NOT EXISTS derived (
   id TEXT PRIMARY KEY, template TEXT NOT NULL, role TEXT NOT NULL, snapshots TEXT NOT NULL, parents TEXT NOT NULL,
   made_at INTEGER NOT NULL, dataset TEXT, evicted_at INTEGER, folded TEXT, seen INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS derived_by_seen ON derived (seen) WHERE folded IS NOT NULL;
 CREATE TABLE IF NOT EXISTS waiting (
   key TEXT NOT NULL, offset INTEGER NOT NULL, segment TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (key, offset, segment)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS results (

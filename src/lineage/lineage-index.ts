@@ -108,9 +108,14 @@ export class LineageIndex {
     return this.#derived.existing()
   }
 
+  /** Gives what remains what it must know of that which is to be forgotten up to an offset; once, before that is forgotten in parts. */
+  bequeath(offset: LogOffset): void {
+    this.#derived.bequeath(offset)
+  }
+
   /** Forgets what later events could refer to before an offset, where the log is to end: no checkpoint may carry it any more. */
   forget(offset: LogOffset): void {
-    this.#derived.truncate(offset)
+    this.#derived.forget(offset)
     this.#catalogue.truncate(offset)
     this.#sql.run('DELETE FROM writes WHERE offset < ?', offset)
     this.#sql.run("DELETE FROM waiting WHERE key GLOB 'snapshot:*' AND offset < ?", offset)
@@ -152,7 +157,7 @@ export class LineageIndex {
     const { output } = event
     if (output !== undefined && isDerived(output.segment)) {
       this.#rename(output.segment, event.at, renames)
-      this.#derived.made(this.#taking, event, output)
+      this.#derived.made(this.#taking, event, output, renames)
       if (event.queryId !== undefined && event.role === 'root') this.#result(event.queryId, rootRank, output.segment, offset)
       // Answers that were not kept have no vertex of their own beyond this moment.
       if (output.location === '' && renames[output.segment] === undefined) this.#evict(offset, output.segment, event.at, marks)

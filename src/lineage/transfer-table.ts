@@ -33,8 +33,10 @@ export class TransferTable {
     this.#add(offset, event.queryId, event.transfer)
   }
 
+  /** Removes the moves before an offset. One that was told of late stands behind others, and goes with them. */
   truncate(offset: LogOffset): void {
-    this.#sql.run('DELETE FROM transfers WHERE offset < ?', offset)
+    const first = 'SELECT id FROM transfers WHERE offset >= ? ORDER BY id LIMIT 1'
+    this.#sql.run(`DELETE FROM transfers WHERE id < coalesce((${first}), ${Number.MAX_SAFE_INTEGER})`, offset)
   }
 
   #add(offset: LogOffset, query: string | null, transfer: Transfer): void {

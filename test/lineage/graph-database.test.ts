@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { inflateRawSync } from 'node:zlib'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { type Chore, checkpointAndTruncate, verifyGraph } from '../../src/lineage/chores.js'
+import { Statements } from '../../src/lineage/database.js'
 import { GraphDatabase } from '../../src/lineage/graph-database.js'
 import { LineageLog } from '../../src/lineage/lineage-log.js'
 import { logBody } from '../../src/lineage/log-body.js'
@@ -50,7 +51,7 @@ function openBoth(arrived = 0) {
     /** Truncates up to an offset; something happens after the index has forgotten what is to leave, before the checkpoint is taken. */
     truncateTo: (upTo: number, afterForgetting: () => void = () => {}) => {
       const chore = checkpointAndTruncate(log, graph, path, upTo, 100)
-      chore.next()
+      for (const _ of ['limits', 'bequeath', 'forget']) chore.next()
       afterForgetting()
       return done(chore)
     },
@@ -169,6 +170,36 @@ it('knows what a segment folded into for as long as its eviction or an answer wi
   }
   record(taskEvent('late', { derived: [derivedRead('d-part', 'n1')], at: noon + 5 }))
   expect(derived()).toEqual([folded])
+  expect(verify()).toMatchObject({ identical: true })
+})
+
+it('goes through no more than what it forgets for each part of a truncation', () => {
+  const { graph } = openBoth()
+  const run = vi.spyOn(Statements.prototype, 'run')
+  graph.change(() => {
+    graph.index.forget(7)
+    graph.index.truncate(7)
+  })
+  const calls = run.mock.calls
+  run.mockRestore()
+  const plans = calls.flatMap(([sql, ...values]) => graph.database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values))
+  const plan = plans.map((row) => (row as { detail: string }).detail).join('\n')
+  expect(plan).toContain('SEARCH derived USING INDEX derived_by_seen')
+  expect(plan).toContain('SEARCH transfers USING INTEGER PRIMARY KEY')
+  expect(plan).not.toMatch(/SCAN (derived|results)/)
+})
+
+it('folds what was made of a segment that had folded, and was told of after that one was forgotten', () => {
+  const { graph, record, truncateTo, verify } = openBoth()
+  record(
+    snapshotEvent('S1', 't', 2),
+    taskEvent('leaf', { base: [baseRead('S1', 't', [1])], output: output('d-part') }),
+    evictionEvent('e1', ['d-part'], noon + 10),
+    taskEvent('late', { derived: [derivedRead('d-part', 'n1')], at: noon + 5, output: output('d-late') }),
+  )
+  truncateTo(4)
+  record(evictionEvent('e2', ['d-late'], noon + 20))
+  expect(graph.existing()).toEqual([])
   expect(verify()).toMatchObject({ identical: true })
 })
 

@@ -24,7 +24,8 @@ it('brings to its end a truncation that was cut off when it had forgotten what w
     noon / 1000,
   )
   graph.advance(4)
-  checkpointAndTruncate(log, graph, files.graph, 2, 100).next()
+  const chore = checkpointAndTruncate(log, graph, files.graph, 2, 100)
+  for (const _ of ['limits', 'bequeath', 'forget']) chore.next()
   graph.close()
   const told: FromGraph[] = []
   const projection = new GraphProjection(
