@@ -26,7 +26,7 @@ export function renderTree(graph: LineageAnswer, options: RenderOptions): string
     if (lines.length > 0) lines.push('')
     const upstream = direction !== 'downstream'
     lines.push(`${options.from}  ${upstream ? 'made from' : 'made into'}`)
-    lines.push(...drawing.tree(drawing.roots(options.from, upstream), upstream))
+    append(lines, drawing.tree(drawing.roots(options.from, upstream), upstream))
   }
   if (lines.length > linesMax) lines.splice(linesMax, lines.length, `… ${lines.length - linesMax} more lines`)
   const nodes = drawing.nodeLines()
@@ -117,7 +117,7 @@ class Drawing {
       if (edges.length > 0) lines.push(`${below}   ${edgeLabel(edges)}`)
       if (again || group.length > 1 || lines.length > linesMax) continue
       shown.add(only.id)
-      lines.push(...this.#siblings(this.#next(only.id, upstream), upstream, below, shown))
+      append(lines, this.#siblings(this.#next(only.id, upstream), upstream, below, shown))
     }
     return lines
   }
@@ -206,6 +206,11 @@ function formatMs(ms: number): string {
 
 function shorten(text: string): string {
   return text.length <= 90 ? text : `${text.slice(0, 89)}…`
+}
+
+/** An answer may have two hundred thousand lines, more than a call takes arguments. */
+function append(lines: string[], more: readonly string[]): void {
+  for (const line of more) lines.push(line)
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
