@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, renameSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -105,6 +105,16 @@ describe('the sender of events', () => {
     await to.close()
     expect(readFileSync(path, 'utf8')).toBe('{"n":1}\n{"n"\n{"n":2}\n{"n":3}\n')
     vi.restoreAllMocks()
+  })
+
+  it('begins a new file where the one before was renamed', async () => {
+    const path = join(temporaryFolder(), 'events.ndjson')
+    const to = new FileTransport(path)
+    await to.send('{"n":1}')
+    renameSync(path, `${path}.1`)
+    await to.send('{"n":2}')
+    await to.close()
+    expect([`${path}.1`, path].map((each) => readFileSync(each, 'utf8'))).toEqual(['{"n":1}\n', '{"n":2}\n'])
   })
 
   it('appends to a file, one event a line', async () => {

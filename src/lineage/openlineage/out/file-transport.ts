@@ -1,10 +1,9 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { type Transport, TransportError } from './event-sender.js'
 
-/** Appends each event as one line of JSON. */
+/** Appends each event as one line of JSON. The file is opened for each: whoever rotates it by renaming gets a new one. */
 export class FileTransport implements Transport {
   readonly #path: string
-  #file: FileHandle | undefined
   /** Whether the last line may have been written in part. */
   #torn = false
 
@@ -14,16 +13,22 @@ export class FileTransport implements Transport {
 
   async send(event: string): Promise<void> {
     try {
-      this.#file ??= await open(this.#path, 'a')
-      await this.#file.appendFile(`${this.#torn ? '\n' : ''}${event}\n`)
-      this.#torn = false
+      await this.#append(`${this.#torn ? '\n' : ''}${event}\n`)
     } catch (error) {
-      this.#torn = this.#file !== undefined
       throw new TransportError(`OpenLineage events cannot be written to ${this.#path}: ${(error as Error).message}`, true, error)
     }
   }
 
-  async close(): Promise<void> {
-    await this.#file?.close()
+  async close(): Promise<void> {}
+
+  async #append(text: string): Promise<void> {
+    const file = await open(this.#path, 'a')
+    try {
+      this.#torn = true
+      await file.appendFile(text)
+      this.#torn = false
+    } finally {
+      await file.close()
+    }
   }
 }
