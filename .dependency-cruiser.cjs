@@ -7,6 +7,15 @@ const only = (name, allowed) => ({
   to: { path: '^src/', pathNot: [name, ...allowed].map(room) },
 })
 
+/** Floors of one room, the lowest first: what stands on one imports nothing from those above it. */
+const floors = (name, folders) =>
+  folders.slice(0, -1).map((folder, index) => ({
+    name: `${name}-${folder.replaceAll('|', '-')}-imports-nothing-above`,
+    severity: 'error',
+    from: { path: `^src/${name}/(${folder})/` },
+    to: { path: `^src/${name}/(${folders.slice(index + 1).join('|')})/` },
+  }))
+
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
@@ -20,6 +29,8 @@ module.exports = {
     only('predict', ['model']),
     only('queue', ['model']),
     only('allocate', ['model', 'predict']),
+    ...floors('lineage', ['log', 'graph', 'sqlite|neo4j|janusgraph|export', 'projection', 'remote', 'recorder|reader']),
+    ...floors('engine/embedded', ['tasks', 'run', 'nodes', 'write|kept']),
     {
       name: 'scheduler-imports-ports-only',
       severity: 'error',

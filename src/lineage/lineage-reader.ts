@@ -6,7 +6,7 @@ import { threadMemory } from '../model/thread-memory.js'
 import type { ExportFormat } from './export/graph-formats.js'
 import { KeptThread, type Opening } from './kept-thread.js'
 import type { LineageReader, ReaderOptions } from './lineage-reader-port.js'
-import type { FromReader, ReaderCallName, ReaderCalls, ReaderThreadData, ToReader } from './reader-messages.js'
+import type { FromReader, ReaderCallName, ReaderCalls, ReaderThreadData, ToReader } from './reader/reader-messages.js'
 
 export type * from './lineage-reader-port.js'
 
@@ -20,7 +20,7 @@ interface Call {
 
 /** Opens a reader on a recorder's folder, in a thread of its own. */
 export async function openLineageReader(options: ReaderOptions): Promise<LineageReader> {
-  const url = entryPoint('./reader-thread.js', import.meta.url)
+  const url = entryPoint('./reader/reader-thread.js', import.meta.url)
   const { folder, stores = [], reads = 'sqlite' } = options
   const workerData: ReaderThreadData = { folder, stores, reads }
   const start = (): Worker => new Worker(url, { workerData, name: 'lineage-reader', execArgv: [], resourceLimits: threadMemory })

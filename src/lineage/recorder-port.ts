@@ -2,7 +2,7 @@ import type { Clock } from '../model/clock.js'
 import type { LineageEvent } from '../model/lineage-event.js'
 import type { QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
-import type { SetAsideEvent } from './graph-database.js'
+import type { SetAsideEvent } from './projection/graph-database.js'
 
 /** What the recorder may keep; each has a default in `retention.ts`. Reaching one truncates or fails with its name. */
 export interface RecorderLimits {

@@ -11,7 +11,8 @@ import type { QueryStatus } from '../model/query.js'
 import type { SegmentId } from '../model/segment.js'
 import { threadMemory } from '../model/thread-memory.js'
 import { KeptThread, type Opening } from './kept-thread.js'
-import { logBody } from './log-body.js'
+import { logBody } from './log/log-body.js'
+import { defaultLimits } from './log/retention.js'
 import type {
   CallName,
   FromRecorder,
@@ -20,9 +21,8 @@ import type {
   RecorderThreadData,
   ToRecorder,
   Write,
-} from './recorder-messages.js'
+} from './recorder/recorder-messages.js'
 import type { GraphReport, Recorder, RecorderOptions, RecorderStats, StoreState } from './recorder-port.js'
-import { defaultLimits } from './retention.js'
 
 export type * from './recorder-port.js'
 
@@ -56,7 +56,7 @@ export async function openRecorder(options: RecorderOptions): Promise<Recorder> 
       again,
     }
     again = true
-    const url = entryPoint('./recorder-thread.js', import.meta.url)
+    const url = entryPoint('./recorder/recorder-thread.js', import.meta.url)
     return new Worker(url, { workerData, name: 'recorder', execArgv: [], resourceLimits: threadMemory })
   }
   const thread = await KeptThread.open<ToRecorder, FromRecorder>({ start, name: 'the lineage recorder' })

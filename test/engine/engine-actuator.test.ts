@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { EngineActuator } from '../../src/engine/embedded/engine-actuator.js'
 import type { EngineParts } from '../../src/engine/embedded/engine-parts.js'
-import type { NodeReplies } from '../../src/engine/embedded/node-replies.js'
-import type { PackKeeper } from '../../src/engine/embedded/pack-keeper.js'
+import type { PackKeeper } from '../../src/engine/embedded/kept/pack-keeper.js'
+import type { NodeReplies } from '../../src/engine/embedded/nodes/node-replies.js'
 import type { QueryExecution } from '../../src/engine/embedded/query-execution.js'
 import { ForebayError } from '../../src/model/errors.js'
 

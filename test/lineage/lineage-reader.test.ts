@@ -3,7 +3,7 @@ import type { LineageAnswer } from '../../src/lineage/lineage-answer.js'
 import { systemClock } from '../../src/model/clock.js'
 import { answerEvent, baseRead, evictionEvent, noon, output, snapshotEvent, taskEvent, treeOfTasks } from './lineage-fixtures.js'
 import { openTestReader, openTestRecorder } from './open-lineage.js'
-import { dataset as datasetOf, logged, runEvent } from './openlineage-fixtures.js'
+import { dataset as datasetOf, logged, runEvent } from './openlineage/openlineage-fixtures.js'
 
 async function lineageOf(events: Parameters<Awaited<ReturnType<typeof openTestRecorder>>['record']>[0]) {
   const recorder = await openTestRecorder({ clock: { ...systemClock, now: () => noon / 1000 + 86_400_000 } })

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { expect, it, onTestFinished } from 'vitest'
-import { LineageLog, lineageFiles } from '../../src/lineage/lineage-log.js'
+import { LineageLog, lineageFiles } from '../../src/lineage/log/lineage-log.js'
 import { baseRead, noon, output, snapshotEvent, taskEvent, temporaryFolder } from './lineage-fixtures.js'
 import { openTestRecorder } from './open-lineage.js'
 

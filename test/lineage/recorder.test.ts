@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { describe, expect, it } from 'vitest'
-import type { SetAsideEvent } from '../../src/lineage/graph-database.js'
+import type { SetAsideEvent } from '../../src/lineage/projection/graph-database.js'
 import type { LineageEvent } from '../../src/model/lineage-event.js'
 import {
   baseRead,

@@ -3,10 +3,10 @@ import type { Plan, QueryRequest } from '../../model/query.js'
 import { stableHash } from '../../model/segment.js'
 import type { PlacedWork, PredictionInput, TouchedSegment } from '../../predict/prediction.js'
 import { place } from '../../scheduler/place.js'
-import type { Identity } from './derived-ids.js'
 import type { EngineParts } from './engine-parts.js'
 import type { Asked } from './predictions.js'
-import { bytesOf, segmentsOf } from './work-draft.js'
+import type { Identity } from './tasks/derived-ids.js'
+import { bytesOf, segmentsOf } from './tasks/work-draft.js'
 
 /** What prediction is asked about a plan. */
 export async function askPrediction(

@@ -12,9 +12,9 @@ import type { Execution, QueryResult } from '../engine.js'
 import { answerStatement, type StatementAnswer } from './answer-statement.js'
 import { literalsHash } from './ask-prediction.js'
 import type { EngineParts } from './engine-parts.js'
-import { QueryAccounts } from './query-accounts.js'
-import { QueryProgress } from './query-progress.js'
-import type { QueryRun } from './run-plan.js'
+import { QueryAccounts } from './run/query-accounts.js'
+import { QueryProgress } from './run/query-progress.js'
+import type { QueryRun } from './run/run-plan.js'
 
 export interface ExecutionOptions {
   readonly parts: EngineParts

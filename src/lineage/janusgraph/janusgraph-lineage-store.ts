@@ -1,8 +1,10 @@
-import { isDue } from '../batch-place.js'
 import { decayedCount, decayHorizonDays, decayWeight } from '../decay.js'
-import { GraphDigest } from '../graph-digest.js'
-import { type LevelEdges, type LevelRequest, type WalkSource, walkGraph } from '../graph-walk.js'
-import { KnownVertices } from '../known-vertices.js'
+import { isDue } from '../graph/batch-place.js'
+import { GraphDigest } from '../graph/graph-digest.js'
+import { type LevelEdges, type LevelRequest, type WalkSource, walkGraph } from '../graph/graph-walk.js'
+import { KnownVertices } from '../graph/known-vertices.js'
+import { withMovedEdges } from '../graph/moved-edges.js'
+import { TextPlaces } from '../graph/text-places.js'
 import type {
   HotSegment,
   LineageBatch,
@@ -14,8 +16,6 @@ import type {
   TraceOptions,
   Vertex,
 } from '../lineage-store.js'
-import { withMovedEdges } from '../moved-edges.js'
-import { TextPlaces } from '../text-places.js'
 import * as groovy from './groovy.js'
 import { JanusGraphConnection } from './janusgraph-connection.js'
 import { type EdgeValues, edgeOf, edgeRow, type VertexValues, vertexOf } from './janusgraph-rows.js'

@@ -1,7 +1,7 @@
 import type { NodeKind, Role } from '../../model/node.js'
+import { parseDays, printDays } from '../graph/days.js'
+import type { TextPlaces } from '../graph/text-places.js'
 import type { LineageEdge, Vertex } from '../lineage-store.js'
-import { parseDays, printDays } from '../sqlite/days.js'
-import type { TextPlaces } from '../text-places.js'
 
 export type EdgeValues = [
   from: string,

@@ -1,8 +1,9 @@
-import { isDue } from '../batch-place.js'
 import { decayedCount, decayHorizonDays, decayWeight } from '../decay.js'
-import { GraphDigest } from '../graph-digest.js'
-import { type LevelEdges, type LevelRequest, type WalkSource, walkGraph } from '../graph-walk.js'
-import { KnownVertices } from '../known-vertices.js'
+import { isDue } from '../graph/batch-place.js'
+import { GraphDigest } from '../graph/graph-digest.js'
+import { type LevelEdges, type LevelRequest, type WalkSource, walkGraph } from '../graph/graph-walk.js'
+import { KnownVertices } from '../graph/known-vertices.js'
+import { withMovedEdges } from '../graph/moved-edges.js'
 import type {
   HotSegment,
   LineageBatch,
@@ -14,7 +15,6 @@ import type {
   TraceOptions,
   Vertex,
 } from '../lineage-store.js'
-import { withMovedEdges } from '../moved-edges.js'
 import * as cypher from './cypher.js'
 import { Neo4jConnection, type Row } from './neo4j-connection.js'
 import { edgeOf, edgeRows, nodeRow, type StoredEdge, segmentRows, vertexOf } from './neo4j-rows.js'

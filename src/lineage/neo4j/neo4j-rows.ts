@@ -1,8 +1,8 @@
 import type { NodeKind, Role } from '../../model/node.js'
 import { stableHash } from '../../model/segment.js'
+import { TextPlaces } from '../graph/text-places.js'
 import { isoTime } from '../lineage-answer.js'
 import type { LineageEdge, NodeVertex, SegmentVertex, Vertex } from '../lineage-store.js'
-import { TextPlaces } from '../text-places.js'
 
 type Properties = Readonly<Record<string, unknown>>
 

@@ -1,7 +1,7 @@
 /** Answers of `/api/v1` about what other programs reported, as JSON texts. Lives in the reader's thread. */
 import { ForebayError } from '../../model/errors.js'
 import { type Database, Statements } from '../database.js'
-import { loggedEvent } from '../log-body.js'
+import { loggedEvent } from '../log/log-body.js'
 import type { CatalogueRequest } from './catalogue-request.js'
 import { datasetFacets, jobFacets } from './catalogue-schema.js'
 import { ColumnNodes } from './column-nodes.js'

@@ -7,7 +7,7 @@
  * day that it reported on. `joinRun` adds an event to what is known of its run and gives what is new; so nothing is counted twice.
  */
 import type { SegmentId } from '../../model/segment.js'
-import type { GraphDelta } from '../graph-delta.js'
+import type { GraphDelta } from '../graph/graph-delta.js'
 import type { EdgeTotals, LineageEdge, SegmentVertex } from '../lineage-store.js'
 import { type ExplicitTarget, explicitOf, explicitOfJob } from './explicit-lineage.js'
 import { datasetVersion, externalDataset, externalSegment, jobNode, jobShape } from './external-vertex.js'

@@ -1,6 +1,6 @@
 /** What the events of one run say together, read from the log: facets of the run, and what it read and wrote. */
 import type { Statements } from '../database.js'
-import { loggedEvent } from '../log-body.js'
+import { loggedEvent } from '../log/log-body.js'
 import { parseEventTime } from './event-time.js'
 import { datasetVersion } from './external-vertex.js'
 import { versionId } from './marquez-shapes.js'

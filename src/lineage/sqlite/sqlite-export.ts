@@ -1,7 +1,7 @@
 import { type Database, Statements } from '../database.js'
-import { GraphDigest } from '../graph-digest.js'
+import { parseDays } from '../graph/days.js'
+import { GraphDigest } from '../graph/graph-digest.js'
 import type { LineageBatch } from '../lineage-store.js'
-import { parseDays } from './days.js'
 import { type EdgeRow, edgeColumns, edgeOf, type VertexRow, vertexColumns, vertexOf } from './graph-rows.js'
 
 /** Reads a whole graph, for checkpoints and comparisons. */

@@ -1,9 +1,9 @@
-import { isDue } from '../batch-place.js'
 import { type Database, type Statement, Statements } from '../database.js'
-import { isFolded } from '../folding.js'
-import { KnownVertices } from '../known-vertices.js'
+import { isDue } from '../graph/batch-place.js'
+import { mergeDays, printDays } from '../graph/days.js'
+import { isFolded } from '../graph/folding.js'
+import { KnownVertices } from '../graph/known-vertices.js'
 import type { LineageBatch, LineageEdge, LogOffset, Vertex } from '../lineage-store.js'
-import { mergeDays, printDays } from './days.js'
 import { GraphNames, nodeName } from './graph-names.js'
 import { graphSchema, processedBy, transformedInto } from './graph-schema.js'
 

@@ -1,7 +1,7 @@
 import { type Database, Statements } from '../database.js'
 import { decayedCount, decayHorizonDays, decayWeight } from '../decay.js'
+import { parseDays } from '../graph/days.js'
 import type { HotSegment, NodeWork } from '../lineage-store.js'
-import { parseDays } from './days.js'
 import { processedBy } from './graph-schema.js'
 
 /** Reads decayed counts from a graph's database. */

@@ -5,9 +5,9 @@
  */
 import type { Database } from '../database.js'
 import { Statements } from '../database.js'
+import { parseDays } from '../graph/days.js'
 import { AnswerText, edgeHead, edgeNodes, edgeText, quoter, transformationText, vertexText } from '../lineage-answer.js'
 import type { LineageEdge, LineageGraph, TraceOptions, Vertex } from '../lineage-store.js'
-import { parseDays } from './days.js'
 import { type VertexRow, vertexColumns, vertexOf } from './graph-rows.js'
 import { processedBy, transformedInto } from './graph-schema.js'
 
