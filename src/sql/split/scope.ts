@@ -25,15 +25,18 @@ export interface Scope {
 export async function readScope(from: AstObject, ctes: readonly AstObject[], context: SplitContext): Promise<Scope> {
   const tables: ScopeTable[] = []
   const using = new Set<string>()
+  const ofRightSides = new Set<string>()
   await collect(from)
-  return { tables, using }
+  // A join of the left side's kind may stand around one of the other kind, over the same name.
+  return { tables, using: new Set([...using].filter((name) => !ofRightSides.has(name))) }
 
   async function collect(table: AstObject): Promise<void> {
     if (table.type === 'EMPTY') return
     if (table.type === 'JOIN') {
       if (table.ref_type === 'NATURAL') throw new NotSplit('a NATURAL join')
-      const leftMost = table.join_type === 'INNER' || table.join_type === 'LEFT'
-      if (leftMost) for (const name of texts(table, 'using_columns')) using.add(foldName(name))
+      const merged = texts(table, 'using_columns').map(foldName)
+      if (table.join_type === 'INNER' || table.join_type === 'LEFT') for (const name of merged) using.add(name)
+      if (table.join_type === 'RIGHT' || table.join_type === 'FULL') for (const name of merged) ofRightSides.add(name)
       const [left, right] = [child(table, 'left'), child(table, 'right')]
       if (left !== undefined) await collect(left)
       // A semi or anti join shows the columns of its left side alone.

@@ -239,6 +239,19 @@ describe('names and groups that are what DuckDB takes them for', () => {
   })
 
   it.each([
+    'SELECT shop, count(*) FROM (SELECT 1::BIGINT AS shop) a RIGHT JOIN visits USING (shop) LEFT JOIN shops USING (shop) GROUP BY ALL ORDER BY ALL',
+    'SELECT shop, max(id) FROM (SELECT 1::BIGINT AS shop) a FULL JOIN (SELECT 2::BIGINT AS shop) b USING (shop) JOIN visits USING (shop) GROUP BY 1 ORDER BY 1',
+  ])('takes what a RIGHT or FULL join has merged for no column of its left side: %s', async (sql) => {
+    await answers(sql)
+  })
+
+  it('takes what inner and left joins have merged for the column of the first table', async () => {
+    const joins =
+      'visits LEFT JOIN shops USING (shop) JOIN (SELECT 2::BIGINT AS shop) b USING (shop) SEMI JOIN shops c USING (shop)'
+    expect(await answers(`SELECT shop, count(*) FROM ${joins} GROUP BY ALL`)).toBe('split')
+  })
+
+  it.each([
     "SELECT 'x' AS k, sum(id) FROM visits WHERE id < 0 GROUP BY ALL",
     "SELECT 1 + 1, NULL, today() > DATE '2020-01-01', count(*) FROM visits WHERE id < 0 GROUP BY ALL",
     'SELECT (SELECT max(shop) FROM shops) AS m, count(id) FROM visits WHERE id < 0 GROUP BY ALL',

@@ -7,7 +7,7 @@ import type { DatasetRead, Plan } from '../../../model/query.js'
 import { type DerivationContext, derivedSegmentId, type SegmentId, type Snapshot, stableHash } from '../../../model/segment.js'
 
 /** Raised when the splitter's partials change their meaning, or stored answers may have been wrong, so that older ones are not found. */
-const splitterVersion = '4'
+const splitterVersion = '5'
 
 export interface Identity {
   readonly plan: Plan
