@@ -5,6 +5,7 @@ import { hasAggregate, isAggregateCall } from './aggregate-calls.js'
 import { canonical } from './canonical.js'
 import { ordersOf, ordinalOf } from './modifiers.js'
 import { NotSplit } from './not-split.js'
+import { showsSide } from './order-targets.js'
 import { qualify, readsColumns } from './qualify.js'
 import type { Scope } from './scope.js'
 
@@ -66,8 +67,18 @@ export function readForm(node: AstObject, scope: Scope): SelectForm {
       const alias = aliases.get(foldName(name))
       if (alias === ambiguous) throw new NotSplit(`two columns called ${name}`)
       if (alias !== undefined) return items.indexOf(alias) + 1
+      checkShown(name, byName(expression))
     }
     return byName(expression)
+  }
+
+  /** A column that is shown under a name comes before the one that the name means, which is another where a join has merged them. */
+  function checkShown(name: string, meant: AstObject): void {
+    const given = children(node, 'select_list')
+    const shown = items.filter((_, index) => showsSide(given[index] ?? {}, foldName(name)))
+    if (shown.some((each) => each.class === 'COLUMN_REF' && canonical(each) !== canonical(meant))) {
+      throw new NotSplit(`ORDER BY ${name}, of which a join's side is shown`)
+    }
   }
 }
 

@@ -252,6 +252,32 @@ describe('names and groups that are what DuckDB takes them for', () => {
   })
 
   it.each([
+    'SELECT s.shop FROM shops s RIGHT JOIN visits v USING (shop) WHERE id < 14 ORDER BY shop DESC, id',
+    'SELECT s.*, id FROM shops s RIGHT JOIN visits v USING (shop) WHERE id < 14 ORDER BY shop DESC, id',
+    'SELECT shop AS q, s.shop, id FROM visits LEFT JOIN shops s USING (shop) WHERE id < 14 ORDER BY shop DESC, id',
+    'SELECT s.shop, count(*) FROM visits v LEFT JOIN shops s USING (shop) GROUP BY s.shop, v.shop ORDER BY shop DESC, v.shop',
+    'SELECT * REPLACE (-id AS id), 1 AS one FROM visits WHERE id < 9 ORDER BY id',
+    'SELECT * RENAME (id AS shop, shop AS id), 1 AS one FROM visits WHERE id < 9 ORDER BY shop DESC',
+    'SELECT v.*, v.* RENAME (id AS shop, shop AS id) FROM visits v WHERE id < 9 ORDER BY shop DESC, 1',
+    'SELECT DISTINCT shop % 2 AS x, * RENAME (id AS x) FROM visits WHERE id < 9 ORDER BY x DESC, 1',
+    "SELECT -COLUMNS('^id$'), 1 AS one FROM visits WHERE id < 9 ORDER BY id",
+    "SELECT COLUMNS('^id(.*)$') AS 'shop\\1', 1 AS one FROM visits WHERE id < 9 ORDER BY shop DESC",
+    'SELECT boxed.* FROM (SELECT id, {id: -id} AS boxed FROM visits WHERE id < 9) q ORDER BY id',
+  ])('sorts by what a name in ORDER BY means beside what is shown: %s', async (sql) => {
+    await answers(sql)
+  })
+
+  it.each([
+    'SELECT *, id + 1 AS next FROM visits WHERE id < 9 ORDER BY id DESC',
+    'SELECT v.shop, id, s.name FROM visits v LEFT JOIN shops s ON v.shop = s.shop WHERE id < 9 ORDER BY id DESC',
+    'SELECT v.*, s.name FROM visits v JOIN shops s USING (shop) WHERE id < 9 ORDER BY shop, id',
+    "SELECT COLUMNS('^(id|shop)$') FROM visits WHERE id < 9 ORDER BY id DESC",
+    'SELECT v.shop, count(*) FROM visits v JOIN shops s ON v.shop = s.shop GROUP BY v.shop ORDER BY v.shop DESC LIMIT 2',
+  ])('splits where such a name can only be one column: %s', async (sql) => {
+    expect(await answers(sql)).toBe('split')
+  })
+
+  it.each([
     "SELECT 'x' AS k, sum(id) FROM visits WHERE id < 0 GROUP BY ALL",
     "SELECT 1 + 1, NULL, today() > DATE '2020-01-01', count(*) FROM visits WHERE id < 0 GROUP BY ALL",
     'SELECT (SELECT max(shop) FROM shops) AS m, count(id) FROM visits WHERE id < 0 GROUP BY ALL',
