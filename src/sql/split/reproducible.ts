@@ -14,13 +14,14 @@ import type { SplitContext } from './split.js'
 /**
  * The parts of a statement around the block, and the small relations' parts inside it, run as they are: once at the root, or
  * once in each leaf. They must then give the same wherever and however often they run: no first rows of an order that leaves a
- * choice, no floating-point sums, which differ in their last digits.
+ * choice, no floating-point sums, which differ in their last digits. DISTINCT ON, which takes the first row of each, is not shared
+ * out either: what it asks of each row would be asked of partials.
  */
 export async function checkRest(root: AstObject, block: AstObject, context: SplitContext): Promise<void> {
   for (const { node, ctes } of queryNodes(root)) {
-    if (node === block) continue
     const distinct = distinctOf(node)
     if (distinct !== undefined && children(distinct, 'distinct_on_targets').length > 0) throw new NotSplit('DISTINCT ON')
+    if (node === block) continue
     if (limitOf(node) !== undefined) await checkLimit(node, ctes, context)
     if (isSelect(node)) await checkAggregates(node, ctes, context)
   }

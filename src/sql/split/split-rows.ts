@@ -55,7 +55,6 @@ export async function splitRows(block: Block): Promise<BlockSplit> {
 
 function checkDistinct(block: Block, distinct: AstObject | undefined): void {
   if (distinct === undefined) return
-  if (children(distinct, 'distinct_on_targets').length > 0) throw new NotSplit('DISTINCT ON')
   for (const column of block.columns) if (hasTwinValues(column.type)) throw new NotSplit(`DISTINCT of ${column.type}`)
 }
 

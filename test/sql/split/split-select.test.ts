@@ -277,6 +277,10 @@ describe('names and groups that are what DuckDB takes them for', () => {
     expect(await answers(sql)).toBe('split')
   })
 
+  it('keeps the first row of each value of an aggregate', async () => {
+    await answers('SELECT DISTINCT ON (count(*)) item, count(*) FROM sales GROUP BY item ORDER BY count(*), item')
+  })
+
   it.each([
     "SELECT 'x' AS k, sum(id) FROM visits WHERE id < 0 GROUP BY ALL",
     "SELECT 1 + 1, NULL, today() > DATE '2020-01-01', count(*) FROM visits WHERE id < 0 GROUP BY ALL",
