@@ -166,6 +166,13 @@ describe('a statement that comes again', () => {
     expect(await isKept('d-39')).toBe(true)
   })
 
+  it('is planned each time where it joins ASOF, which no plan does twice', async () => {
+    const numbers = 'SELECT range AS at, range % 3 AS k FROM range(1000)'
+    const joined = `SELECT count(*), sum(b.at)::BIGINT FROM (${numbers}) AS a ASOF JOIN (${numbers}) AS b ON a.k = b.k AND a.at >= b.at`
+    for (let again = 0; again < 4; again++) expect(await ask('d-asof', joined)).toEqual([[1000n, 499_500n]])
+    expect(await isKept('d-asof')).toBe(false)
+  })
+
   it('gives the error that it gave before', async () => {
     const wrong = "SELECT CAST('x' || range AS INTEGER) FROM range(3)"
     for (let again = 0; again < 3; again++) {
