@@ -8,7 +8,7 @@ import { isFloating } from './aggregates.js'
 import { isSelect, queryNodes, withCtes } from './block.js'
 import { distinctOf, limitOf, ordersOf } from './modifiers.js'
 import { NotSplit } from './not-split.js'
-import { isTotalOrder } from './order-targets.js'
+import { isTotalOrder, orderTargets } from './order-targets.js'
 import type { SplitContext } from './split.js'
 
 /**
@@ -22,9 +22,16 @@ export async function checkRest(root: AstObject, block: AstObject, context: Spli
     const distinct = distinctOf(node)
     if (distinct !== undefined && children(distinct, 'distinct_on_targets').length > 0) throw new NotSplit('DISTINCT ON')
     if (node === block) continue
+    if (distinct !== undefined && ordersOf(node).length > 0) await checkDistinctOrder(node, ctes, context)
     if (limitOf(node) !== undefined) await checkLimit(node, ctes, context)
     if (isSelect(node)) await checkAggregates(node, ctes, context)
   }
+}
+
+/** Of rows that look the same, DISTINCT takes the first one's place in an order by something else. */
+async function checkDistinctOrder(node: AstObject, ctes: readonly AstObject[], context: SplitContext): Promise<void> {
+  const columns = await bindOrRefuse(withCtes(node, ctes), context, 'DISTINCT in a correlated subquery')
+  if (orderTargets(node, columns).includes(undefined)) throw new NotSplit('DISTINCT ordered by what it does not show')
 }
 
 async function checkLimit(node: AstObject, ctes: readonly AstObject[], context: SplitContext): Promise<void> {

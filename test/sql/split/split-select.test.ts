@@ -74,6 +74,10 @@ describe('what runs whole, and the reason it gives', () => {
     ],
     ['SELECT count(DISTINCT shop), count(DISTINCT item) FROM sales', 'DISTINCT aggregates of different arguments'],
     ['SELECT DISTINCT ON (shop) id FROM sales', 'DISTINCT ON'],
+    [
+      'SELECT DISTINCT area > 3 FROM shops JOIN (SELECT shop, count(*) AS c FROM visits GROUP BY shop) q USING (shop) ORDER BY c, name',
+      'DISTINCT ordered by what it does not show',
+    ],
     ['SELECT span, count(*) FROM sales GROUP BY span', 'groups by INTERVAL'],
     ['SELECT max(span) FROM sales', 'max() of INTERVAL'],
     ['SELECT item COLLATE nocase AS i, count(*) FROM sales GROUP BY i', 'a collation, which partial results do not keep'],
