@@ -74,8 +74,8 @@ export function readForm(node: AstObject, scope: Scope): SelectForm {
 
   /** A column that is shown under a name comes before the one that the name means, which is another where a join has merged them. */
   function checkShown(name: string, meant: AstObject): void {
-    const given = children(node, 'select_list')
-    const shown = items.filter((_, index) => showsSide(given[index] ?? {}, foldName(name)))
+    const written = children(node, 'select_list')
+    const shown = items.filter((_, index) => showsSide(written[index] ?? {}, foldName(name)))
     if (shown.some((each) => each.class === 'COLUMN_REF' && canonical(each) !== canonical(meant))) {
       throw new NotSplit(`ORDER BY ${name}, of which a join's side is shown`)
     }
