@@ -34,22 +34,29 @@ test('writes a large one again only when the others have come to weigh as much',
   expect(worthGathering(kilobytes(50, ...many(1, 8)), 'auto', memoryBytes)).toHaveLength(9)
 })
 
-test('writes each byte a few times at most, however often one is added', () => {
-  let sizes: number[] = []
+test.each([
+  ['have groups of their own', (sizes: readonly number[]) => sizes.reduce((sum, size) => sum + size, 0)],
+  ['have the same groups', (sizes: readonly number[]) => Math.max(...sizes)],
+])('writes each byte a few times at most, in few steps, however often one is added, where files %s', (_, mergedSize) => {
+  let found: (DerivedEntry & { readonly steps: number })[] = []
   let written = 0
   let most = 0
   for (let turn = 0; turn < 2_000; turn++) {
-    sizes.push(100)
-    most = Math.max(most, sizes.length)
-    const found = kilobytes(...sizes)
-    const gathered = new Set(worthGathering(found, 'auto', Number.POSITIVE_INFINITY))
+    found.push(...kilobytes(100).map((entry) => ({ ...entry, steps: 0 })))
+    most = Math.max(most, found.length)
+    const gathered = new Set<DerivedEntry>(worthGathering(found, 'auto', Number.POSITIVE_INFINITY))
     if (gathered.size === 0) continue
-    const made = sizesOf([...gathered]).reduce((sum, size) => sum + size, 0)
-    written += made
-    sizes = [made, ...sizesOf(found.filter((entry) => !gathered.has(entry)))]
+    const parts = found.filter((entry) => gathered.has(entry))
+    const covers = parts.flatMap((entry) => entry.covers)
+    const steps = 1 + Math.max(...parts.map((entry) => entry.steps))
+    const size = mergedSize(sizesOf(parts))
+    written += size
+    const made = kilobytes(size).map((entry) => ({ ...entry, covers, steps }))
+    found = [...made, ...found.filter((entry) => !gathered.has(entry))]
   }
   expect(written / (2_000 * 100)).toBeLessThan(12)
   expect(most).toBeLessThan(20)
+  expect(Math.max(...found.map((entry) => entry.steps))).toBeLessThanOrEqual(10)
 })
 
 test('merges no more at once than a node has room for', () => {
