@@ -13,7 +13,7 @@ import { generateQuery } from '../support/generate-query.js'
 import { PlanOracle } from '../support/oracle-plan.js'
 import { Seeded } from '../support/seeded.js'
 import { varied } from '../support/vary-literals.js'
-import { dataset } from './in-process-planner.js'
+import { dataset, view } from './in-process-planner.js'
 
 const request = (sql: string): PlanRequest => ({ sql, params: {}, timeZone: 'UTC', nowMs: 0, tree: 'auto' })
 
@@ -112,6 +112,14 @@ describe('plans made from forms', () => {
   it('are made of texts that begin with blank lines too', async () => {
     const planners = await Planners.open([dataset('t', { a: 'INTEGER' }, ranges(3_000))])
     for (const n of [1, 2, 3, 4, 5]) await planners.plan(`\n  SELECT a FROM t WHERE a > ${n}`)
+    expect(planners.served).toBe(2)
+  })
+
+  it('are made with a literal at the place where a constant stands in the text of a view', async () => {
+    const [asked, viewed] = ['SELECT a FROM v WHERE a < ', 'SELECT * FROM t WHERE b > 0.5']
+    const text = viewed.padStart(viewed.length + asked.length - viewed.indexOf('0.5'))
+    const planners = await Planners.open([dataset('t', { a: 'INTEGER', b: 'INTEGER' }, ranges(3_000)), view('v', text)])
+    for (const n of [1, 2, 3, 4, 5]) await planners.plan(`${asked}${n}`)
     expect(planners.served).toBe(2)
   })
 

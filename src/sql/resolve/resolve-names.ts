@@ -53,7 +53,7 @@ export class NameResolver {
   #value(value: AstValue, scope: ReadonlySet<string>): AstValue {
     if (Array.isArray(value)) return value.map((item) => this.#value(item, scope))
     if (!isObject(value)) return value
-    if (value.class === 'CONSTANT') return value
+    if (value.class === 'CONSTANT') return this.#placed(value)
     if (value.class === 'COLUMN_REF') return this.#placed(unqualified(value))
     if (typeof value.class === 'string') return this.#each(value, scope)
     if (isObject(value.cte_map)) return this.#query(value, scope)
