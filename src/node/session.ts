@@ -39,12 +39,12 @@ export class Session {
 
   /**
    * Writes the checkpoint of a database that was attached here, and closes its file. An interrupt, which is meant for what was done with
-   * it, would leave it attached to the process for good: it is tried again.
+   * it, would leave it attached to the process for good: it is tried again. It may have been detached when the interrupt came.
    */
   async detach(alias: string): Promise<void> {
     for (;;) {
       try {
-        await this.#connection.run(`DETACH ${alias}`)
+        await this.#connection.run(`DETACH DATABASE IF EXISTS ${alias}`)
         return
       } catch (error) {
         if (!isInterrupt(error)) throw error

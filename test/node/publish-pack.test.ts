@@ -11,15 +11,29 @@ import { Spool } from '../../src/node/spool.js'
 const folder = mkdtempSync(join(tmpdir(), 'forebay-publish-pack-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-it('leaves nothing attached when it is interrupted at any moment, so that the same pack can be built again', async () => {
-  const instance = await Instance.open({
+const openInstance = (): Promise<Instance> =>
+  Instance.open({
     threads: 2,
     memoryBytes: 256 << 20,
     tempFolder: join(folder, 'temp'),
     tempBytesMax: 1 << 28,
     folders: [folder],
   })
-  const session = await instance.acquire('UTC')
+
+it('detaches at an interrupt too that comes when it is done', async () => {
+  const session = await (await openInstance()).acquire('UTC')
+  for (let round = 0; round < 10; round++) {
+    const path = join(folder, `detached-${round}.duckdb`)
+    await session.run(`ATTACH '${path}' AS a`)
+    await session.run('CREATE TABLE a.t AS SELECT hash(range) AS h FROM range(60000)')
+    const timer = setInterval(() => session.interrupt(), 1)
+    await session.detach('a').finally(() => clearInterval(timer))
+  }
+  expect(await session.rows('SELECT path FROM duckdb_databases() WHERE path IS NOT NULL')).toEqual([])
+})
+
+it('leaves nothing attached when it is interrupted at any moment, so that the same pack can be built again', async () => {
+  const session = await (await openInstance()).acquire('UTC')
   const sql = 'SELECT i::BIGINT AS i, 0::UTINYINT AS part FROM range(60000) t(i) ORDER BY hash(i)'
   const pack = {
     id: 'p-1',
