@@ -2,9 +2,11 @@ import { ForebayError, fileUnreadable } from '../model/errors.js'
 import { withPlainPaths } from './read-paths.js'
 import { textFileError } from './text-file-error.js'
 
-/** What an error may be about: the files and packs that the statement read. */
+/** What an error may be about: the files, derived segments and packs that the statement read, by their paths. */
 export interface ErrorScene {
   readonly files: readonly string[]
+  /** Whole when they were looked at; since then somebody may have dropped them. */
+  readonly derived: readonly string[]
   readonly packs: readonly string[]
 }
 
@@ -37,7 +39,7 @@ export function fromDuckDBError(error: unknown, scene: ErrorScene): ForebayError
   if (lower.includes('checksum') && lower.includes('block')) {
     return failure('CHECKSUM_MISMATCH', `pack ${named(scene.packs)} is damaged: ${firstLine(rest)}`)
   }
-  const file = scene.files.find((path) => message.includes(path))
+  const file = [...scene.files, ...scene.derived].find((path) => message.includes(path))
   if (file !== undefined && kind !== 'Conversion Error') {
     return fileUnreadable(`file "${file}" is not readable: ${firstLine(rest)}`, error)
   }

@@ -221,7 +221,7 @@ class TaskRun {
       scene.files.some((file) => error.message.includes(`"${file}"`) && String(thrown).includes(basename(file)))
     if (error.code !== 'FILE_UNREADABLE' || isNamed || this.#session === undefined) return error
     const found = await findBrokenFile(this.#session, scene.files, this.#task.signal)
-    return found === undefined ? error : fromDuckDBError(found.error, { files: [found.path], packs: [] })
+    return found === undefined ? error : fromDuckDBError(found.error, { files: [found.path], derived: [], packs: [] })
   }
 
   #report(): TaskReport {
@@ -323,5 +323,5 @@ function lineageOutput(result: TaskResult): LineageOutput | undefined {
 
 function sceneOf(thrown: unknown): ErrorScene {
   if (typeof thrown === 'object' && thrown !== null && 'scene' in thrown) return thrown.scene as ErrorScene
-  return { files: [], packs: [] }
+  return { files: [], derived: [], packs: [] }
 }

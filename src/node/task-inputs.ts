@@ -61,7 +61,11 @@ export async function prepareInputs(
   const bases = inputs.filter((input) => input.kind === 'base')
   const segments = bases.flatMap(parquetSegments)
   const packs = bases.flatMap((input) => input.parts.flatMap((part) => (part.from === 'pack' ? [part.pack] : [])))
-  const scene = { files: [...new Set(segments.map((segment) => segment.file.path))], packs: packs.map((pack) => pack.path) }
+  const scene = {
+    files: [...new Set(segments.map((segment) => segment.file.path))],
+    derived: inputs.flatMap((input) => (input.kind === 'derived' ? input.sources.map(({ stored }) => stored.path) : [])),
+    packs: packs.map((pack) => pack.path),
+  }
   try {
     await checkVersions(segments)
     await verifyColumns(bases, tools, task.signal)
