@@ -10,6 +10,7 @@ import { bytesOf, sizesOf } from '../split/relation-sizes.js'
 import type { SplitContext, SplitTrees } from '../split/split.js'
 import { splitSelect } from '../split/split-select.js'
 import { givesNoMoreRows } from './answer-rows-max.js'
+import { sortedInFull, sortedInFullWhereBound } from './full-sort.js'
 import { type StageName, tooLittle } from './plan-form.js'
 
 /** What is settled of a SELECT before its work is laid out. */
@@ -38,8 +39,10 @@ export async function planWork(
   request: PlanRequest,
 ): Promise<LaidOutWork> {
   const names = new Map(reads.map((read) => [read.relation, read.dataset]))
-  const whole: Stage = { sql: select.sql, columns: select.columns, operators: operatorsOf(select.node, names) }
-  const asWhole = (why: string): LaidOutWork => ({ work: { shape: 'whole', whole, why }, trees: { whole: select.node } })
+  const node = await sortedInFullWhereBound(select.node, (tree) => binds(session, tree))
+  const [sql = ''] = node === select.node ? [select.sql] : await session.print([node])
+  const whole: Stage = { sql, columns: select.columns, operators: operatorsOf(select.node, names) }
+  const asWhole = (why: string): LaidOutWork => ({ work: { shape: 'whole', whole, why }, trees: { whole: node } })
   if (request.tree === 'never') return asWhole('the request wants no tree')
   if (!select.repeatable) return asWhole('the statement does not repeat: random(), uuid() or a sample')
   if (reads.length === 0) return asWhole('no dataset is read')
@@ -50,21 +53,31 @@ export async function planWork(
   const split = await splitSelect(select.node, context)
   if (split.shape === 'whole') return asWhole(split.why)
   try {
-    const work = { ...(await splitWork(session, split, names, select.columns)), whole }
-    return { work, trees: { whole: select.node, leaf: split.leaf, merge: split.merge, root: split.root } }
+    // No LIMIT of a statement that splits is in a correlated subquery.
+    const trees = { leaf: sortedInFull(split.leaf), merge: sortedInFull(split.merge), root: sortedInFull(split.root) }
+    const texts = await session.print([trees.leaf, trees.merge, trees.root])
+    const work = { ...splitWork(split, texts, names, select.columns), whole }
+    return { work, trees: { whole: node, ...trees } }
   } catch (error) {
     // A split that does not bind is a defect of the splitter; the query need not suffer from it.
     return asWhole(`the split does not bind: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`)
   }
 }
 
-async function splitWork(
-  session: DuckDBSession,
+async function binds(session: DuckDBSession, tree: AstObject): Promise<boolean> {
+  const [sql = ''] = await session.print([asBound(tree)])
+  return session.boundPlan(sql).then(
+    () => true,
+    () => false,
+  )
+}
+
+function splitWork(
   split: SplitTrees,
+  [leafSql = '', mergeSql = '', rootSql = '']: readonly string[],
   names: ReadonlyMap<string, string>,
   answer: readonly Column[],
-): Promise<Omit<Work & { shape: 'split' }, 'whole'>> {
-  const [leafSql = '', mergeSql = '', rootSql = ''] = await session.print([split.leaf, split.merge, split.root])
+): Omit<Work & { shape: 'split' }, 'whole'> {
   const stage = (sql: string, columns: readonly Column[], tree: AstObject): Stage => ({
     sql,
     columns,
