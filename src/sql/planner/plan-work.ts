@@ -11,6 +11,7 @@ import type { SplitContext, SplitTrees } from '../split/split.js'
 import { splitSelect } from '../split/split-select.js'
 import { givesNoMoreRows } from './answer-rows-max.js'
 import { sortedInFull, sortedInFullWhereBound } from './full-sort.js'
+import { limitedApart, limitedApartWhereBound } from './limited-apart.js'
 import { type StageName, tooLittle } from './plan-form.js'
 
 /** What is settled of a SELECT before its work is laid out. */
@@ -39,7 +40,8 @@ export async function planWork(
   request: PlanRequest,
 ): Promise<LaidOutWork> {
   const names = new Map(reads.map((read) => [read.relation, read.dataset]))
-  const node = await sortedInFullWhereBound(select.node, (tree) => binds(session, tree))
+  const bound = (tree: AstObject): Promise<boolean> => binds(session, tree)
+  const node = await sortedInFullWhereBound(await limitedApartWhereBound(select.node, bound), bound)
   const [sql = ''] = node === select.node ? [select.sql] : await session.print([node])
   const whole: Stage = { sql, columns: select.columns, operators: operatorsOf(select.node, names) }
   const asWhole = (why: string): LaidOutWork => ({ work: { shape: 'whole', whole, why }, trees: { whole: node } })
@@ -54,7 +56,8 @@ export async function planWork(
   if (split.shape === 'whole') return asWhole(split.why)
   try {
     // No LIMIT of a statement that splits is in a correlated subquery.
-    const trees = { leaf: sortedInFull(split.leaf), merge: sortedInFull(split.merge), root: sortedInFull(split.root) }
+    const sound = (tree: AstObject): AstObject => sortedInFull(limitedApart(tree))
+    const trees = { leaf: sound(split.leaf), merge: sound(split.merge), root: sound(split.root) }
     const texts = await session.print([trees.leaf, trees.merge, trees.root])
     const work = { ...splitWork(split, texts, names, select.columns), whole }
     return { work, trees: { whole: node, ...trees } }
