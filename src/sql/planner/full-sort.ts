@@ -2,6 +2,7 @@ import { call, castTo, integer } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
 import { child, children, rewrite, textOf, walk } from '../ast-walk.js'
 import { limitOf, ordersOf } from '../split/modifiers.js'
+import type { PlacedChange } from './placed-change.js'
 
 /**
  * DuckDB answers a constant LIMIT by a top-n, and filters the scan of the first key by the last row that the top-n holds. Through
@@ -16,31 +17,16 @@ import { limitOf, ordersOf } from '../split/modifiers.js'
 const unknownZero = castTo(call('*', [integer(0), call('random', [])]), 'BIGINT')
 const outerJoins = new Set(['LEFT', 'RIGHT', 'FULL'])
 
-/** The same statement, sorting in full wherever a top-n may give wrong rows. */
-export function sortedInFull(tree: AstObject): AstObject {
-  return atRisk(tree) === 0 ? tree : sortSome(tree, () => true)
-}
+/** Sorts in full wherever a top-n may give wrong rows. Correlated subqueries allow no such OFFSET, and get no top-n either. */
+export const fullSort: PlacedChange = { mayBeNeeded: hasOuterJoin, make: sortSome }
 
-/** The same where `binds` says that it still binds: correlated subqueries allow no such OFFSET, and get no top-n either. */
-export async function sortedInFullWhereBound(tree: AstObject, binds: (tree: AstObject) => Promise<boolean>): Promise<AstObject> {
-  const bound = new Set<number>()
-  const places = atRisk(tree)
-  for (let place = 0; place < places; place++) {
-    if (await binds(sortSome(tree, (candidate) => candidate === place))) bound.add(place)
-  }
-  return bound.size === 0 ? tree : sortSome(tree, (candidate) => bound.has(candidate))
-}
-
-/** How many query nodes have such a top-n; none where nothing is joined so. */
-function atRisk(tree: AstObject): number {
-  let joined = false
-  let places = 0
+function hasOuterJoin(tree: AstObject): boolean {
+  let found = false
   walk(tree, (part) => {
-    joined ||= part.type === 'JOIN' && outerJoins.has(textOf(part, 'join_type'))
-    if (takesNullsFirst(part)) places++
-    return true
+    found ||= part.type === 'JOIN' && outerJoins.has(textOf(part, 'join_type'))
+    return !found
   })
-  return joined ? places : 0
+  return found
 }
 
 function takesNullsFirst(node: AstObject): boolean {

@@ -1,7 +1,8 @@
 import { baseTable, select, star } from '../ast.js'
 import type { AstObject } from '../ast-text.js'
-import { child, children, rewrite, walk } from '../ast-walk.js'
+import { child, rewrite, walk } from '../ast-walk.js'
 import { limitOf } from '../split/modifiers.js'
+import type { PlacedChange } from './placed-change.js'
 
 /**
  * DuckDB filters what it joins by the least and the greatest key of the other side, and sends that filter below the LIMIT of a
@@ -11,20 +12,11 @@ import { limitOf } from '../split/modifiers.js'
  */
 const name = '__fb_limited'
 
-/** Finds the query nodes in FROM and in CTEs that a LIMIT cuts off, wherever something is joined or compared with a subquery. */
-export function limitedApart(tree: AstObject): AstObject {
-  return mayFilter(tree) ? setApart(tree, () => true) : tree
-}
-
-/** The same where `binds` says that it still binds: a subquery that refers to what it is joined with may not. */
-export async function limitedApartWhereBound(tree: AstObject, binds: (tree: AstObject) => Promise<boolean>): Promise<AstObject> {
-  const places = mayFilter(tree) ? countPlaces(tree) : 0
-  const bound = new Set<number>()
-  for (let place = 0; place < places; place++) {
-    if (await binds(setApart(tree, (candidate) => candidate === place))) bound.add(place)
-  }
-  return bound.size === 0 ? tree : setApart(tree, (candidate) => bound.has(candidate))
-}
+/**
+ * Computes apart what a LIMIT cuts off in FROM and in CTEs, wherever something is joined or compared with a subquery. One that refers
+ * to what it is joined with may not bind so.
+ */
+export const limitedApart: PlacedChange = { mayBeNeeded: mayFilter, make: setApart }
 
 function mayFilter(tree: AstObject): boolean {
   let found = false
@@ -33,15 +25,6 @@ function mayFilter(tree: AstObject): boolean {
     return !found
   })
   return found
-}
-
-function countPlaces(tree: AstObject): number {
-  let places = 0
-  setApart(tree, () => {
-    places += 1
-    return false
-  })
-  return places
 }
 
 function setApart(tree: AstObject, isWanted: (place: number) => boolean): AstObject {
@@ -59,12 +42,10 @@ function setApart(tree: AstObject, isWanted: (place: number) => boolean): AstObj
 
 /** Whether a LIMIT cuts off a query, or a part of what it unites. */
 function isCutOff(node: AstObject): boolean {
-  if (limitOf(node) !== undefined) return true
-  return node.type === 'SET_OPERATION_NODE' && partsOf(node).some(isCutOff)
-}
-
-function partsOf(node: AstObject): readonly AstObject[] {
-  return [child(node, 'left'), child(node, 'right'), ...children(node)].filter((part) => part !== undefined)
+  return (
+    limitOf(node) !== undefined ||
+    [child(node, 'left'), child(node, 'right')].some((part) => part !== undefined && isCutOff(part))
+  )
 }
 
 function materialized(node: AstObject): AstObject {

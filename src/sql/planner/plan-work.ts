@@ -10,8 +10,9 @@ import { bytesOf, sizesOf } from '../split/relation-sizes.js'
 import type { SplitContext, SplitTrees } from '../split/split.js'
 import { splitSelect } from '../split/split-select.js'
 import { givesNoMoreRows } from './answer-rows-max.js'
-import { sortedInFull, sortedInFullWhereBound } from './full-sort.js'
-import { limitedApart, limitedApartWhereBound } from './limited-apart.js'
+import { fullSort } from './full-sort.js'
+import { limitedApart } from './limited-apart.js'
+import { changedEverywhere, changedWhereBound } from './placed-change.js'
 import { type StageName, tooLittle } from './plan-form.js'
 
 /** What is settled of a SELECT before its work is laid out. */
@@ -25,6 +26,9 @@ export interface SelectToWork {
 
 /** Longer statements cost more to take apart than a tree saves. */
 const splitCharactersMax = 100_000
+
+/** What DuckDB would answer wrongly is printed otherwise. */
+const soundChanges = [limitedApart, fullSort]
 
 /** Work, and the trees that the statements of its stages were printed from. */
 export interface LaidOutWork {
@@ -41,7 +45,8 @@ export async function planWork(
 ): Promise<LaidOutWork> {
   const names = new Map(reads.map((read) => [read.relation, read.dataset]))
   const bound = (tree: AstObject): Promise<boolean> => binds(session, tree)
-  const node = await sortedInFullWhereBound(await limitedApartWhereBound(select.node, bound), bound)
+  let node = select.node
+  for (const change of soundChanges) node = await changedWhereBound(change, node, bound)
   const [sql = ''] = node === select.node ? [select.sql] : await session.print([node])
   const whole: Stage = { sql, columns: select.columns, operators: operatorsOf(select.node, names) }
   const asWhole = (why: string): LaidOutWork => ({ work: { shape: 'whole', whole, why }, trees: { whole: node } })
@@ -56,7 +61,7 @@ export async function planWork(
   if (split.shape === 'whole') return asWhole(split.why)
   try {
     // No LIMIT of a statement that splits is in a correlated subquery.
-    const sound = (tree: AstObject): AstObject => sortedInFull(limitedApart(tree))
+    const sound = (tree: AstObject): AstObject => soundChanges.reduce((made, change) => changedEverywhere(change, made), tree)
     const trees = { leaf: sound(split.leaf), merge: sound(split.merge), root: sound(split.root) }
     const texts = await session.print([trees.leaf, trees.merge, trees.root])
     const work = { ...splitWork(split, texts, names, select.columns), whole }

@@ -1,8 +1,8 @@
 /**
  * The index of derived segments in documents of bounded size, so that what came since the last time is written and not all
- * of it: ten thousand entries are 3 MB. A document is never written over; a new one takes its place, and the list of those that count
- * is written between, so that after a crash the list names whole documents. It may name entries that have gone since: their
- * files have gone too, and who restores looks for them.
+ * of it: ten thousand entries are 3 MB. A document that the list names is not written over: a new one takes its place, the
+ * list is written next, and only then is the old one emptied, so that after a crash the list names whole documents. It may
+ * name entries that have gone since: their files have gone too, and who restores looks for them.
  */
 import type { DerivedEntry } from '../../../scheduler/derived-index.js'
 import type { EngineRecorder } from '../engine-options.js'

@@ -260,8 +260,8 @@ async function runSplit(
     for (const stored of merged) parts.discard(stored)
     // The newest first: where leaves had to run again, what they made before was damaged, and goes as a duplicate.
     for (const entry of made.toReversed()) parts.derived.add({ ...entry, work: workKey })
-    if (made.some((entry) => entry.gathered))
-      for (const { stored } of gathered.filter((entry) => entry.gathered)) parts.derived.replaced(stored.id)
+    const before = made.some((entry) => entry.gathered) ? gathered.filter((entry) => entry.gathered) : []
+    for (const { stored } of before) parts.derived.replaced(stored.id)
   }
   try {
     const outcome = await runTree(
